@@ -1,0 +1,158 @@
+//! The texts a stack was read from, and the place of each value in them.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Names one text of [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub(crate) u32);
+
+/// One text: a stack file, an environment file, or standard input.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// How the text is named to a person: the path as it was given, or `<stdin>`.
+    pub name: String,
+    /// Where the text was read from; `None` for standard input.
+    pub path: Option<PathBuf>,
+    /// The whole text, UTF-8.
+    pub text: Arc<str>,
+    /// Byte offset at which each line starts, the first being 0.
+    lines: Vec<usize>,
+}
+
+/// A line and a column, both counted from 1; columns count characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The name of the text, see [`Source::name`].
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// Every text that a load has read, in the order of reading.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    all: Vec<Source>,
+}
+
+impl Sources {
+    /// Adds a text and returns its name for [`Origin`]s.
+    pub fn add(
+        &mut self,
+        name: impl Into<String>,
+        path: Option<PathBuf>,
+        text: impl Into<Arc<str>>,
+    ) -> SourceId {
+        let text = text.into();
+        let lines = std::iter::once(0)
+            .chain(text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at + 1))
+            .collect();
+        let id = SourceId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.all.push(Source { name: name.into(), path, text, lines });
+        id
+    }
+
+    /// The text behind `id`.
+    ///
+    /// # Panics
+    /// When `id` came from other `Sources`.
+    #[must_use]
+    pub fn get(&self, id: SourceId) -> &Source {
+        &self.all[id.0 as usize]
+    }
+
+    /// All texts, in the order of reading.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.all.iter()
+    }
+
+    /// Line and column of the first character of `origin`.
+    #[must_use]
+    pub fn place(&self, origin: &Origin) -> Place {
+        let source = self.get(origin.source);
+        let at = origin.span.start.min(source.text.len());
+        let line = source.lines.partition_point(|&start| start <= at).max(1);
+        let start = source.lines[line - 1];
+        let column = source.text.get(start..at).map_or(0, |text| text.chars().count()) + 1;
+        Place { file: source.name.clone(), line, column }
+    }
+}
+
+/// Where a value came from: a range of bytes in one text, and the variable
+/// that supplied it, if one did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The text.
+    pub source: SourceId,
+    /// Range of bytes in the text, end exclusive.
+    pub span: Range<usize>,
+    /// The first variable whose value went into this one.
+    pub via: Option<Arc<Variable>>,
+}
+
+/// A variable that took part in a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// The name, as in `${NAME}`.
+    pub name: String,
+    /// Who set it.
+    pub from: VariableSource,
+}
+
+/// Who set a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VariableSource {
+    /// The environment of the process.
+    Environment,
+    /// A line of an environment file (`.env`, `--env-file`): path and line, from 1.
+    EnvFile(PathBuf, usize),
+    /// The default written in the file, as in `${NAME:-default}`.
+    Default,
+    /// Nobody: the value is empty.
+    Unset,
+}
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl<T> Spanned<T> {
+    /// Puts a value at its place.
+    pub fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+
+    /// The same place, another value.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Spanned<U> {
+        Spanned { value: convert(self.value), origin: self.origin }
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// Equal values are equal wherever they stand.
+impl<T: PartialEq> PartialEq for Spanned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}

@@ -1,0 +1,155 @@
+//! The tree of a file: every node with its place.
+
+use indexmap::IndexMap;
+
+use crate::source::Origin;
+
+/// A node of a stack file.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it holds.
+    pub kind: Kind,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// What a node holds.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A single value.
+    Scalar(Scalar),
+    /// A list.
+    Sequence(Vec<Node>),
+    /// Keys and values, in the order of the file.
+    Mapping(IndexMap<String, Entry>),
+}
+
+/// The value of a key, with the place of the key itself.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where the key stands.
+    pub key: Origin,
+    /// The value.
+    pub node: Node,
+}
+
+/// A single value: its text, and what it is taken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scalar {
+    /// The text: as written before the attribute table has cast it, in canonical
+    /// form after that (`true`, `80`, `1m30s`).
+    pub text: String,
+    /// What the text is taken for.
+    pub kind: ScalarKind,
+}
+
+/// What a scalar is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScalarKind {
+    /// No value: `~`, `null`, or nothing at all.
+    Null,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// A number with a fraction.
+    Float,
+    /// Text.
+    String,
+}
+
+/// One value of a flattened tree, see [`Node::leaves`].
+#[derive(Clone, Debug)]
+pub struct Leaf<'a> {
+    /// The path from the node that was flattened: `ports[0].target`.
+    pub path: String,
+    /// The value; `None` for an empty list or mapping.
+    pub scalar: Option<&'a Scalar>,
+    /// Where it stands.
+    pub origin: &'a Origin,
+}
+
+impl Node {
+    /// A text node.
+    pub fn string(text: impl Into<String>, origin: Origin) -> Self {
+        Self::scalar(text, ScalarKind::String, origin)
+    }
+
+    /// A scalar node.
+    pub fn scalar(text: impl Into<String>, kind: ScalarKind, origin: Origin) -> Self {
+        Self { kind: Kind::Scalar(Scalar { text: text.into(), kind }), origin }
+    }
+
+    /// The entries of a mapping; `None` for anything else.
+    #[must_use]
+    pub fn as_mapping(&self) -> Option<&IndexMap<String, Entry>> {
+        match &self.kind {
+            Kind::Mapping(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The items of a list; `None` for anything else.
+    #[must_use]
+    pub fn as_sequence(&self) -> Option<&[Node]> {
+        match &self.kind {
+            Kind::Sequence(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The scalar; `None` for anything else.
+    #[must_use]
+    pub fn as_scalar(&self) -> Option<&Scalar> {
+        match &self.kind {
+            Kind::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// The value of `key` in a mapping.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.as_mapping().and_then(|entries| entries.get(key)).map(|entry| &entry.node)
+    }
+
+    /// Whether the node is a null.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.as_scalar().is_some_and(|scalar| scalar.kind == ScalarKind::Null)
+    }
+
+    /// Every value below this node with its path, in the order of the file.
+    ///
+    /// Keys are joined by dots, list items counted from 0 in brackets:
+    /// `healthcheck.test[1]`. Empty lists and mappings appear without a value.
+    #[must_use]
+    pub fn leaves(&self) -> Vec<Leaf<'_>> {
+        let mut leaves = Vec::new();
+        self.collect(String::new(), &mut leaves);
+        leaves
+    }
+
+    fn collect<'a>(&'a self, path: String, leaves: &mut Vec<Leaf<'a>>) {
+        match &self.kind {
+            Kind::Scalar(scalar) => leaves.push(Leaf { path, scalar: Some(scalar), origin: &self.origin }),
+            Kind::Sequence(items) if items.is_empty() => {
+                leaves.push(Leaf { path, scalar: None, origin: &self.origin });
+            }
+            Kind::Mapping(entries) if entries.is_empty() => {
+                leaves.push(Leaf { path, scalar: None, origin: &self.origin });
+            }
+            Kind::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.collect(format!("{path}[{index}]"), leaves);
+                }
+            }
+            Kind::Mapping(entries) => {
+                for (key, entry) in entries {
+                    let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    entry.node.collect(below, leaves);
+                }
+            }
+        }
+    }
+}
