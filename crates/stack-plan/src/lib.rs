@@ -1,1 +1,14 @@
-//! x
+//! Compares what is wanted with what is, and says what to do, in which order
+//! and why.
+//!
+//! Everything here is pure: no clock, no network, no prompt. Planning cannot
+//! fail, and the same input gives the same plan.
+
+pub mod address;
+pub mod containers;
+pub mod desired;
+pub mod fields;
+pub mod labels;
+pub mod observed;
+pub mod plan;
+pub mod teardown;

@@ -1,0 +1,99 @@
+//! How the parts of a stack are named: `web/2`, `network:front`, `image:shop-web`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of one resource within a project.
+///
+/// It prints, and is read, as `KIND:KEY`; a container as `SERVICE/NUMBER`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    /// A network, by its key in the file.
+    Network(String),
+    /// A volume, by its key in the file.
+    Volume(String),
+    /// An image, by its reference.
+    Image(String),
+    /// One container of a service, by the service's name and its number, from 1.
+    Container(String, u32),
+}
+
+impl Address {
+    /// The service that the resource belongs to, if it is a container.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        match self {
+            Self::Container(service, _) => Some(service),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(key) => write!(f, "network:{key}"),
+            Self::Volume(key) => write!(f, "volume:{key}"),
+            Self::Image(reference) => write!(f, "image:{reference}"),
+            Self::Container(service, number) => write!(f, "{service}/{number}"),
+        }
+    }
+}
+
+/// A text that names no resource.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AddressError(String);
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no address: write SERVICE/NUMBER, network:KEY, volume:KEY or image:REFERENCE",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let wrong = || AddressError(text.to_owned());
+        let filled = |key: &str| if key.is_empty() { Err(wrong()) } else { Ok(key.to_owned()) };
+        match text.split_once(':') {
+            Some(("network", key)) => return filled(key).map(Self::Network),
+            Some(("volume", key)) => return filled(key).map(Self::Volume),
+            Some(("image", reference)) => return filled(reference).map(Self::Image),
+            _ => {}
+        }
+        let (service, number) = text.rsplit_once('/').ok_or_else(wrong)?;
+        let number = number.parse().ok().filter(|&number| number > 0).ok_or_else(wrong)?;
+        Ok(Self::Container(filled(service)?, number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_reads_as_it_prints() {
+        for address in [
+            Address::Network("front".into()),
+            Address::Volume("pg".into()),
+            Address::Image("localhost:5000/shop:1.4".into()),
+            Address::Container("web".into(), 2),
+        ] {
+            assert_eq!(address.to_string().parse(), Ok(address));
+        }
+    }
+
+    #[test]
+    fn what_names_nothing_is_refused() {
+        for text in ["", "web", "web/", "/1", "web/0", "web/x", "network:", "volume:"] {
+            assert!(text.parse::<Address>().is_err(), "{text:?}");
+        }
+    }
+}

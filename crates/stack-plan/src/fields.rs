@@ -1,0 +1,178 @@
+//! A resource's settings as a flat list of values: what is recorded on the
+//! engine, and compared field by field with what the file says.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use stack_file::source::Origin;
+use stack_file::tree::{Node, ScalarKind};
+
+/// The form of the recorded text; a record of another form is not compared.
+const FORM: u32 = 1;
+
+/// A value as it may be shown to a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// There is none.
+    Nothing,
+    /// The value itself.
+    Text(String),
+    /// There is one, and it may be secret.
+    Hidden,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("(none)"),
+            Self::Text(text) => f.write_str(text),
+            Self::Hidden => f.write_str("(hidden)"),
+        }
+    }
+}
+
+/// The settings that the file asks for, each with its place.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    fields: BTreeMap<String, (String, Origin)>,
+}
+
+/// The settings that a resource was made with, as its label tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The form of the record.
+    form: u32,
+    /// Path to value, or to a digest where the value may be secret.
+    fields: BTreeMap<String, String>,
+}
+
+/// One setting that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldChange {
+    /// The path below the resource: `ports[0].published`.
+    pub field: String,
+    /// The value that the resource was made with.
+    pub was: Shown,
+    /// The value that the file asks for.
+    pub now: Shown,
+    /// Where the file says so; for a value that is gone, the resource itself.
+    pub origin: Origin,
+}
+
+impl Fields {
+    /// Flattens a canonical tree, leaving out the top keys of `without`.
+    #[must_use]
+    pub fn of(tree: &Node, without: &[&str]) -> Self {
+        let mut fields = BTreeMap::new();
+        for leaf in tree.leaves() {
+            let top = leaf.path.split(['.', '[']).next().unwrap_or_default();
+            if without.contains(&top) || top.starts_with("x-") {
+                continue;
+            }
+            let value = match leaf.scalar {
+                None => "(empty)".to_owned(),
+                Some(scalar) if scalar.kind == ScalarKind::Null => "(null)".to_owned(),
+                Some(scalar) if is_secret(&leaf.path) => digest(&scalar.text),
+                Some(scalar) => scalar.text.clone(),
+            };
+            fields.insert(leaf.path, (value, leaf.origin.clone()));
+        }
+        Self { fields }
+    }
+
+    /// Adds a setting that stands in no tree, such as a name that was made up.
+    pub fn insert(&mut self, path: &str, value: &str, origin: &Origin) {
+        self.fields.insert(path.to_owned(), (value.to_owned(), origin.clone()));
+    }
+
+    /// What is kept on the engine.
+    #[must_use]
+    pub fn record(&self) -> Recorded {
+        let fields = self.fields.iter().map(|(path, (value, _))| (path.clone(), value.clone())).collect();
+        Recorded { form: FORM, fields }
+    }
+
+    /// SHA-256 of the settings, in hexadecimal: equal settings, equal text.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (path, (value, _)) in &self.fields {
+            for part in [path, value] {
+                hasher.update((part.len() as u64).to_be_bytes());
+                hasher.update(part);
+            }
+        }
+        hex(&hasher.finalize())
+    }
+
+    /// Every setting in which `recorded` differs, in the order of the paths.
+    #[must_use]
+    pub fn difference(&self, recorded: &Recorded, whole: &Origin) -> Vec<FieldChange> {
+        let mut changes = Vec::new();
+        for (path, (value, origin)) in &self.fields {
+            let was = recorded.fields.get(path);
+            if was != Some(value) {
+                changes.push(FieldChange {
+                    field: path.clone(),
+                    was: was.map_or(Shown::Nothing, |value| shown(path, value)),
+                    now: shown(path, value),
+                    origin: origin.clone(),
+                });
+            }
+        }
+        for (path, value) in &recorded.fields {
+            if !self.fields.contains_key(path) {
+                changes.push(FieldChange {
+                    field: path.clone(),
+                    was: shown(path, value),
+                    now: Shown::Nothing,
+                    origin: whole.clone(),
+                });
+            }
+        }
+        changes.sort_by(|a, b| a.field.cmp(&b.field));
+        changes
+    }
+}
+
+impl Recorded {
+    /// Reads the text of a label; `None` when it is not a record of this form.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().filter(|recorded: &Self| recorded.form == FORM)
+    }
+
+    /// The text of the label.
+    #[must_use]
+    pub fn write(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Whether the value at `path` may be a password: it is kept as a digest only.
+fn is_secret(path: &str) -> bool {
+    path.starts_with("environment.")
+        || path.starts_with("driver_opts.")
+        || path.starts_with("logging.options.")
+}
+
+fn shown(path: &str, value: &str) -> Shown {
+    if is_secret(path) && value.starts_with(DIGEST) { Shown::Hidden } else { Shown::Text(value.to_owned()) }
+}
+
+const DIGEST: &str = "sha256:";
+
+/// Enough of a digest to tell a change, too little to be a credential.
+fn digest(text: &str) -> String {
+    format!("{DIGEST}{}", &hex(&Sha256::digest(text))[..24])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,105 @@
+//! The labels by which a project's resources are found again: docker compose's
+//! own, so that its ecosystem sees our stacks, and one of ours.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use stack_file::model::Service;
+
+use crate::desired::condition_word;
+use crate::fields::Fields;
+
+/// The project that owns a resource.
+pub const PROJECT: &str = "com.docker.compose.project";
+/// The service of a container or built image.
+pub const SERVICE: &str = "com.docker.compose.service";
+/// The number of a container within its service, from 1.
+pub const NUMBER: &str = "com.docker.compose.container-number";
+/// `True` for a container of `run`, else `False`.
+pub const ONE_OFF: &str = "com.docker.compose.oneoff";
+/// A hash of the settings. docker compose ignores containers without it.
+pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+/// The id of the image that a container was made from.
+pub const IMAGE: &str = "com.docker.compose.image";
+/// What a container depends on: `service:condition:restart`, joined by commas.
+pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
+/// The stack files, absolute, joined by commas.
+pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+/// The container that a new one takes the place of, while it does.
+pub const REPLACE: &str = "com.docker.compose.replace";
+/// The key of a network in the file.
+pub const NETWORK: &str = "com.docker.compose.network";
+/// The key of a volume in the file.
+pub const VOLUME: &str = "com.docker.compose.volume";
+/// The settings that a resource was made with, see [`crate::fields::Recorded`].
+pub const SPEC: &str = "stackctl.spec";
+
+const VERSION: &str = "com.docker.compose.version";
+const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
+
+fn set<const N: usize>(labels: [(&str, String); N]) -> BTreeMap<String, String> {
+    labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+pub(crate) fn of_project(
+    project: &str,
+    directory: &Path,
+    files: &str,
+    env_files: &str,
+) -> BTreeMap<String, String> {
+    let mut labels = set([
+        (PROJECT, project.to_owned()),
+        (VERSION, version()),
+        (WORKING_DIR, directory.to_string_lossy().into_owned()),
+        (CONFIG_FILES, files.to_owned()),
+        (ONE_OFF, "False".to_owned()),
+    ]);
+    if !env_files.is_empty() {
+        labels.insert(ENVIRONMENT_FILE.to_owned(), env_files.to_owned());
+    }
+    labels
+}
+
+pub(crate) fn of_service(service: &Service, fields: &Fields) -> BTreeMap<String, String> {
+    let depends_on = service
+        .depends_on
+        .iter()
+        .map(|(name, wanted)| format!("{name}:{}:{}", condition_word(wanted.condition), wanted.restart))
+        .collect::<Vec<_>>()
+        .join(",");
+    set([
+        (SERVICE, service.name.value.clone()),
+        (DEPENDS_ON, depends_on),
+        (CONFIG_HASH, fields.hash()),
+        (SPEC, fields.record().write()),
+    ])
+}
+
+pub(crate) fn of_network(project: &str, key: &str, fields: &Fields) -> BTreeMap<String, String> {
+    set([
+        (PROJECT, project.to_owned()),
+        (VERSION, version()),
+        (NETWORK, key.to_owned()),
+        (CONFIG_HASH, fields.hash()),
+        (SPEC, fields.record().write()),
+    ])
+}
+
+pub(crate) fn of_volume(project: &str, key: &str, fields: &Fields) -> BTreeMap<String, String> {
+    set([
+        (PROJECT, project.to_owned()),
+        (VERSION, version()),
+        (VOLUME, key.to_owned()),
+        (CONFIG_HASH, fields.hash()),
+        (SPEC, fields.record().write()),
+    ])
+}
+
+pub(crate) fn of_image(project: &str, service: &str) -> BTreeMap<String, String> {
+    set([(PROJECT, project.to_owned()), (SERVICE, service.to_owned()), (VERSION, version())])
+}

@@ -1,0 +1,371 @@
+//! A plan: what will be done, in which order, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use stack_file::source::Origin;
+
+use crate::address::Address;
+use crate::desired::{ImageSpec, NetworkSpec, ServiceSpec, VolumeSpec};
+use crate::fields::FieldChange;
+
+/// What will be done to one project.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The project name.
+    pub project: String,
+    /// The steps; each comes after all the steps it waits for.
+    pub steps: Vec<Step>,
+    /// The resources that are as wanted.
+    pub unchanged: Vec<Address>,
+    /// What a person should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Names a step of one plan, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepId(pub u32);
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// One engine call, or one wait.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name within the plan.
+    pub id: StepId,
+    /// The resource it is about.
+    pub address: Address,
+    /// What is done.
+    pub action: Action,
+    /// Why.
+    pub cause: Cause,
+    /// The steps that must be done first. When one fails, this one is skipped.
+    pub after: Vec<StepId>,
+    /// What all steps of this resource together do.
+    pub group: Change,
+    /// What could be lost.
+    pub risk: Risk,
+    /// What takes the step back, in this order, as long as every step done so far in its group has an undo.
+    pub undo: Vec<Action>,
+}
+
+/// What the steps of one resource together do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Change {
+    /// It is made, and started if it is a container.
+    Create,
+    /// Another takes its place.
+    Replace,
+    /// It is started.
+    Start,
+    /// It is stopped and started.
+    Restart,
+    /// It is stopped.
+    Stop,
+    /// It is removed.
+    Remove,
+    /// An image is pulled.
+    Pull,
+    /// An image is built.
+    Build,
+    /// Nothing is done to it; something waits for it.
+    Await,
+}
+
+/// One call to the engine, or one wait.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Makes a network.
+    CreateNetwork(Arc<NetworkSpec>),
+    /// Makes a volume.
+    CreateVolume(Arc<VolumeSpec>),
+    /// Makes a container, without starting it.
+    CreateContainer(Box<NewContainer>),
+    /// Starts a container.
+    Start(Target),
+    /// Stops a container: its stop signal, and the kill after `grace`.
+    Stop {
+        /// The container.
+        target: Target,
+        /// `None` leaves it to the container's own setting, else the engine's 10 s.
+        grace: Option<Duration>,
+    },
+    /// Removes a resource.
+    Remove {
+        /// The resource.
+        target: Target,
+        /// For a container: whether its anonymous volumes go with it.
+        volumes: bool,
+    },
+    /// Renames a container.
+    Rename {
+        /// The container.
+        target: Target,
+        /// The new name.
+        to: String,
+    },
+    /// Pulls an image.
+    Pull(Arc<ImageSpec>),
+    /// Builds an image.
+    Build(Arc<ImageSpec>),
+    /// Waits until a container is in a state.
+    Await {
+        /// The container.
+        target: Target,
+        /// The state.
+        condition: Condition,
+        /// Whether it is a failure when the state is not reached; else what comes after goes on.
+        required: bool,
+    },
+}
+
+impl Action {
+    /// One word for it: `create`, `await healthy`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::CreateContainer(_) => "create",
+            Self::Start(_) => "start",
+            Self::Stop { .. } => "stop",
+            Self::Remove { .. } => "remove",
+            Self::Rename { .. } => "rename",
+            Self::Pull(_) => "pull",
+            Self::Build(_) => "build",
+            Self::Await { condition, .. } => match condition {
+                Condition::Ready => "await ready",
+                Condition::Healthy => "await healthy",
+                Condition::Completed => "await completed",
+            },
+        }
+    }
+}
+
+/// A container to be made.
+#[derive(Clone, Debug)]
+pub struct NewContainer {
+    /// The name it is made with.
+    pub name: String,
+    /// Its number within the service, from 1.
+    pub number: u32,
+    /// The settings.
+    pub spec: Arc<ServiceSpec>,
+    /// All labels that it gets.
+    pub labels: BTreeMap<String, String>,
+    /// Anonymous volumes taken over from the container it replaces: path inside the container, volume name.
+    pub keep: Vec<(String, String)>,
+}
+
+/// The object of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One that is there, by the engine's id or name.
+    Known(String),
+    /// The one that an earlier step makes.
+    Made(StepId),
+}
+
+/// The state a wait is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Condition {
+    /// Healthy if it has a health check, else running, or ended with exit code 0 if it is not to be restarted.
+    Ready,
+    /// Its health check passes.
+    Healthy,
+    /// It ended with exit code 0.
+    Completed,
+}
+
+/// Why a step is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It is wanted and not there.
+    Missing,
+    /// It was made with other settings.
+    Changed(Vec<FieldChange>),
+    /// It was made by another program, which kept no record of the settings.
+    Unrecorded,
+    /// The image's reference now names another image.
+    ImageMoved,
+    /// What it depends on is replaced or restarted.
+    DependencyReplaced(Address),
+    /// The file does not have it.
+    Orphaned,
+    /// It is there, but not in the state that is wanted: the Docker API's word for the state.
+    Drifted(&'static str),
+    /// There are more containers than the service is to have.
+    Surplus,
+    /// An earlier run was interrupted before the end.
+    Interrupted,
+    /// The command line asks for it.
+    Asked,
+    /// A dependent, or the command line, waits for it.
+    Awaited,
+}
+
+/// What could be lost by a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Risk {
+    /// Nothing that the file does not bring back.
+    None,
+    /// The data of a volume.
+    LosesData,
+}
+
+impl Plan {
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether anything but waits is to be done.
+    #[must_use]
+    pub fn changes_something(&self) -> bool {
+        self.steps.iter().any(|step| step.group != Change::Await)
+    }
+
+    /// The step of this id.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> Option<&Step> {
+        self.steps.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    /// Whether it pulls or builds, so that what follows can be known only after that.
+    #[must_use]
+    pub fn has_image_steps(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Pull(_) | Action::Build(_)))
+    }
+
+    /// The same plan with only the steps that pull or build.
+    #[must_use]
+    pub fn image_steps(&self) -> Plan {
+        let mut plan = Plan { project: self.project.clone(), ..Plan::default() };
+        for step in &self.steps {
+            if matches!(step.action, Action::Pull(_) | Action::Build(_)) {
+                let id = StepId(plan.steps.len() as u32 + 1);
+                plan.steps.push(Step { id, after: Vec::new(), ..step.clone() });
+            }
+        }
+        plan
+    }
+
+    /// The resources that lose data, each once.
+    #[must_use]
+    pub fn data_losses(&self) -> BTreeSet<&Address> {
+        self.steps.iter().filter(|step| step.risk == Risk::LosesData).map(|step| &step.address).collect()
+    }
+
+    /// The steps by resource, in the order in which each resource first appears.
+    #[must_use]
+    pub fn by_address(&self) -> IndexMap<&Address, Vec<&Step>> {
+        let mut groups: IndexMap<&Address, Vec<&Step>> = IndexMap::new();
+        for step in &self.steps {
+            groups.entry(&step.address).or_default().push(step);
+        }
+        groups
+    }
+}
+
+/// One line per step: what it waits for, its number, resource, action, cause.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            let after = step.after.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+            write!(f, "[{after}] -> {} {}, {}, {}", step.id, step.address, step.action.word(), step.cause)?;
+            if step.risk == Risk::LosesData {
+                f.write_str(", loses data")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Changed(fields) => {
+                let names: Vec<_> = fields.iter().map(|change| change.field.as_str()).collect();
+                write!(f, "changed: {}", names.join(", "))
+            }
+            Self::Unrecorded => f.write_str("made by another program"),
+            Self::ImageMoved => f.write_str("image is newer"),
+            Self::DependencyReplaced(address) => write!(f, "depends on {address}, replaced"),
+            Self::Orphaned => f.write_str("not in the file"),
+            Self::Drifted(state) => write!(f, "is {state}"),
+            Self::Surplus => f.write_str("more than asked for"),
+            Self::Interrupted => f.write_str("left by an interrupted run"),
+            Self::Asked => f.write_str("asked for"),
+            Self::Awaited => f.write_str("waited for"),
+        }
+    }
+}
+
+/// Collects steps, each after those it waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    steps: Vec<Step>,
+}
+
+impl Draft {
+    /// Adds a step without undo or risk and returns its id.
+    pub(crate) fn add(
+        &mut self,
+        address: &Address,
+        action: Action,
+        group: Change,
+        cause: &Cause,
+        after: impl IntoIterator<Item = StepId>,
+    ) -> StepId {
+        let id = StepId(self.steps.len() as u32 + 1);
+        let after: BTreeSet<StepId> = after.into_iter().collect();
+        debug_assert!(after.iter().all(|earlier| *earlier < id));
+        self.steps.push(Step {
+            id,
+            address: address.clone(),
+            action,
+            cause: cause.clone(),
+            after: after.into_iter().collect(),
+            group,
+            risk: Risk::None,
+            undo: Vec::new(),
+        });
+        id
+    }
+
+    /// Says what takes the step back.
+    pub(crate) fn undo(&mut self, id: StepId, undo: Vec<Action>) {
+        self.steps[id.0 as usize - 1].undo = undo;
+    }
+
+    /// Marks the step as losing data.
+    pub(crate) fn loses_data(&mut self, id: StepId) {
+        self.steps[id.0 as usize - 1].risk = Risk::LosesData;
+    }
+
+    /// The group of a step.
+    pub(crate) fn group(&self, id: StepId) -> Option<Change> {
+        self.steps.get((id.0 as usize).checked_sub(1)?).map(|step| step.group)
+    }
+
+    pub(crate) fn finish(self) -> Vec<Step> {
+        self.steps
+    }
+}
+
+/// Where a changed setting stands, if the cause is one.
+#[must_use]
+pub fn first_origin(cause: &Cause) -> Option<&Origin> {
+    match cause {
+        Cause::Changed(fields) => fields.first().map(|change| &change.origin),
+        _ => None,
+    }
+}
