@@ -224,7 +224,7 @@ impl<'a> Planner<'a> {
             if !old && wanted {
                 continue; // `service` renames and starts it.
             }
-            let remove = Action::Remove { target, volumes: false };
+            let remove = Action::RemoveContainer { target, volumes: false };
             let removed = self.draft.add(&address, remove, Change::Remove, &Cause::Interrupted, []);
             self.freed.push(removed);
         }
@@ -275,7 +275,7 @@ impl<'a> Planner<'a> {
             self.draft.undo(stopped, vec![Action::Start(target.clone())]);
             after = vec![stopped];
         }
-        self.draft.add(address, Action::Remove { target, volumes: false }, group, cause, after)
+        self.draft.add(address, Action::RemoveContainer { target, volumes: false }, group, cause, after)
     }
 
     fn grace(&self, service: &str) -> Option<Duration> {
@@ -320,7 +320,7 @@ impl<'a> Planner<'a> {
                 let users =
                     |container: &ObservedContainer| container.volumes.iter().any(|mount| &mount.name == name);
                 let cleared = self.clear(users, &spec.address);
-                let remove = Action::Remove { target: Target::Known(name.clone()), volumes: false };
+                let remove = Action::RemoveVolume(name.clone());
                 let removed = self.draft.add(&spec.address, remove, group, &cause, cleared);
                 self.draft.loses_data(removed);
                 after.push(removed);
@@ -365,7 +365,7 @@ impl<'a> Planner<'a> {
                 let users =
                     |container: &ObservedContainer| container.networks.values().any(|id| *id == network.id);
                 let cleared = self.clear(users, &spec.address);
-                let remove = Action::Remove { target: Target::Known(network.id.clone()), volumes: false };
+                let remove = Action::RemoveNetwork(network.id.clone());
                 after.push(self.draft.add(&spec.address, remove, group, &cause, cleared));
             }
             let create = Action::CreateNetwork(Arc::new(spec.clone()));
@@ -576,7 +576,8 @@ impl<'a> Planner<'a> {
                     .collect();
             }
         }
-        Box::new(NewContainer { name, number, spec: Arc::clone(spec), labels: all, keep })
+        let known_as = spec.container_name(&self.desired.project, number);
+        Box::new(NewContainer { name, known_as, number, spec: Arc::clone(spec), labels: all, keep })
     }
 
     /// Makes a container where none is, or none is any more (`old` and the step that removes it).
@@ -596,7 +597,8 @@ impl<'a> Planner<'a> {
         after.extend(self.freed.iter().copied());
         let container = self.new_container(spec, number, name, old.map(|(container, _)| container));
         let created = self.draft.add(address, Action::CreateContainer(container), group, cause, after);
-        self.start(address, created, created, group, cause, ready)
+        let joined = self.join(spec, address, created, group, cause);
+        self.start(address, created, joined, group, cause, ready)
     }
 
     /// Makes a new container beside the old one, then puts it in the old one's place.
@@ -616,11 +618,33 @@ impl<'a> Planner<'a> {
         let container = self.new_container(spec, number, temporary, Some(old));
         let created = self.draft.add(address, Action::CreateContainer(container), group, cause, after);
         let made = Target::Made(created);
-        self.draft.undo(created, vec![Action::Remove { target: made.clone(), volumes: false }]);
-        let removed = self.retire(old, address, group, cause, [created]);
+        self.draft.undo(created, vec![Action::RemoveContainer { target: made.clone(), volumes: false }]);
+        let joined = self.join(spec, address, created, group, cause);
+        let removed = self.retire(old, address, group, cause, [joined]);
         let rename = Action::Rename { target: made, to: name };
         let renamed = self.draft.add(address, rename, group, cause, [removed]);
         self.start(address, created, renamed, group, cause, ready)
+    }
+
+    /// Attaches a new container to all its networks but the first, which it is made with,
+    /// and returns the last step.
+    fn join(
+        &mut self,
+        spec: &ServiceSpec,
+        address: &Address,
+        created: StepId,
+        group: Change,
+        cause: &Cause,
+    ) -> StepId {
+        let mut last = created;
+        for network in spec.networks.iter().skip(1) {
+            let connect = Action::Connect { target: Target::Made(created), network: network.clone() };
+            last = self.draft.add(address, connect, group, cause, [last]);
+            // What takes back the container takes back its networks.
+            self.draft
+                .undo(last, vec![Action::RemoveContainer { target: Target::Made(created), volumes: false }]);
+        }
+        last
     }
 
     fn start(

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use stack_file::source::Origin;
 
 use crate::address::Address;
-use crate::desired::{ImageSpec, NetworkSpec, ServiceSpec, VolumeSpec};
+use crate::desired::{ImageSpec, Joined, NetworkSpec, ServiceSpec, VolumeSpec};
 use crate::fields::FieldChange;
 
 /// What will be done to one project.
@@ -97,19 +97,32 @@ pub enum Action {
         /// `None` leaves it to the container's own setting, else the engine's 10 s.
         grace: Option<Duration>,
     },
-    /// Removes a resource.
-    Remove {
-        /// The resource.
+    /// Removes a container that does not run.
+    RemoveContainer {
+        /// The container.
         target: Target,
-        /// For a container: whether its anonymous volumes go with it.
+        /// Whether its anonymous volumes go with it.
         volumes: bool,
     },
+    /// Removes a network, by id.
+    RemoveNetwork(String),
+    /// Removes a volume, by name.
+    RemoveVolume(String),
+    /// Removes an image, by reference.
+    RemoveImage(String),
     /// Renames a container.
     Rename {
         /// The container.
         target: Target,
         /// The new name.
         to: String,
+    },
+    /// Attaches a container to a further network.
+    Connect {
+        /// The container.
+        target: Target,
+        /// The network, and how it is joined.
+        network: Joined,
     },
     /// Pulls an image.
     Pull(Arc<ImageSpec>),
@@ -134,8 +147,12 @@ impl Action {
             Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::CreateContainer(_) => "create",
             Self::Start(_) => "start",
             Self::Stop { .. } => "stop",
-            Self::Remove { .. } => "remove",
+            Self::RemoveContainer { .. }
+            | Self::RemoveNetwork(_)
+            | Self::RemoveVolume(_)
+            | Self::RemoveImage(_) => "remove",
             Self::Rename { .. } => "rename",
+            Self::Connect { .. } => "connect",
             Self::Pull(_) => "pull",
             Self::Build(_) => "build",
             Self::Await { condition, .. } => match condition {
@@ -152,6 +169,8 @@ impl Action {
 pub struct NewContainer {
     /// The name it is made with.
     pub name: String,
+    /// The name it has when the plan is done, which is also one of its names on its networks.
+    pub known_as: String,
     /// Its number within the service, from 1.
     pub number: u32,
     /// The settings.

@@ -90,7 +90,7 @@ pub fn teardown(project: &str, desired: Option<&Desired>, observed: &Observed, p
             continue;
         }
         if !policy.stop_only {
-            let remove = Action::Remove { target, volumes: policy.volumes };
+            let remove = Action::RemoveContainer { target, volumes: policy.volumes };
             after = vec![draft.add(&address, remove, group, &Cause::Asked, after)];
         }
         all.extend(after.iter().copied());
@@ -101,7 +101,7 @@ pub fn teardown(project: &str, desired: Option<&Desired>, observed: &Observed, p
         if kept.is_empty() {
             for network in observed.networks.iter() {
                 let Some(key) = &network.key else { continue };
-                let remove = Action::Remove { target: Target::Known(network.id.clone()), volumes: false };
+                let remove = Action::RemoveNetwork(network.id.clone());
                 let address = Address::Network(key.clone());
                 draft.add(&address, remove, Change::Remove, &Cause::Asked, all.iter().copied());
             }
@@ -115,7 +115,7 @@ pub fn teardown(project: &str, desired: Option<&Desired>, observed: &Observed, p
         if policy.volumes {
             for volume in observed.volumes.iter() {
                 let Some(key) = &volume.key else { continue };
-                let remove = Action::Remove { target: Target::Known(volume.name.clone()), volumes: false };
+                let remove = Action::RemoveVolume(volume.name.clone());
                 let address = Address::Volume(key.clone());
                 let step = draft.add(&address, remove, Change::Remove, &Cause::Asked, all.iter().copied());
                 draft.loses_data(step);
@@ -127,7 +127,7 @@ pub fn teardown(project: &str, desired: Option<&Desired>, observed: &Observed, p
                     continue;
                 }
                 for reference in image.references.iter().filter(|name| observed.images.contains_key(*name)) {
-                    let remove = Action::Remove { target: Target::Known(reference.clone()), volumes: false };
+                    let remove = Action::RemoveImage(reference.clone());
                     let address = Address::Image(reference.clone());
                     draft.add(&address, remove, Change::Remove, &Cause::Asked, all.iter().copied());
                 }
