@@ -1,1 +1,8 @@
-//! x
+//! Looks, does, listens: runs a plan against a container engine and tells
+//! typed events. Knows nothing of the terminal.
+
+pub mod docker;
+pub mod engine;
+pub mod event;
+pub mod execute;
+pub mod image;

@@ -1,0 +1,265 @@
+//! Waits for a container: looks first, then listens, and meanwhile runs its
+//! health check with a short back-off. Nothing here sleeps a fixed tick.
+
+use std::future::{self, Future};
+use std::pin::Pin;
+use std::time::Duration;
+
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
+use bollard::{Docker, errors::Error};
+use futures_util::StreamExt;
+use stack_plan::plan::Condition;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep_until};
+
+use crate::docker::watch::Happening;
+use crate::docker::{DockerEngine, answered, is_not_found};
+use crate::engine::{EngineError, Evidence, Failure, NotReady, Probe};
+use crate::event::{Progress, Waiting};
+
+/// The pause after the first failed probe; each further one is half as long again.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause between two probes of ours, or two looks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How much of a probe's output is kept, bytes.
+const KEPT_OUTPUT: usize = 1024;
+/// How many lines of the log a failure shows.
+const KEPT_LINES: &str = "10";
+
+/// What a look at a container says about a wait.
+enum Verdict {
+    Reached,
+    Failed(NotReady),
+    /// The engine has not decided: our own probe may.
+    Starting,
+    /// Something must happen first.
+    NotYet(Option<Waiting>),
+}
+
+pub(super) async fn wait(
+    engine: &DockerEngine,
+    id: &str,
+    condition: Condition,
+    deadline: Option<Instant>,
+    report: &dyn Fn(Progress),
+) -> Result<(), Failure> {
+    let docker = &engine.docker;
+    let begun = Instant::now();
+    let mut happenings = Some(engine.watch.listen());
+    let mut probe: Option<Pin<Box<dyn Future<Output = Result<Probe, Error>> + '_>>> = None;
+    let mut last_probe = None;
+    let mut failures = 0;
+    let mut pause = FIRST_PAUSE;
+    let mut next = Instant::now();
+    loop {
+        let look = match docker.inspect_container(id, None::<InspectContainerOptions>).await {
+            Ok(look) => look,
+            Err(error) if is_not_found(&error) => return Err(EngineError::NotReady(NotReady::Gone).into()),
+            Err(error) => return Err(answered(error).into()),
+        };
+        match judge(&look, condition) {
+            Verdict::Reached => return Ok(()),
+            Verdict::Failed(why) => {
+                let evidence = evidence(docker, look, last_probe).await;
+                return Err(Failure { error: EngineError::NotReady(why), evidence: Some(Box::new(evidence)) });
+            }
+            Verdict::Starting => {
+                if engine.probe && probe.is_none() && Instant::now() >= next {
+                    if let Some(command) = command(&look) {
+                        probe = Some(Box::pin(run(docker, id, command)));
+                    }
+                }
+            }
+            Verdict::NotYet(doing) => {
+                probe = None;
+                if let Some(doing) = doing {
+                    report(Progress::Waiting(doing));
+                }
+            }
+        }
+        let wake = if probe.is_some() { Instant::now() + LONGEST_PAUSE } else { next.max(Instant::now() + FIRST_PAUSE) };
+        tokio::select! {
+            biased;
+            result = async { match probe.as_mut() { Some(probe) => probe.await, None => future::pending().await } } => {
+                probe = None;
+                match result {
+                    Ok(found) if found.exit_code == 0 => return Ok(()),
+                    Ok(found) => {
+                        failures += 1;
+                        last_probe = Some(found);
+                        report(Progress::Waiting(Waiting::Probed { failures }));
+                    }
+                    // The container may just have ended: the next look tells.
+                    Err(_) => {}
+                }
+                next = Instant::now() + pause;
+                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            }
+            listening = heard(&mut happenings, id) => {
+                if !listening {
+                    happenings = None;
+                }
+            }
+            () = sleep_until(wake) => {
+                if wake > next {
+                    next = wake + pause;
+                    pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+                }
+            }
+            () = async { match deadline { Some(deadline) => sleep_until(deadline).await, None => future::pending().await } } => {
+                let why = NotReady::TimedOut { after: begun.elapsed() };
+                let evidence = evidence(docker, look, last_probe).await;
+                return Err(Failure { error: EngineError::NotReady(why), evidence: Some(Box::new(evidence)) });
+            }
+        }
+    }
+}
+
+/// Waits until something happens to the container. `false` when nothing will be heard any more.
+async fn heard(happenings: &mut Option<broadcast::Receiver<Happening>>, id: &str) -> bool {
+    let Some(receiver) = happenings else { return future::pending().await };
+    loop {
+        match receiver.recv().await {
+            Ok(happening) if happening.id == id => return true,
+            Ok(_) => {}
+            // Something was missed: look again.
+            Err(broadcast::error::RecvError::Lagged(_)) => return true,
+            Err(broadcast::error::RecvError::Closed) => return false,
+        }
+    }
+}
+
+fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
+    let Some(state) = &look.state else { return Verdict::NotYet(None) };
+    let exit_code = state.exit_code.unwrap_or_default();
+    let health = state.health.as_ref().and_then(|health| health.status).filter(|status| {
+        !matches!(status, HealthStatusEnum::EMPTY | HealthStatusEnum::NONE)
+    });
+    match state.status {
+        Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => match condition {
+            Condition::Completed if exit_code == 0 => Verdict::Reached,
+            Condition::Ready if exit_code == 0 && !is_restarted(look) => Verdict::Reached,
+            _ => Verdict::Failed(NotReady::Exited { code: exit_code }),
+        },
+        Some(ContainerStateStatusEnum::RESTARTING) => Verdict::NotYet(Some(Waiting::Restarting { exit_code })),
+        Some(ContainerStateStatusEnum::RUNNING) => match (condition, health) {
+            (Condition::Completed, _) => Verdict::NotYet(None),
+            (_, Some(HealthStatusEnum::HEALTHY)) => Verdict::Reached,
+            (_, Some(HealthStatusEnum::UNHEALTHY)) => {
+                let streak = state.health.as_ref().and_then(|health| health.failing_streak).unwrap_or_default();
+                Verdict::Failed(NotReady::Unhealthy {
+                    probes: u32::try_from(streak).unwrap_or_default(),
+                    after: age(state.started_at.as_deref()).unwrap_or_default(),
+                })
+            }
+            (_, Some(_)) => Verdict::Starting,
+            (Condition::Ready, None) => Verdict::Reached,
+            (Condition::Healthy, None) => Verdict::Failed(NotReady::NoHealthcheck),
+        },
+        _ => Verdict::NotYet(None),
+    }
+}
+
+fn is_restarted(look: &ContainerInspectResponse) -> bool {
+    let policy = look.host_config.as_ref().and_then(|host| host.restart_policy.as_ref()).and_then(|policy| policy.name);
+    matches!(policy, Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED))
+}
+
+/// The health check as a command to run, as the engine itself would run it.
+fn command(look: &ContainerInspectResponse) -> Option<Vec<String>> {
+    let config = look.config.as_ref()?;
+    let test = config.healthcheck.as_ref()?.test.as_deref()?;
+    match test.split_first()? {
+        (kind, arguments) if kind == "CMD" && !arguments.is_empty() => Some(arguments.to_vec()),
+        (kind, arguments) if kind == "CMD-SHELL" && !arguments.is_empty() => {
+            let shell = config.shell.clone().filter(|shell| !shell.is_empty());
+            let mut command = shell.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()]);
+            command.push(arguments.join(" "));
+            Some(command)
+        }
+        _ => None,
+    }
+}
+
+/// Runs a command in a container and waits for its end.
+async fn run(docker: &Docker, id: &str, command: Vec<String>) -> Result<Probe, Error> {
+    let options = CreateExecOptions {
+        cmd: Some(command),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..CreateExecOptions::default()
+    };
+    let exec = docker.create_exec(id, options).await?.id;
+    let mut output = Vec::new();
+    if let StartExecResults::Attached { output: mut stream, .. } = docker.start_exec(&exec, None).await? {
+        while let Some(part) = stream.next().await {
+            let part = part?.into_bytes();
+            let room = KEPT_OUTPUT.saturating_sub(output.len());
+            output.extend_from_slice(&part[..part.len().min(room)]);
+        }
+    }
+    let exit_code = docker.inspect_exec(&exec).await?.exit_code.unwrap_or(-1);
+    Ok(Probe { exit_code, output: String::from_utf8_lossy(&output).trim().to_owned() })
+}
+
+/// How long ago a moment of the engine was.
+fn age(moment: Option<&str>) -> Option<Duration> {
+    let moment = OffsetDateTime::parse(moment?, &Rfc3339).ok()?;
+    (moment.year() > 1).then(|| (OffsetDateTime::now_utc() - moment).try_into().unwrap_or_default())
+}
+
+/// Looks at a container that did not do what it should.
+pub(super) async fn evidence_of(docker: &Docker, id: &str) -> Option<Box<Evidence>> {
+    let look = docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
+    Some(Box::new(evidence(docker, look, None).await))
+}
+
+async fn evidence(docker: &Docker, look: ContainerInspectResponse, ours: Option<Probe>) -> Evidence {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(KEPT_LINES).build();
+    let id = look.id.clone().unwrap_or_default();
+    let mut lines = Vec::new();
+    let mut logs = docker.logs(&id, Some(options));
+    while let Some(Ok(part)) = logs.next().await {
+        let text = String::from_utf8_lossy(&part.into_bytes()).into_owned();
+        lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
+    }
+    let state = look.state.unwrap_or_default();
+    let ended = !matches!(
+        state.status,
+        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::PAUSED)
+    );
+    let recorded = state.health.and_then(|health| health.log).unwrap_or_default();
+    let mut probes: Vec<Probe> = recorded
+        .into_iter()
+        .map(|probe| Probe {
+            exit_code: probe.exit_code.unwrap_or(-1),
+            output: probe.output.unwrap_or_default().trim().chars().take(KEPT_OUTPUT).collect(),
+        })
+        .collect();
+    if probes.is_empty() {
+        probes.extend(ours);
+    }
+    let test = look.config.and_then(|config| config.healthcheck).and_then(|check| check.test).unwrap_or_default();
+    Evidence {
+        container: look.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        state: state.status.map(|status| status.to_string()).unwrap_or_default(),
+        exit_code: ended.then_some(state.exit_code).flatten(),
+        out_of_memory: state.oom_killed.unwrap_or_default(),
+        restarts: look.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
+        started: age(state.started_at.as_deref()),
+        probe: test,
+        probes,
+        memory_limit: look
+            .host_config
+            .and_then(|host| host.memory)
+            .and_then(|memory| u64::try_from(memory).ok())
+            .filter(|limit| *limit > 0),
+        log: lines,
+    }
+}

@@ -1,0 +1,84 @@
+//! A Docker Engine, API 1.41 (20.10) or newer. Only this crate names bollard.
+
+pub mod connect;
+mod health;
+mod logs;
+mod observe;
+mod perform;
+mod translate;
+mod watch;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use futures_util::Stream;
+use stack_plan::observed::Observed;
+
+use crate::docker::connect::Connection;
+use crate::docker::watch::Watch;
+use crate::engine::{Engine, EngineError, Failure, LogLine, Outcome, Query, Selection, Work};
+
+/// A Docker Engine.
+pub struct DockerEngine {
+    docker: Docker,
+    connection: Connection,
+    watch: Watch,
+    probe: bool,
+}
+
+impl DockerEngine {
+    /// Takes over a connection. `probe` says whether waits run health checks themselves,
+    /// or leave that to the engine.
+    #[must_use]
+    pub fn new(connection: Connection, probe: bool) -> Self {
+        let docker = connection.docker.clone();
+        Self { watch: Watch::new(docker.clone()), docker, connection, probe }
+    }
+
+    /// How the engine was found, and what it is.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Engine for DockerEngine {
+    async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
+        observe::observe(&self.docker, query).await
+    }
+
+    async fn perform(&self, work: Work<'_>) -> Result<Outcome, Failure> {
+        perform::perform(self, work).await
+    }
+
+    fn follow(&self, selection: Selection) -> impl Stream<Item = Result<LogLine, EngineError>> {
+        logs::follow(&self.docker, &self.watch, selection)
+    }
+}
+
+/// The engine's answer as our error.
+fn answered(error: Error) -> EngineError {
+    match error {
+        Error::DockerResponseServerError { status_code, message } => {
+            EngineError::Refused { status: status_code, message: message.trim().to_owned() }
+        }
+        Error::RequestTimeoutError => EngineError::Lost("no answer in time".to_owned()),
+        other => {
+            // The outermost text is often no more than "client error": the cause is below it.
+            let mut text = other.to_string();
+            let mut cause = std::error::Error::source(&other);
+            while let Some(below) = cause {
+                let below_text = below.to_string();
+                if !text.contains(&below_text) {
+                    text = format!("{text}: {below_text}");
+                }
+                cause = below.source();
+            }
+            EngineError::Lost(text)
+        }
+    }
+}
+
+/// Whether the engine does not know the resource.
+fn is_not_found(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
+}

@@ -1,0 +1,177 @@
+//! Does one thing.
+
+use bollard::models::NetworkConnectRequest;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
+    RemoveVolumeOptions, RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+};
+use bollard::{Docker, errors::Error};
+use stack_plan::desired::ImageSpec;
+use stack_plan::plan::{Action, NewContainer};
+
+use crate::docker::{DockerEngine, answered, health, is_not_found, translate};
+use crate::engine::{EngineError, Failure, Outcome, Work};
+use crate::event::Progress;
+use crate::image;
+
+pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Outcome, Failure> {
+    let docker = &engine.docker;
+    let made = |id: String| Ok(Outcome { made: Some(id) });
+    match work.action {
+        Action::CreateNetwork(spec) => {
+            let answer = docker.create_network(translate::network(spec)).await.map_err(answered)?;
+            return made(answer.id);
+        }
+        Action::CreateVolume(spec) => {
+            let answer = docker.create_volume(translate::volume(spec)).await.map_err(answered)?;
+            return made(answer.name);
+        }
+        Action::CreateContainer(new) => return made(create(engine, new).await?),
+        Action::Start(target) => {
+            let id = work.ledger.resolve(target)?;
+            if let Err(error) = docker.start_container(&id, None::<StartContainerOptions>).await {
+                return Err(explain_start(docker, &id, answered(error)).await);
+            }
+        }
+        Action::Stop { target, grace } => {
+            let id = work.ledger.resolve(target)?;
+            let mut options = StopContainerOptionsBuilder::new();
+            if let Some(grace) = grace {
+                options = options.t(translate::whole_seconds(*grace));
+            }
+            gone_is_fine(docker.stop_container(&id, Some(options.build())).await)?;
+        }
+        Action::RemoveContainer { target, volumes } => {
+            let id = work.ledger.resolve(target)?;
+            let options = RemoveContainerOptionsBuilder::new().v(*volumes).build();
+            gone_is_fine(docker.remove_container(&id, Some(options)).await)?;
+        }
+        Action::RemoveNetwork(id) => gone_is_fine(docker.remove_network(id).await)?,
+        Action::RemoveVolume(name) => {
+            gone_is_fine(docker.remove_volume(name, None::<RemoveVolumeOptions>).await)?;
+        }
+        Action::RemoveImage(reference) => {
+            gone_is_fine(docker.remove_image(reference, None::<RemoveImageOptions>, None).await.map(|_| ()))?;
+        }
+        Action::Rename { target, to } => {
+            let id = work.ledger.resolve(target)?;
+            let options = RenameContainerOptionsBuilder::new().name(to).build();
+            docker.rename_container(&id, options).await.map_err(answered)?;
+        }
+        Action::Connect { target, network } => {
+            let id = work.ledger.resolve(target)?;
+            let request = NetworkConnectRequest {
+                container: id,
+                endpoint_config: Some(translate::endpoint(network, None)),
+            };
+            docker.connect_network(&network.name, request).await.map_err(answered)?;
+        }
+        Action::Pull(spec) => pull(engine, spec, work.report).await?,
+        Action::Build(spec) => build(engine, spec, work.report).await?,
+        Action::Await { target, condition, .. } => {
+            let id = work.ledger.resolve(target)?;
+            health::wait(engine, &id, *condition, work.deadline, work.report).await?;
+        }
+    }
+    Ok(Outcome::default())
+}
+
+async fn create(engine: &DockerEngine, new: &NewContainer) -> Result<String, EngineError> {
+    let connection = engine.connection();
+    let body = translate::container(new, connection.api_version)?;
+    let mut options = CreateContainerOptionsBuilder::new().name(&new.name);
+    if let Some(platform) = &new.spec.service.platform {
+        options = options.platform(platform);
+    }
+    match engine.docker.create_container(Some(options.build()), body).await {
+        Ok(answer) => Ok(answer.id),
+        Err(error) if is_not_found(&error) && error.to_string().contains("No such image") => {
+            Err(EngineError::NoImage { reference: new.spec.image.clone() })
+        }
+        Err(error) => Err(answered(error)),
+    }
+}
+
+async fn pull(engine: &DockerEngine, spec: &ImageSpec, report: &dyn Fn(Progress)) -> Result<(), EngineError> {
+    for reference in &spec.references {
+        let platform = spec.platform.as_deref();
+        image::pull::pull(&engine.docker, reference, platform, |progress| report(Progress::Pull(progress))).await?;
+    }
+    Ok(())
+}
+
+async fn build(engine: &DockerEngine, spec: &ImageSpec, report: &dyn Fn(Progress)) -> Result<(), EngineError> {
+    let Some(wanted) = &spec.build else {
+        return Err(EngineError::Unsupported(format!("nothing says how to build {}", spec.references.join(", "))));
+    };
+    let request = image::build::BuildRequest::of(wanted, spec);
+    image::build::build(&engine.docker, request, |progress| report(Progress::Build(progress))).await?;
+    Ok(())
+}
+
+/// What is to go and is not there any more has gone.
+fn gone_is_fine(result: Result<(), Error>) -> Result<(), EngineError> {
+    match result {
+        Err(error) if is_not_found(&error) => Ok(()),
+        other => other.map_err(answered),
+    }
+}
+
+/// Says who holds the port that a container could not get, and adds what is known of the container.
+async fn explain_start(docker: &Docker, id: &str, error: EngineError) -> Failure {
+    let EngineError::Refused { message, .. } = &error else {
+        return error.into();
+    };
+    if let Some(port) = port_in_use(message) {
+        let holder = holder(docker, &port).await;
+        return EngineError::PortInUse { port, holder }.into();
+    }
+    Failure { error, evidence: health::evidence_of(docker, id).await }
+}
+
+/// The host port in the engine's words for a port that is taken.
+fn port_in_use(message: &str) -> Option<String> {
+    if !message.contains("port is already allocated") && !message.contains("address already in use") {
+        return None;
+    }
+    // `Bind for 0.0.0.0:6379 failed` or `listen tcp4 0.0.0.0:80: bind: address already in use`.
+    let after = message.split_once("Bind for ").or_else(|| message.split_once("listen "))?.1;
+    let address = after.split_whitespace().find(|word| word.contains(':'))?;
+    let port = address.trim_end_matches(':').rsplit(':').next()?;
+    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.to_owned()).filter(|port| !port.is_empty())
+}
+
+/// The container that publishes a host port.
+async fn holder(docker: &Docker, port: &str) -> Option<String> {
+    let port: u16 = port.parse().ok()?;
+    let all = docker.list_containers(Some(ListContainersOptionsBuilder::new().build())).await.ok()?;
+    all.into_iter()
+        .find(|container| {
+            container.ports.iter().flatten().any(|published| published.public_port == Some(port))
+        })
+        .and_then(|container| container.names?.into_iter().next())
+        .map(|name| name.trim_start_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_read_from_the_engines_words() {
+        for (message, port) in [
+            (
+                "driver failed programming external connectivity on endpoint a-1 (01ab): Bind for 0.0.0.0:6379 failed: port is already allocated",
+                Some("6379"),
+            ),
+            (
+                "driver failed programming external connectivity on endpoint a-1 (01ab): Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use",
+                Some("80"),
+            ),
+            ("failed to bind host port 0.0.0.0:80/tcp: something else", None),
+            ("no such file", None),
+        ] {
+            assert_eq!(port_in_use(message).as_deref(), port, "{message}");
+        }
+    }
+}

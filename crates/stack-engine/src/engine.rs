@@ -1,0 +1,295 @@
+//! What an engine is to us: it can be looked at, told to do one thing, and listened to.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use stack_plan::observed::Observed;
+use stack_plan::plan::{Action, StepId, Target};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::event::Progress;
+use crate::image::build::BuildError;
+use crate::image::pull::PullError;
+
+/// An engine: look, do, listen.
+pub trait Engine {
+    /// Looks at everything of one project.
+    fn observe(&self, query: &Query) -> impl Future<Output = Result<Observed, EngineError>>;
+
+    /// Does one thing, or waits for one.
+    fn perform(&self, work: Work<'_>) -> impl Future<Output = Result<Outcome, Failure>>;
+
+    /// Listens to what containers say.
+    fn follow(&self, selection: Selection) -> impl Stream<Item = Result<LogLine, EngineError>>;
+}
+
+/// What to look at.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// The project name.
+    pub project: String,
+    /// Image references to look up.
+    pub images: Vec<String>,
+    /// Names of networks that the project may use without owning them.
+    pub networks: Vec<String>,
+    /// Names of volumes that the project may use without owning them.
+    pub volumes: Vec<String>,
+}
+
+/// One thing to do.
+pub struct Work<'a> {
+    /// What.
+    pub action: &'a Action,
+    /// The ids of what earlier steps have made.
+    pub ledger: &'a Ledger,
+    /// When a wait gives up.
+    pub deadline: Option<Instant>,
+    /// Told how it goes on.
+    pub report: &'a dyn Fn(Progress),
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The id of what was made.
+    pub made: Option<String>,
+}
+
+/// The ids of what the steps of a plan have made so far.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    ids: RefCell<HashMap<StepId, String>>,
+}
+
+impl Ledger {
+    /// Writes down what a step has made.
+    pub fn enter(&self, step: StepId, id: String) {
+        self.ids.borrow_mut().insert(step, id);
+    }
+
+    /// The id behind a target.
+    ///
+    /// # Errors
+    /// When the step that should have made it has made nothing.
+    pub fn resolve(&self, target: &Target) -> Result<String, EngineError> {
+        match target {
+            Target::Known(id) => Ok(id.clone()),
+            Target::Made(step) => self.ids.borrow().get(step).cloned().ok_or(EngineError::NotMade(*step)),
+        }
+    }
+}
+
+/// Which logs to listen to.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The containers that are there.
+    pub containers: Vec<LogSource>,
+    /// Whether to go on as long as a container writes.
+    pub follow: bool,
+    /// Also containers of this project that start later, or start again, each from its start.
+    pub project: Option<String>,
+    /// Only the last lines of each container.
+    pub tail: Option<u64>,
+    /// Only lines since then.
+    pub since: Option<OffsetDateTime>,
+    /// Only lines until then.
+    pub until: Option<OffsetDateTime>,
+}
+
+/// A container whose logs are listened to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSource {
+    /// The engine's id.
+    pub id: String,
+    /// Its service.
+    pub service: String,
+    /// Its number within the service.
+    pub number: u32,
+}
+
+/// One line of a log.
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// Who said it.
+    pub source: LogSource,
+    /// Where it was written.
+    pub channel: Channel,
+    /// When, if the engine knows.
+    pub at: Option<OffsetDateTime>,
+    /// The line without its end.
+    pub text: Bytes,
+}
+
+/// Where a line was written, or what else there is to say about a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere: the container has ended with this exit code. The text is empty.
+    Exit(i64),
+}
+
+/// A step that failed, and what the engine knows about it.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: EngineError,
+    /// What is known of the container.
+    pub evidence: Option<Box<Evidence>>,
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self { error, evidence: None }
+    }
+}
+
+/// What is known of a container that did not do what it should.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The name of the container.
+    pub container: String,
+    /// The Docker API's word for its state.
+    pub state: String,
+    /// The exit code, if it has ended.
+    pub exit_code: Option<i64>,
+    /// Whether the kernel killed it for want of memory.
+    pub out_of_memory: bool,
+    /// How often the engine has started it again.
+    pub restarts: u32,
+    /// How long ago it was started.
+    pub started: Option<Duration>,
+    /// Its health check: the command.
+    pub probe: Vec<String>,
+    /// The last probes, the latest last.
+    pub probes: Vec<Probe>,
+    /// Its memory limit, bytes.
+    pub memory_limit: Option<u64>,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+}
+
+/// One run of a health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The exit code; 0 is healthy.
+    pub exit_code: i64,
+    /// The first lines of what it printed.
+    pub output: String,
+}
+
+/// What went wrong with the engine, or on it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The engine refused.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine does not answer any more.
+    #[error("the engine does not answer: {0}")]
+    Lost(String),
+    /// An image that is needed is not there.
+    #[error("there is no image {reference}")]
+    NoImage {
+        /// The image.
+        reference: String,
+    },
+    /// A host port is taken.
+    #[error("port {port} is in use{}", holder.as_ref().map(|holder| format!(" by {holder}")).unwrap_or_default())]
+    PortInUse {
+        /// The port of the host.
+        port: String,
+        /// Who holds it, if it is a container.
+        holder: Option<String>,
+    },
+    /// A container is not in the state that is waited for.
+    #[error("{0}")]
+    NotReady(NotReady),
+    /// A build failed.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A pull failed.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// An earlier step should have made what this one needs.
+    #[error("step {0} has made nothing")]
+    NotMade(StepId),
+    /// The engine does not have what the file asks for.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl EngineError {
+    /// What to do next, one sentence.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoImage { .. } => Some("build it with: stackctl build, or pull it with: docker pull".to_owned()),
+            Self::PortInUse { holder: Some(holder), .. } => {
+                Some(format!("stop it with: docker stop {holder}, or publish another port in the file"))
+            }
+            Self::PortInUse { .. } => {
+                Some("stop the program that listens there, or publish another port in the file".to_owned())
+            }
+            Self::Build(error) => error.hint(),
+            Self::Pull(error) => error.hint(),
+            Self::Lost(_) => Some("see whether the engine runs; `stackctl up` goes on where this stopped".to_owned()),
+            Self::Refused { status: 507, .. } => Some("free space on the engine's disk".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Why a container is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// The engine calls it unhealthy.
+    Unhealthy {
+        /// Probes that failed in a row.
+        probes: u32,
+        /// Since its start.
+        after: Duration,
+    },
+    /// It has ended.
+    Exited {
+        /// The exit code.
+        code: i64,
+    },
+    /// It has no health check to wait for.
+    NoHealthcheck,
+    /// Somebody removed it.
+    Gone,
+    /// It was not ready in time.
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
+}
+
+impl std::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unhealthy { probes, after } => {
+                let plural = if *probes == 1 { "" } else { "s" };
+                write!(f, "unhealthy after {probes} failed probe{plural} in {:.1} s", after.as_secs_f64())
+            }
+            Self::Exited { code: 137 } => f.write_str("ended with exit code 137 (killed)"),
+            Self::Exited { code: 0 } => f.write_str("ended, with exit code 0, before it was ready"),
+            Self::Exited { code } => write!(f, "ended with exit code {code}"),
+            Self::NoHealthcheck => f.write_str("has no health check, so it can never be healthy"),
+            Self::Gone => f.write_str("was removed meanwhile"),
+            Self::TimedOut { after } => write!(f, "not ready within {} s", after.as_secs()),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What happens while a plan runs, as typed events: the only bridge between
+//! the doer and the teller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stack_plan::plan::{Plan, StepId};
+use time::OffsetDateTime;
+
+use crate::engine::Failure;
+use crate::image::build::BuildProgress;
+use crate::image::pull::PullProgress;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When, UTC.
+    pub at: OffsetDateTime,
+    /// The step it is about, of the plan announced last.
+    pub step: Option<StepId>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum EventKind {
+    /// A plan is about to run.
+    PlanReady(Arc<Plan>),
+    /// The step was begun.
+    StepStarted,
+    /// The step goes on.
+    Progress(Progress),
+    /// The step is done.
+    StepDone,
+    /// The step failed.
+    StepFailed {
+        /// Why.
+        failure: Arc<Failure>,
+        /// Whether what comes after goes on all the same.
+        tolerated: bool,
+    },
+    /// The step was not begun, because that one failed.
+    StepSkipped {
+        /// The step that failed first.
+        because: StepId,
+    },
+    /// What the steps of the resource had done was taken back.
+    RolledBack,
+    /// The plan has run.
+    Finished(Summary),
+}
+
+/// How a step goes on.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// A build.
+    Build(BuildProgress),
+    /// A pull.
+    Pull(PullProgress),
+    /// A wait: what the container is doing meanwhile.
+    Waiting(Waiting),
+}
+
+/// What a container that is waited for is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// So many probes have failed so far.
+    Probed {
+        /// Failed probes, ours and the engine's.
+        failures: u32,
+    },
+    /// It has ended and the engine starts it again.
+    Restarting {
+        /// The exit code of the last run.
+        exit_code: i64,
+    },
+}
+
+/// How a plan ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Steps done.
+    pub done: usize,
+    /// Steps that failed, in the order of failing; tolerated failures are not among them.
+    pub failed: Vec<StepId>,
+    /// Steps not begun because an earlier one failed.
+    pub skipped: Vec<StepId>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Summary {
+    /// Whether everything was done.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.failed.is_empty() && self.skipped.is_empty()
+    }
+}
