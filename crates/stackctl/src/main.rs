@@ -1,2 +1,54 @@
-//! x
-fn main() {}
+//! `stackctl` runs a stack of containers: it reads a Compose file, plans,
+//! converges, and says why.
+
+mod args;
+mod ask;
+mod commands;
+mod diagnose;
+mod error;
+mod render;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::error::code_of;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    render::colour(args.global.ansi);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            render::fault(&anyhow::Error::new(error).context("cannot start the runtime"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(args));
+    // What is still listening is of no use to anybody now.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) if render::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            render::fault(&error);
+            code_of(&error)
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let global = args.global;
+    match args.command {
+        Command::Up(args) => commands::up::run(&global, args).await,
+        Command::Down(args) => commands::down::run(&global, args).await,
+        Command::Plan(args) => commands::plan::run(&global, args).await,
+        Command::Ps(args) => commands::ps::run(&global, args).await,
+        Command::Logs(args) => commands::logs::run(&global, args).await,
+        Command::Build(args) => commands::build::run(&global, args).await,
+        Command::Config(args) => commands::config::run(&global, &args),
+        Command::Version(args) => commands::version::run(&args),
+    }
+}

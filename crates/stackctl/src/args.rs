@@ -1,0 +1,109 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands::{build, config, down, logs, plan, ps, up, version};
+
+/// Runs a stack of containers from a Compose file.
+#[derive(Debug, Parser)]
+#[command(name = "stackctl", version, disable_help_subcommand = true, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    something failed on the engine, or a container is not ready
+  2    the command line is wrong
+  3    the stack file is wrong or missing
+  4    no engine answers
+  5    data would be lost, and nobody agreed to that
+  130  interrupted";
+
+/// What holds for every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Stack file; several are merged in order, `-` is standard input
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Project name [default: the file's `name`, else the name of its directory]
+    #[arg(short = 'p', long, value_name = "NAME")]
+    pub(crate) project_name: Option<String>,
+    /// Directory that relative paths start from [default: that of the first file]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) project_directory: Option<PathBuf>,
+    /// File of variables to be used instead of `.env`
+    #[arg(long = "env-file", value_name = "FILE", global = true)]
+    pub(crate) env_files: Vec<PathBuf>,
+    /// Profile to enable
+    #[arg(long = "profile", value_name = "NAME", global = true)]
+    pub(crate) profiles: Vec<String>,
+    /// Engine to talk to, as `unix:///var/run/docker.sock`, `tcp://…` or `ssh://…`
+    #[arg(short = 'H', long, value_name = "ADDRESS")]
+    pub(crate) host: Option<String>,
+    /// Docker context to use
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) context: Option<String>,
+    /// How progress is shown
+    #[arg(long, value_enum, value_name = "KIND", global = true, env = "COMPOSE_PROGRESS", default_value_t)]
+    pub(crate) progress: Progress,
+    /// When colours are used
+    #[arg(long, value_enum, value_name = "WHEN", global = true, env = "COMPOSE_ANSI", default_value_t)]
+    pub(crate) ansi: Ansi,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Live lines on a terminal, plain ones elsewhere
+    #[default]
+    Auto,
+    /// One live line per resource
+    Tty,
+    /// One line per change
+    Plain,
+    /// One JSON object per line
+    Json,
+    /// Nothing but failures
+    Quiet,
+}
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ansi {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Never
+    Never,
+    /// Always
+    Always,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring the stack up: make, change and start what the file asks for
+    Up(up::UpArgs),
+    /// Take the stack down: stop and remove its containers and networks
+    Down(down::DownArgs),
+    /// Show what `up` would do, and why; changes nothing
+    Plan(plan::PlanArgs),
+    /// List the containers
+    Ps(ps::PsArgs),
+    /// Show what the containers say
+    Logs(logs::LogsArgs),
+    /// Build the images
+    Build(build::BuildArgs),
+    /// Check the stack file and show it with everything filled in
+    Config(config::ConfigArgs),
+    /// Show the version
+    Version(version::VersionArgs),
+}

@@ -1,0 +1,61 @@
+//! One file per command: what it takes, and what it does.
+
+pub(crate) mod build;
+pub(crate) mod config;
+pub(crate) mod down;
+pub(crate) mod logs;
+pub(crate) mod plan;
+pub(crate) mod ps;
+pub(crate) mod up;
+pub(crate) mod version;
+
+use std::sync::Arc;
+
+use stack_engine::docker::DockerEngine;
+use stack_engine::event::Summary;
+use stack_engine::execute::{Pace, execute};
+use stack_plan::plan::Plan;
+use tokio::sync::mpsc;
+
+use crate::render::Renderer;
+use crate::settings::Project;
+
+/// Runs a plan and shows what happens.
+pub(crate) async fn carry_out(
+    engine: &DockerEngine,
+    plan: Plan,
+    pace: Pace,
+    project: Option<&Project>,
+    renderer: &mut Renderer,
+) -> Summary {
+    let plan = Arc::new(plan);
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let run = async {
+        let summary = execute(engine, &plan, pace, &sender).await;
+        drop(sender);
+        summary
+    };
+    let show = async {
+        while let Some(event) = events.recv().await {
+            renderer.event(&event, project);
+        }
+    };
+    let (summary, ()) = tokio::join!(run, show);
+    summary
+}
+
+/// Waits for Ctrl-C, or for the signal that ends a job.
+pub(crate) async fn interrupt() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _: std::io::Result<()> = tokio::signal::ctrl_c().await;
+}

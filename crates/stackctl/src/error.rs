@@ -1,0 +1,86 @@
+//! Whose fault it is, and the exit code that says so.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use stack_engine::docker::connect::ConnectError;
+use stack_engine::engine::EngineError;
+
+/// An error with an exit code of its own.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Something failed on the engine.
+    Engine,
+    /// The command line is wrong.
+    Usage,
+    /// The stack file is wrong or missing.
+    File,
+    /// Data would be lost.
+    Consent,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// Says what to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// The exit code after a run in which something failed that was already told.
+pub(crate) fn failed() -> ExitCode {
+    ExitCode::from(1)
+}
+
+/// The exit code after Ctrl-C, as shells count signals.
+pub(crate) fn interrupted() -> ExitCode {
+    ExitCode::from(130)
+}
+
+/// The exit code of an error.
+pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+    let code = if error.downcast_ref::<ConnectError>().is_some() {
+        4
+    } else if let Some(EngineError::Lost(_)) = error.downcast_ref::<EngineError>() {
+        4
+    } else {
+        match error.downcast_ref::<Fault>().map(|fault| fault.kind) {
+            Some(Kind::Usage) => 2,
+            Some(Kind::File) => 3,
+            Some(Kind::Consent) => 5,
+            Some(Kind::Engine) | None => 1,
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// What to do next.
+pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
+    if let Some(fault) = error.downcast_ref::<Fault>() {
+        return fault.hint.clone();
+    }
+    if let Some(error) = error.downcast_ref::<ConnectError>() {
+        return error.hint();
+    }
+    error.downcast_ref::<EngineError>().and_then(EngineError::hint)
+}

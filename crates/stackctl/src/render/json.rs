@@ -1,0 +1,84 @@
+//! One JSON object per line on standard error, for programs.
+//!
+//! Every object has `schema` (1), `at` (RFC 3339) and `event`; events of a step
+//! have `step`, `address` and `action`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use stack_engine::event::{Event, EventKind};
+use stack_plan::plan::Plan;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::diagnose;
+use crate::render::{plan, say, words};
+use crate::settings::Project;
+
+const SCHEMA: u32 = 1;
+
+/// Writes JSON lines.
+pub(crate) struct Json {
+    plan: Arc<Plan>,
+}
+
+impl Json {
+    pub(crate) fn new() -> Self {
+        Self { plan: Arc::default() }
+    }
+
+    pub(crate) fn note(&self, event: &str, text: &str) {
+        say(&json!({ "schema": SCHEMA, "at": moment(OffsetDateTime::now_utc()), "event": event, "text": text }).to_string());
+    }
+
+    pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
+        let mut line = json!({ "schema": SCHEMA, "at": moment(event.at) });
+        let mut set = |key: &str, value: Value| line[key] = value;
+        let plan = Arc::clone(&self.plan);
+        let step = event.step.and_then(|id| plan.step(id));
+        let (name, more) = match &event.kind {
+            EventKind::PlanReady(plan) => {
+                self.plan = Arc::clone(plan);
+                ("plan", json!({ "plan": plan::value(plan, project) }))
+            }
+            EventKind::StepStarted => ("started", json!({})),
+            EventKind::Progress(progress) => match words::progress(progress) {
+                Some(text) => ("progress", json!({ "text": text })),
+                None => return,
+            },
+            EventKind::StepDone => ("done", json!({})),
+            EventKind::StepFailed { failure, tolerated } => {
+                let text = step.map(|step| diagnose::explain(&self.plan, step, failure, project));
+                ("failed", json!({ "tolerated": tolerated, "error": failure.error.to_string(), "text": text }))
+            }
+            EventKind::StepSkipped { because } => ("skipped", json!({ "because": because.0 })),
+            EventKind::RolledBack => ("rolled_back", json!({})),
+            EventKind::Finished(summary) => (
+                "finished",
+                json!({
+                    "succeeded": summary.succeeded(),
+                    "done": summary.done,
+                    "failed": summary.failed.iter().map(|id| id.0).collect::<Vec<_>>(),
+                    "skipped": summary.skipped.iter().map(|id| id.0).collect::<Vec<_>>(),
+                    "milliseconds": u64::try_from(summary.took.as_millis()).unwrap_or(u64::MAX),
+                }),
+            ),
+        };
+        set("event", name.into());
+        if let Some(step) = step {
+            set("step", step.id.0.into());
+            set("address", step.address.to_string().into());
+            set("action", step.action.word().into());
+        }
+        if let Value::Object(more) = more {
+            for (key, value) in more {
+                set(&key, value);
+            }
+        }
+        say(&line.to_string());
+    }
+}
+
+fn moment(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
+}

@@ -1,0 +1,94 @@
+//! One plain line per change, for everything that is no terminal.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use stack_engine::event::{Event, EventKind, Progress};
+use stack_engine::image::build::BuildProgress;
+use stack_plan::plan::{Action, Plan, StepId};
+use time::OffsetDateTime;
+
+use crate::diagnose;
+use crate::render::{GREEN, RED, YELLOW, paint, say, words};
+use crate::settings::Project;
+
+/// Writes lines.
+pub(crate) struct Plain {
+    quiet: bool,
+    plan: Arc<Plan>,
+    started: HashMap<StepId, OffsetDateTime>,
+}
+
+impl Plain {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { quiet, plan: Arc::default(), started: HashMap::new() }
+    }
+
+    pub(crate) fn print(&self, text: &str) {
+        if !self.quiet {
+            say(text);
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
+        let step = event.step.and_then(|id| self.plan.step(id));
+        match (&event.kind, step) {
+            (EventKind::PlanReady(plan), _) => {
+                self.plan = Arc::clone(plan);
+                for warning in &plan.warnings {
+                    say(&super::warning(warning));
+                }
+            }
+            (EventKind::StepStarted, Some(step)) => {
+                self.started.insert(step.id, event.at);
+                // Only what takes long is worth a line of its own.
+                if matches!(step.action, Action::Pull(_) | Action::Build(_)) {
+                    self.print(&format!("  {}  {}", step.address, words::doing(step)));
+                }
+            }
+            (EventKind::Progress(Progress::Build(build)), Some(step)) => {
+                if let Some(line) = build_line(build) {
+                    self.print(&format!("  {}  {line}", step.address));
+                }
+            }
+            (EventKind::StepDone, Some(step)) => {
+                let Some(word) = words::done(step) else { return };
+                let took = self.started.get(&step.id).map(|started| event.at - *started);
+                let slow = matches!(step.action, Action::Await { .. } | Action::Pull(_) | Action::Build(_) | Action::Stop { .. });
+                let time = match took.and_then(|took| took.try_into().ok()) {
+                    Some(took) if slow => format!(" after {}", words::took(took)),
+                    _ => String::new(),
+                };
+                self.print(&format!("{} {}  {word}{time}", paint(GREEN, "✓"), step.address));
+            }
+            (EventKind::StepFailed { failure, tolerated }, Some(step)) => {
+                let text = diagnose::explain(&self.plan, step, failure, project);
+                if *tolerated {
+                    say(&format!("{} {text}\n    it is not required: going on without it", paint(YELLOW, "!")));
+                } else {
+                    say(&format!("{} {text}", paint(RED, "✗")));
+                }
+            }
+            (EventKind::RolledBack, Some(step)) => {
+                self.print(&format!("  {}  taken back", step.address));
+            }
+            (EventKind::Finished(summary), _) => {
+                if !self.quiet || !summary.succeeded() {
+                    say(&words::summary(&self.plan, summary));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A step of a build that has ended, with its time.
+fn build_line(build: &BuildProgress) -> Option<String> {
+    match build {
+        BuildProgress::Finished { name, took, .. } if !name.starts_with("[internal]") => {
+            Some(format!("{name}  {}", words::took(*took)))
+        }
+        BuildProgress::Cached { name, .. } if !name.starts_with("[internal]") => Some(format!("{name}  cached")),
+        _ => None,
+    }
+}

@@ -1,0 +1,138 @@
+//! A plan, for people and for programs.
+
+use serde_json::{Value, json};
+use stack_plan::plan::{Action, Cause, Change, Plan, Step};
+
+use crate::render::{DIM, GREEN, RED, YELLOW, paint};
+use crate::settings::Project;
+
+/// How many changed settings of one resource are shown.
+const SHOWN_FIELDS: usize = 8;
+
+/// A plan for people: what changes, why, and at which line.
+pub(crate) fn pretty(plan: &Plan, project: &Project) -> String {
+    let mut text = String::new();
+    let groups = plan.by_address();
+    let mut changing = 0;
+    let width = groups.keys().map(|address| address.to_string().len()).max().unwrap_or(0);
+    for (address, steps) in &groups {
+        let Some(first) = steps.iter().find(|step| step.group != Change::Await) else { continue };
+        changing += 1;
+        let loses = plan.data_losses().contains(address);
+        let (glyph, style, words) = match first.group {
+            Change::Create => ("+", GREEN, "create"),
+            Change::Replace if loses => ("!", RED, "recreate, LOSES DATA"),
+            Change::Replace => ("±", YELLOW, "replace"),
+            Change::Start => ("~", YELLOW, "start"),
+            Change::Restart => ("~", YELLOW, "restart"),
+            Change::Stop => ("~", YELLOW, "stop"),
+            Change::Remove => ("-", RED, "remove"),
+            Change::Pull => ("+", GREEN, "pull"),
+            Change::Build => ("+", GREEN, "build"),
+            Change::Await => (" ", DIM, "wait"),
+        };
+        let name = format!("{:width$}", address.to_string());
+        let mut because = reasons(&first.cause, project);
+        let lead = because.first().map(String::clone).unwrap_or_default();
+        text.push_str(&format!("  {} {name}  {words:<9}  {lead}\n", paint(style, glyph)));
+        for reason in because.drain(1.min(because.len())..) {
+            text.push_str(&format!("    {:width$}  {:9}  {reason}\n", "", ""));
+        }
+        let order: Vec<_> = steps.iter().map(|step| step_words(step)).collect();
+        if order.len() > 1 {
+            text.push_str(&format!("    {:width$}  {}\n", "", paint(DIM, &order.join(", "))));
+        }
+    }
+    if !plan.unchanged.is_empty() {
+        let names: Vec<_> = plan.unchanged.iter().map(ToString::to_string).collect();
+        text.push_str(&format!("  = {}  {}\n", names.join(", "), paint(DIM, "unchanged")));
+    }
+    for warning in &plan.warnings {
+        text.push_str(&format!("  {}: {warning}\n", paint(YELLOW, "warning")));
+    }
+    let losses = plan.data_losses();
+    let unchanged = plan.unchanged.len();
+    if changing == 0 {
+        text.push_str(&format!("nothing to change, {unchanged} unchanged.\n"));
+        return text;
+    }
+    let mut apply = "stackctl up".to_owned();
+    let mut risk = String::new();
+    if !losses.is_empty() {
+        let plural = if losses.len() == 1 { "s" } else { "" };
+        risk = format!(", {} lose{plural} data", losses.len());
+        for address in losses {
+            apply.push_str(&format!(" --allow-data-loss {address}"));
+        }
+    }
+    text.push_str(&format!("{changing} to change, {unchanged} unchanged{risk}. Apply with: {apply}\n"));
+    text
+}
+
+fn step_words(step: &Step) -> String {
+    match &step.action {
+        Action::Stop { .. } if step.group == Change::Replace => "stop old".to_owned(),
+        Action::RemoveContainer { .. } if step.group == Change::Replace => "remove old".to_owned(),
+        action => action.word().to_owned(),
+    }
+}
+
+/// Why, each reason on a line of its own.
+fn reasons(cause: &Cause, project: &Project) -> Vec<String> {
+    let Cause::Changed(changes) = cause else {
+        return vec![cause.to_string()];
+    };
+    let mut lines: Vec<_> = changes
+        .iter()
+        .take(SHOWN_FIELDS)
+        .map(|change| {
+            format!("{}  {}  {} → {}", project.place(&change.origin), change.field, change.was, change.now)
+        })
+        .collect();
+    if changes.len() > SHOWN_FIELDS {
+        lines.push(format!("and {} more settings", changes.len() - SHOWN_FIELDS));
+    }
+    lines
+}
+
+/// A plan for programs, as one line.
+pub(crate) fn json(plan: &Plan, project: &Project) -> String {
+    value(plan, Some(project)).to_string()
+}
+
+/// A plan as a JSON object.
+pub(crate) fn value(plan: &Plan, project: Option<&Project>) -> Value {
+    let step = |step: &Step| {
+        let fields: Vec<_> = match &step.cause {
+            Cause::Changed(changes) => changes
+                .iter()
+                .map(|change| {
+                    json!({
+                        "field": change.field,
+                        "was": change.was.to_string(),
+                        "now": change.now.to_string(),
+                        "at": project.map(|project| project.place(&change.origin)),
+                    })
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        json!({
+            "id": step.id.0,
+            "address": step.address.to_string(),
+            "change": format!("{:?}", step.group).to_lowercase(),
+            "action": step.action.word(),
+            "cause": step.cause.to_string(),
+            "fields": fields,
+            "after": step.after.iter().map(|id| id.0).collect::<Vec<_>>(),
+            "loses_data": step.risk == stack_plan::plan::Risk::LosesData,
+        })
+    };
+    json!({
+        "schema": 1,
+        "project": plan.project,
+        "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
+        "unchanged": plan.unchanged.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "warnings": plan.warnings,
+    })
+}

@@ -1,0 +1,129 @@
+//! The words for what is done.
+
+use std::time::Duration;
+
+use stack_engine::event::{Progress, Summary, Waiting};
+use stack_engine::image::build::BuildProgress;
+use stack_engine::image::pull::PullProgress;
+use stack_plan::plan::{Action, Change, Condition, Plan, Step};
+
+/// What a step does, while it does it.
+pub(crate) fn doing(step: &Step) -> &'static str {
+    match &step.action {
+        Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => "creating",
+        Action::Start(_) => "starting",
+        Action::Stop { .. } => "stopping",
+        Action::RemoveContainer { .. }
+        | Action::RemoveNetwork(_)
+        | Action::RemoveVolume(_)
+        | Action::RemoveImage(_) => "removing",
+        Action::Rename { .. } => "renaming",
+        Action::Connect { .. } => "connecting",
+        Action::Pull(_) => "pulling",
+        Action::Build(_) => "building",
+        Action::Await { condition, .. } => match condition {
+            Condition::Ready | Condition::Healthy => "waiting for it to be ready",
+            Condition::Completed => "waiting for it to complete",
+        },
+    }
+}
+
+/// What a step has done; `None` for one that is a detail of another.
+pub(crate) fn done(step: &Step) -> Option<&'static str> {
+    Some(match &step.action {
+        Action::CreateContainer(_) if step.group == Change::Replace => "new one created",
+        Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => "created",
+        Action::Start(_) => "started",
+        Action::Stop { .. } => "stopped",
+        Action::RemoveContainer { .. } if step.group == Change::Replace => "old one removed",
+        Action::RemoveContainer { .. }
+        | Action::RemoveNetwork(_)
+        | Action::RemoveVolume(_)
+        | Action::RemoveImage(_) => "removed",
+        Action::Rename { .. } | Action::Connect { .. } => return None,
+        Action::Pull(_) => "pulled",
+        Action::Build(_) => "built",
+        Action::Await { condition, .. } => match condition {
+            Condition::Ready => "ready",
+            Condition::Healthy => "healthy",
+            Condition::Completed => "completed",
+        },
+    })
+}
+
+/// What failed, as in "app1/1 cannot be started".
+pub(crate) fn failed(step: &Step) -> &'static str {
+    match &step.action {
+        Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => "cannot be created",
+        Action::Start(_) => "cannot be started",
+        Action::Stop { .. } => "cannot be stopped",
+        Action::RemoveContainer { .. }
+        | Action::RemoveNetwork(_)
+        | Action::RemoveVolume(_)
+        | Action::RemoveImage(_) => "cannot be removed",
+        Action::Rename { .. } => "cannot be renamed",
+        Action::Connect { .. } => "cannot be connected",
+        Action::Pull(_) => "cannot be pulled",
+        Action::Build(_) => "cannot be built",
+        Action::Await { condition: Condition::Completed, .. } => "did not complete",
+        Action::Await { .. } => "is not ready",
+    }
+}
+
+/// How a step goes on, in a few words; `None` for what is not worth a word.
+pub(crate) fn progress(progress: &Progress) -> Option<String> {
+    match progress {
+        Progress::Waiting(Waiting::Probed { failures }) => {
+            let plural = if *failures == 1 { "" } else { "s" };
+            Some(format!("{failures} probe{plural} failed so far"))
+        }
+        Progress::Waiting(Waiting::Restarting { exit_code }) => {
+            Some(format!("ended with exit code {exit_code}, is started again"))
+        }
+        Progress::Build(build) => match build {
+            BuildProgress::Started { name, .. } => Some(name.clone()),
+            _ => None,
+        },
+        Progress::Pull(PullProgress { status, .. }) => Some(status.clone()),
+    }
+}
+
+/// A time as people write it: `0.4 s`, `12 s`, `3 min 5 s`.
+pub(crate) fn took(time: Duration) -> String {
+    match time.as_secs() {
+        0..10 => format!("{:.1} s", time.as_secs_f64()),
+        seconds @ 10..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// Bytes as people write them: `12.3 MB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 1000.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
+/// The last line of a run.
+pub(crate) fn summary(plan: &Plan, summary: &Summary) -> String {
+    let changed = plan.by_address().iter().filter(|(_, steps)| steps.iter().any(|step| step.group != Change::Await)).count();
+    let took = took(summary.took);
+    if !summary.succeeded() {
+        let failed = summary.failed.len();
+        let waiting = match summary.skipped.len() {
+            0 => String::new(),
+            skipped => format!(", {skipped} steps not begun"),
+        };
+        return format!("{failed} failed{waiting}, after {took}");
+    }
+    match changed {
+        0 => format!("nothing to change, in {took}"),
+        1 => format!("1 changed in {took}"),
+        changed => format!("{changed} changed in {took}"),
+    }
+}

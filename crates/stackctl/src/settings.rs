@@ -1,0 +1,130 @@
+//! From the command line and the environment to a stack and an engine.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
+use stack_engine::docker::DockerEngine;
+use stack_engine::docker::connect::{self, Where};
+use stack_engine::engine::Query;
+use stack_file::load::{Loaded, Request, load, project_name_of};
+use stack_file::source::Origin;
+use stack_plan::desired::Desired;
+
+use crate::args::Global;
+use crate::error::{Fault, Kind};
+use crate::render;
+
+/// A stack that can be used.
+pub(crate) struct Project {
+    pub(crate) loaded: Loaded,
+    pub(crate) desired: Desired,
+}
+
+impl Project {
+    /// Where a value stands: `stack.yaml:14:5`.
+    pub(crate) fn place(&self, origin: &Origin) -> String {
+        self.loaded.sources.place(origin).to_string()
+    }
+
+    /// What to look at on the engine.
+    pub(crate) fn query(&self) -> Query {
+        Query {
+            project: self.desired.project.clone(),
+            images: self.desired.references(),
+            networks: self.desired.networks.iter().map(|spec| spec.network.name.clone()).collect(),
+            volumes: self.desired.volumes.iter().map(|spec| spec.volume.name.clone()).collect(),
+        }
+    }
+
+    /// Refuses names that the file does not have.
+    pub(crate) fn check_services(&self, names: &[String]) -> anyhow::Result<()> {
+        let known = || self.desired.services.iter().map(|spec| spec.name());
+        for name in names {
+            if self.desired.service(name).is_some() {
+                continue;
+            }
+            if self.desired.disabled.contains(name) {
+                let message = format!("the service {name} is not enabled by any profile");
+                return Err(Fault::new(Kind::Usage, message).hint("enable it with: --profile NAME").into());
+            }
+            let close = known()
+                .map(|known| (strsim::damerau_levenshtein(known, name), known))
+                .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+                .min();
+            let hint = match close {
+                Some((_, close)) => format!("did you mean {close}?"),
+                None => format!("the file has: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(Fault::new(Kind::Usage, format!("there is no service {name}")).hint(hint).into());
+        }
+        Ok(())
+    }
+}
+
+/// The environment of the process. What is not UTF-8 cannot be a variable of a stack file.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+/// Reads the stack file, shows what there is to say about it, and refuses one with errors.
+pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
+    let loaded = load_all(global)?;
+    if !loaded.diagnostics.is_empty() {
+        render::diagnostics(&loaded.diagnostics, &loaded.sources);
+    }
+    if loaded.has_errors() {
+        let errors = loaded.diagnostics.iter().filter(|found| found.severity == stack_file::diagnostic::Severity::Error);
+        let count = errors.count();
+        let plural = if count == 1 { "" } else { "s" };
+        return Err(Fault::new(Kind::File, format!("the stack file has {count} error{plural}")).into());
+    }
+    let desired = Desired::of(&loaded.stack, scale);
+    Ok(Project { loaded, desired })
+}
+
+/// The project for a command that works on what is there: with its file if one can
+/// be found, else by the name alone.
+pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, String)> {
+    if global.files.is_empty()
+        && let Some(name) = &global.project_name
+    {
+        let loaded = load_all(global)?;
+        if loaded.has_errors() {
+            return Ok((None, name.clone()));
+        }
+    }
+    let project = read(global, &BTreeMap::new())?;
+    let name = project.desired.project.clone();
+    Ok((Some(project), name))
+}
+
+fn load_all(global: &Global) -> anyhow::Result<Loaded> {
+    let directory = std::env::current_dir().context("the working directory cannot be read")?;
+    let environment = environment();
+    let mut stdin = None;
+    if global.files.iter().any(|file| file == Path::new("-")) {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
+        stdin = Some(text);
+    }
+    Ok(load(&Request {
+        files: global.files.clone(),
+        directory,
+        project_directory: global.project_directory.clone(),
+        project_name: global.project_name.clone(),
+        env_files: global.env_files.clone(),
+        profiles: global.profiles.clone(),
+        environment: &environment,
+        stdin: stdin.as_deref(),
+    }))
+}
+
+/// Finds the engine and connects to it. `probe` says whether waits run health checks themselves.
+pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<DockerEngine> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let place = Where { host: global.host.clone(), context: global.context.clone() };
+    let connection = connect::connect(&place, &lookup).await?;
+    Ok(DockerEngine::new(connection, probe))
+}
