@@ -78,6 +78,12 @@ pub enum ContainerState {
 }
 
 impl ContainerState {
+    /// Whether it has to be stopped before it can be removed.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
+    }
+
     /// The Docker API's word.
     #[must_use]
     pub fn word(self) -> &'static str {
