@@ -17,8 +17,6 @@ pub(crate) struct Fault {
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Something failed on the engine.
-    Engine,
     /// The command line is wrong.
     Usage,
     /// The stack file is wrong or missing.
@@ -68,7 +66,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
             Some(Kind::Usage) => 2,
             Some(Kind::File) => 3,
             Some(Kind::Consent) => 5,
-            Some(Kind::Engine) | None => 1,
+            None => 1,
         }
     };
     ExitCode::from(code)

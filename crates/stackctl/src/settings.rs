@@ -8,7 +8,7 @@ use anyhow::Context;
 use stack_engine::docker::DockerEngine;
 use stack_engine::docker::connect::{self, Where};
 use stack_engine::engine::Query;
-use stack_file::load::{Loaded, Request, load, project_name_of};
+use stack_file::load::{Loaded, Request, load};
 use stack_file::source::Origin;
 use stack_plan::desired::Desired;
 

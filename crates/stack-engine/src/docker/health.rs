@@ -32,6 +32,9 @@ const KEPT_OUTPUT: usize = 1024;
 /// How many lines of the log a failure shows.
 const KEPT_LINES: &str = "10";
 
+/// A health check of ours that is under way.
+type Probing<'a> = Pin<Box<dyn Future<Output = Result<Probe, Error>> + 'a>>;
+
 /// What a look at a container says about a wait.
 enum Verdict {
     Reached,
@@ -52,7 +55,7 @@ pub(super) async fn wait(
     let docker = &engine.docker;
     let begun = Instant::now();
     let mut happenings = Some(engine.watch.listen());
-    let mut probe: Option<Pin<Box<dyn Future<Output = Result<Probe, Error>> + '_>>> = None;
+    let mut probe: Option<Probing<'_>> = None;
     let mut last_probe = None;
     let mut failures = 0;
     let mut pause = FIRST_PAUSE;
@@ -70,10 +73,12 @@ pub(super) async fn wait(
                 return Err(Failure { error: EngineError::NotReady(why), evidence: Some(Box::new(evidence)) });
             }
             Verdict::Starting => {
-                if engine.probe && probe.is_none() && Instant::now() >= next {
-                    if let Some(command) = command(&look) {
-                        probe = Some(Box::pin(run(docker, id, command)));
-                    }
+                if engine.probe
+                    && probe.is_none()
+                    && Instant::now() >= next
+                    && let Some(command) = command(&look)
+                {
+                    probe = Some(Box::pin(run(docker, id, command)));
                 }
             }
             Verdict::NotYet(doing) => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::Docker;
 use bollard::models::{
-    ContainerSummary, ContainerSummaryStateEnum, MountPointType, Network, PortSummaryTypeEnum, Volume,
+    ContainerSummary, ContainerSummaryStateEnum, Network, PortSummaryTypeEnum, Volume,
 };
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::{join_all, try_join};
@@ -110,7 +110,7 @@ fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
             .collect(),
         volumes: mounts
             .into_iter()
-            .filter(|mount| mount.typ == Some(MountPointType::VOLUME))
+            .filter(|mount| mount.typ == Some("volume".to_owned()))
             .filter_map(|mount| Some(ObservedMount { name: mount.name?, target: mount.destination? }))
             .collect(),
         config_files: label(labels::CONFIG_FILES),

@@ -97,7 +97,7 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitC
                 .containers
                 .iter()
                 .filter(|container| args.services.is_empty() || args.services.contains(&container.service))
-                .filter(|container| stack_plan::containers::is_up(container.state))
+                .filter(|container| container.state.is_up())
                 .count();
             if open == 0 {
                 return Ok(ExitCode::SUCCESS);

@@ -12,7 +12,7 @@ use stack_engine::engine::{Channel, Engine, EngineError, LogLine, LogSource, Sel
 use stack_engine::event::Summary;
 use stack_engine::execute::Pace;
 use stack_file::model::PullPolicy;
-use stack_plan::containers::{self, BuildPolicy, Policy, Recreate, is_up};
+use stack_plan::containers::{self, BuildPolicy, Policy, Recreate};
 use stack_plan::observed::Observed;
 use stack_plan::plan::Plan;
 use stack_plan::teardown::{Teardown, teardown};
@@ -246,7 +246,12 @@ impl Up<'_> {
             .map(|spec| spec.name().to_owned())
             .collect();
         let mut logs = Logs::new(self.args.style.clone());
-        let mut lines = pin!(self.listen(&observed, &mine, &mut logs));
+        for spec in self.project.desired.services.iter().filter(|spec| mine.contains(spec.name())) {
+            for number in 1..=spec.scale {
+                logs.introduce(&LogSource { id: String::new(), service: spec.name().to_owned(), number });
+            }
+        }
+        let mut lines = pin!(self.engine.follow(self.selection(&observed, &mine)));
 
         let summary = {
             let mut running = pin!(self.run(plan, renderer));
@@ -277,41 +282,31 @@ impl Up<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Listens to what runs from now on, and to everything that will be started from its start.
-    fn listen(
-        &self,
-        observed: &Observed,
-        mine: &BTreeSet<String>,
-        logs: &mut Logs,
-    ) -> impl Stream<Item = Result<LogLine, EngineError>> + use<> {
+    /// What runs from now on, and everything that will be started, from its start.
+    fn selection(&self, observed: &Observed, mine: &BTreeSet<String>) -> Selection {
         let sources: Vec<LogSource> = observed
             .containers
             .iter()
-            .filter(|container| mine.contains(&container.service) && !container.one_off && is_up(container.state))
+            .filter(|container| mine.contains(&container.service) && !container.one_off && container.state.is_up())
             .map(|container| LogSource {
                 id: container.id.clone(),
                 service: container.service.clone(),
                 number: container.number,
             })
             .collect();
-        for spec in self.project.desired.services.iter().filter(|spec| mine.contains(spec.name())) {
-            for number in 1..=spec.scale {
-                logs.introduce(&LogSource { id: String::new(), service: spec.name().to_owned(), number });
-            }
-        }
-        self.engine.follow(Selection {
+        Selection {
             containers: sources,
             follow: true,
             project: Some(self.project.desired.project.clone()),
             tail: None,
             since: Some(OffsetDateTime::now_utc()),
             until: None,
-        })
+        }
     }
 
     async fn anything_runs(&self, mine: &BTreeSet<String>) -> anyhow::Result<bool> {
         let observed = self.engine.observe(&self.project.query()).await?;
-        Ok(observed.containers.iter().any(|container| mine.contains(&container.service) && is_up(container.state)))
+        Ok(observed.containers.iter().any(|container| mine.contains(&container.service) && container.state.is_up()))
     }
 
     /// Stops what was started: gracefully at first, at once when asked again.

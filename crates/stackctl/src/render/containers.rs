@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 /// A table for people.
 pub(crate) fn table(containers: &[&ObservedContainer]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS"]);
     for container in containers {
         table.add_row([

@@ -6,7 +6,7 @@ pub(crate) mod log;
 mod plain;
 pub(crate) mod plan;
 mod tty;
-mod words;
+pub(crate) mod words;
 
 use std::io::{self, IsTerminal, Write};
 

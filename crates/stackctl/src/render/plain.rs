@@ -72,10 +72,8 @@ impl Plain {
             (EventKind::RolledBack, Some(step)) => {
                 self.print(&format!("  {}  taken back", step.address));
             }
-            (EventKind::Finished(summary), _) => {
-                if !self.quiet || !summary.succeeded() {
-                    say(&words::summary(&self.plan, summary));
-                }
+            (EventKind::Finished(summary), _) if !self.quiet || !summary.succeeded() => {
+                say(&words::summary(&self.plan, summary));
             }
             _ => {}
         }

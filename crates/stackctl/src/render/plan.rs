@@ -33,7 +33,7 @@ pub(crate) fn pretty(plan: &Plan, project: &Project) -> String {
         };
         let name = format!("{:width$}", address.to_string());
         let mut because = reasons(&first.cause, project);
-        let lead = because.first().map(String::clone).unwrap_or_default();
+        let lead = because.first().cloned().unwrap_or_default();
         text.push_str(&format!("  {} {name}  {words:<9}  {lead}\n", paint(style, glyph)));
         for reason in because.drain(1.min(because.len())..) {
             text.push_str(&format!("    {:width$}  {:9}  {reason}\n", "", ""));
