@@ -55,7 +55,8 @@ impl Project {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
-        command.arg("-f").arg(&self.file).args(["-p", &self.name, "--progress", "plain"]).args(arguments);
+        command.arg("-f").arg(&self.file).args(["-p", &self.name]).args(arguments);
+        command.env("COMPOSE_PROGRESS", "plain");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
@@ -100,7 +101,7 @@ impl Drop for Project {
         if !output.is_ok_and(|output| output.status.success()) {
             let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
             command.current_dir(self.directory.path()).stdin(Stdio::null());
-            command.args(["-p", &self.name, "--progress", "plain", "down"]);
+            command.args(["-p", &self.name, "down"]);
             let _: std::io::Result<Output> =
                 command.args(["--volumes", "--remove-orphans", "--timeout", "0"]).output();
         }
