@@ -14,8 +14,20 @@ use crate::fields::Fields;
 use crate::labels;
 
 /// The attributes of a service that change nothing about a container once it is there.
-const NOT_OF_THE_CONTAINER: &[&str] =
-    &["build", "pull_policy", "scale", "deploy", "depends_on", "profiles", "develop", "extends"];
+const NOT_OF_THE_CONTAINER: &[&str] = &[
+    "build",
+    "pull_policy",
+    "scale",
+    "deploy.mode",
+    "deploy.replicas",
+    "depends_on",
+    "profiles",
+    "develop",
+    "extends",
+];
+
+/// The attributes of a service that are recorded as the values they come to.
+const COMES_TO_VALUES: &[&str] = &["environment", "env_file"];
 
 /// Every resource that the file asks for.
 #[derive(Clone, Debug)]
@@ -239,7 +251,14 @@ fn service_spec(
 ) -> ServiceSpec {
     let name = &service.name.value;
     let image = reference(&stack.name, service);
-    let mut fields = Fields::of(&service.tree, NOT_OF_THE_CONTAINER);
+    let mut fields = Fields::of(&service.tree, &[NOT_OF_THE_CONTAINER, COMES_TO_VALUES].concat());
+    for (name, value) in &service.environment {
+        let path = format!("environment.{name}");
+        match &value.value {
+            Some(text) => fields.insert(&path, text, &value.origin),
+            None => fields.insert_null(&path, &value.origin),
+        }
+    }
     fields.insert(
         "image",
         &image,
@@ -299,12 +318,12 @@ fn reference(project: &str, service: &Service) -> String {
     }
 }
 
-/// Each image once: services that build the same thing share one build with several tags.
+/// Each image once: services that build the same thing share one build with several tags,
+/// and a service without `build` uses the image that another builds under its name.
 fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
     let mut images: Vec<ImageSpec> = Vec::new();
     for service in stack.services.values() {
         let reference = reference(project, service);
-        let name = service.name.value.clone();
         let build = service.build.as_ref().map(|build| build.value.clone());
         let platform = service.platform.as_ref().map(|platform| platform.value.clone());
         let policy = service.pull_policy.as_ref().map_or(PullPolicy::Missing, |policy| policy.value);
@@ -316,40 +335,83 @@ fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
                     _ => false,
                 }
         });
-        if let Some(image) = same {
-            if !image.references.contains(&reference) {
-                image.references.push(reference);
+        let image = match same {
+            Some(image) => image,
+            None => {
+                images.push(image_spec(project, service, &reference, build, platform, policy));
+                continue;
             }
-            image.services.push(name);
-            continue;
-        }
-        let mut references = vec![reference.clone()];
-        if let Some(build) = &build {
-            references.extend(build.tags.iter().map(|tag| tag.value.clone()));
-        }
-        let labels = build.as_ref().map_or_else(BTreeMap::new, |build| {
-            let mut labels = plain(&build.labels);
-            labels.extend(labels::of_image(project, &name));
-            labels
-        });
-        let origin = match (&service.image, &service.build) {
-            (Some(image), _) => image.origin.clone(),
-            (None, Some(build)) => build.origin.clone(),
-            (None, None) => service.name.origin.clone(),
         };
-        images.push(ImageSpec {
-            address: Address::Image(reference),
-            references,
-            named: service.image.is_some(),
-            build,
-            platform,
-            policy,
-            services: vec![name],
-            labels,
-            origin,
-        });
+        if !image.references.contains(&reference) {
+            image.references.push(reference);
+        }
+        image.policy = more_eager(image.policy, policy);
+        image.services.push(service.name.value.clone());
     }
-    images
+    let (mut built, pulled): (Vec<_>, Vec<_>) = images.into_iter().partition(|image| image.build.is_some());
+    for image in pulled {
+        let builder = built.iter_mut().find(|other| {
+            other.build.is_some()
+                && other.references.contains(&image.references[0])
+                && (image.platform.is_none() || image.platform == other.platform)
+        });
+        match builder {
+            Some(builder) => builder.services.extend(image.services),
+            None => built.push(image),
+        }
+    }
+    let position = |image: &ImageSpec| stack.services.get_index_of(image.services[0].as_str());
+    built.sort_by_key(position);
+    built
+}
+
+/// Of two services that use one image, the one that wants it newer decides.
+fn more_eager(one: PullPolicy, other: PullPolicy) -> PullPolicy {
+    let eagerness = |policy| match policy {
+        PullPolicy::Never => 0,
+        PullPolicy::Missing => 1,
+        PullPolicy::Build => 2,
+        PullPolicy::Always => 3,
+    };
+    if eagerness(other) > eagerness(one) { other } else { one }
+}
+
+fn image_spec(
+    project: &str,
+    service: &Service,
+    reference: &str,
+    build: Option<Build>,
+    platform: Option<String>,
+    policy: PullPolicy,
+) -> ImageSpec {
+    let name = service.name.value.clone();
+    let mut references = vec![reference.to_owned()];
+    let mut labels = BTreeMap::new();
+    if let Some(build) = &build {
+        for tag in &build.tags {
+            if !references.contains(&tag.value) {
+                references.push(tag.value.clone());
+            }
+        }
+        labels = plain(&build.labels);
+        labels.extend(labels::of_image(project, &name));
+    }
+    let origin = match (&service.image, &service.build) {
+        (Some(image), _) => image.origin.clone(),
+        (None, Some(build)) => build.origin.clone(),
+        (None, None) => service.name.origin.clone(),
+    };
+    ImageSpec {
+        address: Address::Image(reference.to_owned()),
+        references,
+        named: service.image.is_some(),
+        build,
+        platform,
+        policy,
+        services: vec![name],
+        labels,
+        origin,
+    }
 }
 
 fn plain(labels: &IndexMap<String, Spanned<String>>) -> BTreeMap<String, String> {

@@ -62,18 +62,17 @@ pub struct FieldChange {
 }
 
 impl Fields {
-    /// Flattens a canonical tree, leaving out the top keys of `without`.
+    /// Flattens a canonical tree, leaving out the paths of `without` and all below them.
     #[must_use]
     pub fn of(tree: &Node, without: &[&str]) -> Self {
         let mut fields = BTreeMap::new();
         for leaf in tree.leaves() {
-            let top = leaf.path.split(['.', '[']).next().unwrap_or_default();
-            if without.contains(&top) || top.starts_with("x-") {
+            if leaf.path.starts_with("x-") || without.iter().any(|path| is_below(&leaf.path, path)) {
                 continue;
             }
             let value = match leaf.scalar {
                 None => "(empty)".to_owned(),
-                Some(scalar) if scalar.kind == ScalarKind::Null => "(null)".to_owned(),
+                Some(scalar) if scalar.kind == ScalarKind::Null => NULL.to_owned(),
                 Some(scalar) if is_secret(&leaf.path) => digest(&scalar.text),
                 Some(scalar) => scalar.text.clone(),
             };
@@ -84,7 +83,13 @@ impl Fields {
 
     /// Adds a setting that stands in no tree, such as a name that was made up.
     pub fn insert(&mut self, path: &str, value: &str, origin: &Origin) {
-        self.fields.insert(path.to_owned(), (value.to_owned(), origin.clone()));
+        let value = if is_secret(path) { digest(value) } else { value.to_owned() };
+        self.fields.insert(path.to_owned(), (value, origin.clone()));
+    }
+
+    /// Adds a setting that has no value, such as a variable that is unset.
+    pub fn insert_null(&mut self, path: &str, origin: &Origin) {
+        self.fields.insert(path.to_owned(), (NULL.to_owned(), origin.clone()));
     }
 
     /// What is kept on the engine.
@@ -144,11 +149,25 @@ impl Recorded {
         serde_json::from_str(text).ok().filter(|recorded: &Self| recorded.form == FORM)
     }
 
+    /// The fixed addresses that a container was given on its networks.
+    pub(crate) fn fixed_addresses(&self) -> impl Iterator<Item = &str> {
+        let addresses =
+            self.fields.range("networks.".to_owned()..).take_while(|(path, _)| path.starts_with("networks."));
+        addresses
+            .filter(|(path, _)| path.ends_with(".ipv4_address") || path.ends_with(".ipv6_address"))
+            .map(|(_, address)| address.as_str())
+    }
+
     /// The text of the label.
     #[must_use]
     pub fn write(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// Whether `path` is `top` or lies below it.
+fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// Whether the value at `path` may be a password: it is kept as a digest only.
@@ -163,6 +182,7 @@ fn shown(path: &str, value: &str) -> Shown {
 }
 
 const DIGEST: &str = "sha256:";
+const NULL: &str = "(null)";
 
 /// Enough of a digest to tell a change, too little to be a credential.
 fn digest(text: &str) -> String {

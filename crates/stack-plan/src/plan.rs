@@ -48,6 +48,8 @@ pub struct Step {
     pub cause: Cause,
     /// The steps that must be done first. When one fails, this one is skipped.
     pub after: Vec<StepId>,
+    /// The steps that must have ended first, well or not: what an optional dependency needs.
+    pub after_any: Vec<StepId>,
     /// What all steps of this resource together do.
     pub group: Change,
     /// What could be lost.
@@ -269,7 +271,7 @@ impl Plan {
         for step in &self.steps {
             if matches!(step.action, Action::Pull(_) | Action::Build(_)) {
                 let id = StepId(plan.steps.len() as u32 + 1);
-                plan.steps.push(Step { id, after: Vec::new(), ..step.clone() });
+                plan.steps.push(Step { id, after: Vec::new(), after_any: Vec::new(), ..step.clone() });
             }
         }
         plan
@@ -292,11 +294,13 @@ impl Plan {
     }
 }
 
-/// One line per step: what it waits for, its number, resource, action, cause.
+/// One line per step: what it waits for (`?` where that may fail), its number, resource, action, cause.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
-            let after = step.after.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(",");
+            let done = step.after.iter().map(|id| id.0.to_string());
+            let ended = step.after_any.iter().map(|id| format!("{}?", id.0));
+            let after = done.chain(ended).collect::<Vec<_>>().join(",");
             write!(f, "[{after}] -> {} {}, {}, {}", step.id, step.address, step.action.word(), step.cause)?;
             if step.risk == Risk::LosesData {
                 f.write_str(", loses data")?;
@@ -344,7 +348,7 @@ impl Draft {
         cause: &Cause,
         after: impl IntoIterator<Item = StepId>,
     ) -> StepId {
-        let id = StepId(self.steps.len() as u32 + 1);
+        let id = self.next();
         let after: BTreeSet<StepId> = after.into_iter().collect();
         debug_assert!(after.iter().all(|earlier| *earlier < id));
         self.steps.push(Step {
@@ -353,11 +357,26 @@ impl Draft {
             action,
             cause: cause.clone(),
             after: after.into_iter().collect(),
+            after_any: Vec::new(),
             group,
             risk: Risk::None,
             undo: Vec::new(),
         });
         id
+    }
+
+    /// The id of the step that is added next.
+    pub(crate) fn next(&self) -> StepId {
+        StepId(self.steps.len() as u32 + 1)
+    }
+
+    /// Lets the step wait for the end of others, be it good or bad.
+    pub(crate) fn after_any(&mut self, id: StepId, others: &[StepId]) {
+        debug_assert!(others.iter().all(|earlier| *earlier < id));
+        let step = &mut self.steps[id.0 as usize - 1];
+        let all: BTreeSet<StepId> =
+            others.iter().filter(|other| !step.after.contains(other)).copied().collect();
+        step.after_any = all.into_iter().collect();
     }
 
     /// Says what takes the step back.

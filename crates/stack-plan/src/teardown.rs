@@ -1,11 +1,10 @@
 //! The planner of `down` and `stop`: it goes by what is there, not by the file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::containers::is_up;
-use crate::desired::Desired;
+use crate::desired::{Desired, ServiceSpec};
 use crate::observed::{Observed, ObservedContainer};
 use crate::plan::{Action, Cause, Change, Draft, Plan, StepId, Target};
 
@@ -41,101 +40,164 @@ pub enum RemoveImages {
 /// Says what `down` or `stop` has to do. Without `desired` the labels alone tell what belongs to the project.
 #[must_use]
 pub fn teardown(project: &str, desired: Option<&Desired>, observed: &Observed, policy: &Teardown) -> Plan {
-    let mut draft = Draft::default();
-    let mut plan = Plan { project: project.to_owned(), ..Plan::default() };
-    let mut kept = Vec::new();
-    let mut containers: Vec<&ObservedContainer> = Vec::new();
-    for container in &observed.containers {
-        if !policy.services.is_empty() {
-            if policy.services.contains(&container.service) {
-                containers.push(container);
-            }
-            continue;
-        }
-        let foreign = desired.is_some_and(|desired| {
-            desired.service(&container.service).is_none() && container.config_files != desired.config_files
-        });
-        let busy = container.one_off && is_up(container.state);
-        if (foreign || busy) && !policy.remove_orphans {
-            kept.push(container);
-        } else {
-            containers.push(container);
-        }
-    }
-    let mut dependents: HashMap<&str, Vec<&str>> = HashMap::new();
-    for container in &containers {
-        for name in container.depends_on.iter().filter(|name| **name != container.service) {
-            let entry = dependents.entry(name).or_default();
-            if !entry.contains(&container.service.as_str()) {
-                entry.push(&container.service);
-            }
-        }
-    }
-
-    let mut last: HashMap<&str, Vec<StepId>> = HashMap::new();
-    let mut all = Vec::new();
-    for container in dependents_first(&containers) {
-        let address = Address::Container(container.service.clone(), container.number);
-        let group = if policy.stop_only { Change::Stop } else { Change::Remove };
-        let target = Target::Known(container.id.clone());
-        let above = dependents.get(container.service.as_str()).into_iter().flatten();
-        let mut after: Vec<StepId> = above.filter_map(|name| last.get(name)).flatten().copied().collect();
-        if is_up(container.state) {
-            let own =
-                desired.and_then(|desired| desired.service(&container.service)).and_then(|spec| spec.grace());
-            let stop = Action::Stop { target: target.clone(), grace: policy.grace.or(own) };
-            after = vec![draft.add(&address, stop, group, &Cause::Asked, after)];
-        } else if policy.stop_only {
-            plan.unchanged.push(address);
-            continue;
-        }
-        if !policy.stop_only {
-            let remove = Action::RemoveContainer { target, volumes: policy.volumes };
-            after = vec![draft.add(&address, remove, group, &Cause::Asked, after)];
-        }
-        all.extend(after.iter().copied());
-        last.entry(&container.service).or_default().extend(after);
-    }
-
+    let mut down = Down {
+        desired,
+        observed,
+        policy,
+        draft: Draft::default(),
+        unchanged: Vec::new(),
+        warnings: Vec::new(),
+        removed: Vec::new(),
+    };
+    let (containers, kept) = down.choose();
+    down.containers(&containers);
     if !policy.stop_only && policy.services.is_empty() {
-        if kept.is_empty() {
-            for network in observed.networks.iter() {
-                let Some(key) = &network.key else { continue };
-                let remove = Action::RemoveNetwork(network.id.clone());
-                let address = Address::Network(key.clone());
-                draft.add(&address, remove, Change::Remove, &Cause::Asked, all.iter().copied());
+        down.networks(&kept);
+        if policy.volumes {
+            down.volumes(&kept);
+        }
+        if policy.images != RemoveImages::None {
+            down.images(&kept);
+        }
+    }
+    Plan {
+        project: project.to_owned(),
+        steps: down.draft.finish(),
+        unchanged: down.unchanged,
+        warnings: down.warnings,
+    }
+}
+
+struct Down<'a> {
+    desired: Option<&'a Desired>,
+    observed: &'a Observed,
+    policy: &'a Teardown,
+    draft: Draft,
+    unchanged: Vec<Address>,
+    warnings: Vec<String>,
+    /// The containers that go, and the step after which each is gone.
+    removed: Vec<(&'a ObservedContainer, StepId)>,
+}
+
+impl<'a> Down<'a> {
+    /// The containers that are meant, and those of the project that stay.
+    fn choose(&self) -> (Vec<&'a ObservedContainer>, Vec<&'a ObservedContainer>) {
+        let observed = self.observed;
+        observed.containers.iter().partition(|container| {
+            let named = self.policy.services.is_empty() || self.policy.services.contains(&container.service);
+            let foreign = self.policy.services.is_empty()
+                && self.desired.is_some_and(|desired| {
+                    desired.service(&container.service).is_none()
+                        && container.config_files != desired.config_files
+                });
+            // Somebody works in a container of `run`: it is not one of the service's.
+            let busy = container.one_off && (container.state.is_up() || self.policy.stop_only);
+            named && (self.policy.remove_orphans || !(foreign || busy))
+        })
+    }
+
+    /// Stops and removes containers, dependents first.
+    fn containers(&mut self, containers: &[&'a ObservedContainer]) {
+        let mut dependents: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+        for container in containers {
+            for name in container.depends_on.iter().filter(|name| **name != container.service) {
+                dependents.entry(name).or_default().insert(&container.service);
             }
-        } else {
+        }
+        let mut last: HashMap<&str, Vec<StepId>> = HashMap::new();
+        for container in dependents_first(containers) {
+            let address = Address::Container(container.service.clone(), container.number);
+            let group = if self.policy.stop_only { Change::Stop } else { Change::Remove };
+            let target = Target::Known(container.id.clone());
+            let above = dependents.get(container.service.as_str()).into_iter().flatten();
+            let mut after: Vec<StepId> = above.filter_map(|name| last.get(name)).flatten().copied().collect();
+            if container.state.is_up() {
+                let own = self.desired.and_then(|desired| desired.service(&container.service));
+                let grace = self.policy.grace.or_else(|| own.and_then(ServiceSpec::grace));
+                let stop = Action::Stop { target: target.clone(), grace };
+                after = vec![self.draft.add(&address, stop, group, &Cause::Asked, after)];
+            } else if self.policy.stop_only {
+                self.unchanged.push(address);
+                continue;
+            }
+            if !self.policy.stop_only {
+                let remove = Action::RemoveContainer { target, volumes: self.policy.volumes };
+                let removed = self.draft.add(&address, remove, group, &Cause::Asked, after);
+                self.removed.push((container, removed));
+                after = vec![removed];
+            }
+            last.entry(&container.service).or_default().extend(after);
+        }
+    }
+
+    /// The removals of all containers that use something.
+    fn users(&self, uses: impl Fn(&ObservedContainer) -> bool) -> Vec<StepId> {
+        self.removed.iter().filter(|(container, _)| uses(container)).map(|(_, step)| *step).collect()
+    }
+
+    fn networks(&mut self, kept: &[&ObservedContainer]) {
+        let mut held = false;
+        for network in &self.observed.networks {
+            let Some(key) = &network.key else { continue };
+            let uses = |container: &ObservedContainer| {
+                container.networks.contains_key(&network.name)
+                    || container.networks.values().any(|id| *id == network.id)
+            };
+            if kept.iter().any(|container| uses(container)) {
+                held = true;
+                continue;
+            }
+            let users = self.users(uses);
+            let remove = Action::RemoveNetwork(network.id.clone());
+            self.draft.add(&Address::Network(key.clone()), remove, Change::Remove, &Cause::Asked, users);
+        }
+        if !kept.is_empty() {
             let names: Vec<_> = kept.iter().map(|container| container.name.as_str()).collect();
-            plan.warnings.push(format!(
-                "{} and the networks stay: they belong to other files or to `run`; remove them with: stackctl down --remove-orphans",
+            let plural = if names.len() == 1 { "stays: it belongs" } else { "stay: they belong" };
+            let with = if held { ", with the networks in use," } else { "" };
+            self.warnings.push(format!(
+                "{}{with} {plural} to other files or to `run`; remove all with: stackctl down --remove-orphans",
                 names.join(", ")
             ));
         }
-        if policy.volumes {
-            for volume in observed.volumes.iter() {
-                let Some(key) = &volume.key else { continue };
-                let remove = Action::RemoveVolume(volume.name.clone());
-                let address = Address::Volume(key.clone());
-                let step = draft.add(&address, remove, Change::Remove, &Cause::Asked, all.iter().copied());
-                draft.loses_data(step);
+    }
+
+    fn volumes(&mut self, kept: &[&ObservedContainer]) {
+        for volume in &self.observed.volumes {
+            let Some(key) = &volume.key else { continue };
+            let uses = |container: &ObservedContainer| {
+                container.volumes.iter().any(|mount| mount.name == volume.name)
+            };
+            let address = Address::Volume(key.clone());
+            if let Some(user) = kept.iter().find(|container| uses(container)) {
+                self.warnings.push(format!("{address} stays: {} uses it", user.name));
+                continue;
             }
+            let users = self.users(uses);
+            let remove = Action::RemoveVolume(volume.name.clone());
+            let step = self.draft.add(&address, remove, Change::Remove, &Cause::Asked, users);
+            self.draft.loses_data(step);
         }
-        if let (Some(desired), true) = (desired, policy.images != RemoveImages::None) {
-            for image in &desired.images {
-                if policy.images == RemoveImages::Local && image.named {
+    }
+
+    fn images(&mut self, kept: &[&ObservedContainer]) {
+        for image in self.desired.iter().flat_map(|desired| &desired.images) {
+            if self.policy.images == RemoveImages::Local && image.named {
+                continue;
+            }
+            for reference in &image.references {
+                let Some(found) = self.observed.images.get(reference) else { continue };
+                let uses = |container: &ObservedContainer| container.image_id == found.id;
+                if kept.iter().any(|container| uses(container)) {
                     continue;
                 }
-                for reference in image.references.iter().filter(|name| observed.images.contains_key(*name)) {
-                    let remove = Action::RemoveImage(reference.clone());
-                    let address = Address::Image(reference.clone());
-                    draft.add(&address, remove, Change::Remove, &Cause::Asked, all.iter().copied());
-                }
+                let users = self.users(uses);
+                let remove = Action::RemoveImage(reference.clone());
+                let address = Address::Image(reference.clone());
+                self.draft.add(&address, remove, Change::Remove, &Cause::Asked, users);
             }
         }
     }
-    plan.steps = draft.finish();
-    plan
 }
 
 /// The containers so that each comes after all that depend on it, as the labels tell.

@@ -1,0 +1,57 @@
+//! Images: which are pulled or built.
+
+use std::sync::Arc;
+
+use stack_file::model::PullPolicy;
+
+use super::{BuildPolicy, Planner, address_of};
+use crate::desired::ImageSpec;
+use crate::plan::{Action, Cause, Change};
+
+impl Planner<'_> {
+    pub(super) fn images(&mut self) {
+        let desired = self.desired;
+        for image in &desired.images {
+            if !image.services.iter().any(|service| self.selected.contains(service.as_str())) {
+                continue;
+            }
+            let Some((build, cause)) = self.image_step(image) else {
+                continue;
+            };
+            let spec = Arc::new(image.clone());
+            let (action, group, done) = match build {
+                true => (Action::Build(spec), Change::Build, "built"),
+                false => (Action::Pull(spec), Change::Pull, "pulled"),
+            };
+            let step = self.draft.add(&image.address, action, group, &cause, []);
+            for service in &image.services {
+                self.image_steps.insert(service, step);
+                for container in self.containers.get(service.as_str()).into_iter().flatten() {
+                    self.warnings.push(format!(
+                        "whether {} is replaced is known after {} is {done}",
+                        address_of(container),
+                        image.address
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Whether the image is built (`true`) or pulled (`false`), and why; `None` for neither.
+    fn image_step(&self, image: &ImageSpec) -> Option<(bool, Cause)> {
+        let missing = image.references.iter().any(|name| !self.observed.images.contains_key(name));
+        let pull = self.policy.pull.unwrap_or(image.policy);
+        if image.build.is_some() && self.policy.build != BuildPolicy::Never {
+            if self.policy.build == BuildPolicy::Always || pull == PullPolicy::Build {
+                return Some((true, if missing { Cause::Missing } else { Cause::Asked }));
+            }
+            return missing.then_some((true, Cause::Missing));
+        }
+        let may_pull = image.named && !matches!(pull, PullPolicy::Never | PullPolicy::Build);
+        match (may_pull, missing) {
+            (true, true) => Some((false, Cause::Missing)),
+            (true, false) if pull == PullPolicy::Always => Some((false, Cause::Asked)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The planner for one engine: what `up` does.
+
+mod claims;
+mod ground;
+mod images;
+mod replicas;
+mod steps;
+mod waits;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use stack_file::model::PullPolicy;
+
+use crate::address::Address;
+use crate::desired::{Desired, ServiceSpec};
+use crate::observed::{Observed, ObservedContainer};
+use crate::plan::{Action, Cause, Change, Condition, Draft, Plan, StepId, Target};
+
+use self::waits::Fate;
+
+/// What the command line asks of `up`, beside the file.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Only these services and what they need; empty is all.
+    pub services: Vec<String>,
+    /// Leaves out what the named services need.
+    pub no_deps: bool,
+    /// When a container is replaced.
+    pub recreate: Recreate,
+    /// When an image is built.
+    pub build: BuildPolicy,
+    /// Overrides every service's `pull_policy`.
+    pub pull: Option<PullPolicy>,
+    /// Makes containers without starting them.
+    pub no_start: bool,
+    /// Waits until every container is ready.
+    pub wait: bool,
+    /// Removes containers of services that the file does not have.
+    pub remove_orphans: bool,
+    /// Overrides every stop grace period.
+    pub grace: Option<Duration>,
+    /// Makes new anonymous volumes instead of keeping those of the container replaced.
+    pub renew_anonymous_volumes: bool,
+}
+
+/// When a container is replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recreate {
+    /// When its settings or its image differ.
+    #[default]
+    Changed,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// When an image is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BuildPolicy {
+    /// When it is not there.
+    #[default]
+    Missing,
+    /// Always; the layer cache is used.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Says what `up` has to do.
+///
+/// It cannot fail and does not wait: the same input gives the same plan.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
+    let mut planner = Planner::new(desired, observed, policy);
+    planner.ground();
+    planner.images();
+    planner.orphans();
+    planner.replicas();
+    if policy.wait && !policy.no_start {
+        planner.wait_for_all();
+    }
+    planner.finish()
+}
+
+/// Says what has to be pulled or built, as `up` would do, for `build` and `pull`.
+#[must_use]
+pub fn plan_images(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
+    let mut planner = Planner::new(desired, observed, policy);
+    planner.images();
+    planner.finish()
+}
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    policy: &'a Policy,
+    /// The services of the file by name.
+    services: HashMap<&'a str, &'a ServiceSpec>,
+    /// The containers by service, without those of `run`.
+    containers: HashMap<&'a str, Vec<&'a ObservedContainer>>,
+    /// The services that are asked for, and what they need.
+    selected: BTreeSet<&'a str>,
+    draft: Draft,
+    unchanged: Vec<Address>,
+    warnings: Vec<String>,
+    /// The step that makes the image, by service.
+    image_steps: HashMap<&'a str, StepId>,
+    /// The steps that make networks, by name on the engine.
+    made_networks: HashMap<&'a str, StepId>,
+    /// The steps that make volumes, by name on the engine.
+    made_volumes: HashMap<&'a str, StepId>,
+    /// The network or volume that is made anew under a container, by the container's id.
+    cleared: HashMap<&'a str, Address>,
+    /// The step after which a container is no more, by its id.
+    gone: HashMap<&'a str, StepId>,
+    /// What will stand under each address, by service.
+    fates: HashMap<&'a str, Vec<(Address, Fate)>>,
+    awaits: HashMap<(Address, Condition, bool), StepId>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(desired: &'a Desired, observed: &'a Observed, policy: &'a Policy) -> Self {
+        let mut containers: HashMap<&str, Vec<&ObservedContainer>> = HashMap::new();
+        for container in observed.containers.iter().filter(|container| !container.one_off) {
+            containers.entry(&container.service).or_default().push(container);
+        }
+        let selection = desired.selection(&policy.services, !policy.no_deps);
+        Self {
+            desired,
+            observed,
+            policy,
+            services: desired.services.iter().map(|spec| (spec.name(), spec)).collect(),
+            containers,
+            selected: selection.into_iter().map(ServiceSpec::name).collect(),
+            draft: Draft::default(),
+            unchanged: Vec::new(),
+            warnings: Vec::new(),
+            image_steps: HashMap::new(),
+            made_networks: HashMap::new(),
+            made_volumes: HashMap::new(),
+            cleared: HashMap::new(),
+            gone: HashMap::new(),
+            fates: HashMap::new(),
+            awaits: HashMap::new(),
+        }
+    }
+
+    fn finish(self) -> Plan {
+        Plan {
+            project: self.desired.project.clone(),
+            steps: self.draft.finish(),
+            unchanged: self.unchanged,
+            warnings: self.warnings,
+        }
+    }
+
+    /// Whether the command line names the service, or all of them by naming none.
+    fn is_asked(&self, service: &str) -> bool {
+        self.policy.services.is_empty() || self.policy.services.iter().any(|name| name == service)
+    }
+
+    /// Services that the file has, enabled or not.
+    fn is_known(&self, service: &str) -> bool {
+        self.services.contains_key(service) || self.desired.disabled.iter().any(|name| name == service)
+    }
+
+    fn orphans(&mut self) {
+        let mut kept = BTreeSet::new();
+        let observed = self.observed;
+        for container in observed.containers.iter().filter(|container| !container.one_off) {
+            if self.is_known(&container.service) {
+                continue;
+            }
+            if self.policy.remove_orphans {
+                self.retire(container, Change::Remove, &Cause::Orphaned, []);
+            } else if container.config_files == self.desired.config_files {
+                // The same project name with other files is another stack, not an orphan of this one.
+                kept.insert(container.service.as_str());
+            }
+        }
+        if !kept.is_empty() {
+            let names: Vec<_> = kept.into_iter().collect();
+            self.warnings.push(format!(
+                "the file no longer has {}; remove what is left with: stackctl up --remove-orphans",
+                names.join(", ")
+            ));
+        }
+    }
+
+    /// Stops a container if it runs, removes it, and returns the last step. Once is enough:
+    /// what goes already is not removed again.
+    fn retire(
+        &mut self,
+        container: &'a ObservedContainer,
+        group: Change,
+        cause: &Cause,
+        after: impl IntoIterator<Item = StepId>,
+    ) -> StepId {
+        if let Some(removed) = self.gone.get(container.id.as_str()) {
+            return *removed;
+        }
+        let address = address_of(container);
+        let target = Target::Known(container.id.clone());
+        let mut after: Vec<StepId> = after.into_iter().collect();
+        if container.state.is_up() {
+            after = vec![self.stop(container, group, cause, after)];
+        }
+        let remove = Action::RemoveContainer { target, volumes: false };
+        let removed = self.draft.add(&address, remove, group, cause, after);
+        self.gone.insert(&container.id, removed);
+        removed
+    }
+
+    /// Stops a container; taken back, it is started again.
+    fn stop(
+        &mut self,
+        container: &ObservedContainer,
+        group: Change,
+        cause: &Cause,
+        after: Vec<StepId>,
+    ) -> StepId {
+        let target = Target::Known(container.id.clone());
+        let grace = self
+            .policy
+            .grace
+            .or_else(|| self.services.get(container.service.as_str()).and_then(|spec| spec.grace()));
+        let stop = Action::Stop { target: target.clone(), grace };
+        let stopped = self.draft.add(&address_of(container), stop, group, cause, after);
+        self.draft.undo(stopped, vec![Action::Start(target)]);
+        stopped
+    }
+
+    /// The containers of the observed project by service and number, in a fixed order.
+    fn by_number(&self, service: &str) -> BTreeMap<u32, Vec<&'a ObservedContainer>> {
+        let mut numbers: BTreeMap<u32, Vec<&'a ObservedContainer>> = BTreeMap::new();
+        for container in self.containers.get(service).into_iter().flatten() {
+            numbers.entry(container.number).or_default().push(container);
+        }
+        numbers
+    }
+}
+
+/// The name of a container within the project.
+fn address_of(container: &ObservedContainer) -> Address {
+    Address::Container(container.service.clone(), container.number)
+}

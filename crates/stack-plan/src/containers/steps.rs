@@ -1,0 +1,247 @@
+//! The steps that make, replace and start containers.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sha2::{Digest, Sha256};
+use stack_file::model::MountSource;
+
+use super::Planner;
+use super::claims::Claims;
+use super::replicas::{Course, Slot};
+use super::waits::{Before, Fate};
+use crate::labels;
+use crate::observed::{ContainerState, Health};
+use crate::plan::{Action, Cause, Change, NewContainer, StepId, Target};
+
+/// A container that an earlier step makes.
+#[derive(Clone, Copy)]
+struct Made {
+    created: StepId,
+    /// The step after which it is on all its networks.
+    joined: StepId,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn carry_out(&mut self, slots: &[Slot<'a>]) {
+        let claims = self.claims(slots);
+        // What has a port or a name that another place waits for goes first, but never
+        // before the container that takes its own place is made.
+        let mut begun: HashMap<usize, Made> = HashMap::new();
+        for &index in &claims.early {
+            let slot = &slots[index];
+            if let (Course::Replace(cause), Some(old)) = (&slot.course, slot.old) {
+                let made = self.make_beside(slot, &old.id, cause);
+                self.retire(old, Change::Replace, cause, [made.joined]);
+                begun.insert(index, made);
+            }
+        }
+        for (index, slot) in slots.iter().enumerate() {
+            let fate = match &slot.course {
+                Course::Create(cause) => self.create(slot, cause, &claims, index),
+                Course::Replace(cause) => self.replace(slot, cause, &claims, index, begun.get(&index)),
+                Course::Start(group, cause) => self.start_again(slot, *group, cause, &claims, index),
+                Course::Keep => self.keep(slot, &claims, index),
+            };
+            if let Some(fate) = fate {
+                self.fates.entry(slot.service.name()).or_default().push((slot.address.clone(), fate));
+            }
+        }
+    }
+
+    fn keep(&mut self, slot: &Slot<'a>, claims: &Claims<'a>, index: usize) -> Option<Fate> {
+        let renamed = self.rename_back(slot, claims, index);
+        let old = slot.old?;
+        if renamed.is_none() {
+            self.unchanged(old);
+        }
+        Some(Fate::of(old, renamed))
+    }
+
+    /// Finishes an interrupted replacement whose old container is gone.
+    fn rename_back(&mut self, slot: &Slot<'a>, claims: &Claims<'a>, index: usize) -> Option<StepId> {
+        let old = slot.old.filter(|_| slot.temporary)?;
+        let to = slot.spec.container_name(&self.desired.project, slot.number);
+        let rename = Action::Rename { target: Target::Known(old.id.clone()), to };
+        let free = self.name_freed(claims, index);
+        Some(self.draft.add(&slot.address, rename, Change::Replace, &Cause::Interrupted, free))
+    }
+
+    /// Starts a container that is there; one that runs, or is frozen, is stopped before that.
+    fn start_again(
+        &mut self,
+        slot: &Slot<'a>,
+        group: Change,
+        cause: &Cause,
+        claims: &Claims<'a>,
+        index: usize,
+    ) -> Option<Fate> {
+        let renamed = self.rename_back(slot, claims, index);
+        let old = slot.old?;
+        let Before { mut after, any } = self.dependencies(slot.service);
+        after.extend(renamed);
+        after.extend(self.ports_freed(claims, index));
+        if old.state.is_up() {
+            let stopped = self.stop(old, group, cause, after);
+            self.draft.after_any(stopped, &any);
+            after = vec![stopped];
+        }
+        let target = Target::Known(old.id.clone());
+        let started = self.draft.add(&slot.address, Action::Start(target), group, cause, after);
+        if !old.state.is_up() {
+            self.draft.after_any(started, &any);
+        }
+        Some(Fate { fresh: true, ..Fate::of(old, Some(started)) })
+    }
+
+    /// Makes a container where none is, or none is any more.
+    fn create(&mut self, slot: &Slot<'a>, cause: &Cause, claims: &Claims<'a>, index: usize) -> Option<Fate> {
+        let group = if slot.old.is_some() { Change::Replace } else { Change::Create };
+        let name = slot.spec.container_name(&self.desired.project, slot.number);
+        let mut after = self.name_freed(claims, index);
+        after.extend(slot.old.and_then(|old| self.gone.get(old.id.as_str()).copied()));
+        let made = self.make(slot, name, group, cause, after);
+        let before = if self.policy.no_start { Before::default() } else { self.dependencies(slot.service) };
+        Some(self.start(slot, made.created, made.joined, before, group, cause, claims, index))
+    }
+
+    /// Puts a new container in the place of the old one: created beside it, and only when
+    /// everything it needs is ready is the old one stopped and removed.
+    fn replace(
+        &mut self,
+        slot: &Slot<'a>,
+        cause: &Cause,
+        claims: &Claims<'a>,
+        index: usize,
+        begun: Option<&Made>,
+    ) -> Option<Fate> {
+        let group = Change::Replace;
+        let old = slot.old?;
+        let made = match begun {
+            Some(made) => *made,
+            None => self.make_beside(slot, &old.id, cause),
+        };
+        let mut before =
+            if self.policy.no_start { Before::default() } else { self.dependencies(slot.service) };
+        let removed = match self.gone.get(old.id.as_str()) {
+            Some(removed) => *removed,
+            None => {
+                let Before { mut after, any } = std::mem::take(&mut before);
+                after.push(made.joined);
+                let first = self.draft.next();
+                let removed = self.retire(old, group, cause, after);
+                self.draft.after_any(first, &any);
+                removed
+            }
+        };
+        let to = slot.spec.container_name(&self.desired.project, slot.number);
+        let rename = Action::Rename { target: Target::Made(made.created), to };
+        let mut after = self.name_freed(claims, index);
+        after.extend([removed, made.joined]);
+        let renamed = self.draft.add(&slot.address, rename, group, cause, after);
+        Some(self.start(slot, made.created, renamed, before, group, cause, claims, index))
+    }
+
+    /// Makes the container that will take the place of `old`, under another name until it does.
+    fn make_beside(&mut self, slot: &Slot<'a>, old: &str, cause: &Cause) -> Made {
+        let name = slot.spec.container_name(&self.desired.project, slot.number);
+        let temporary = temporary_name(old, &name);
+        // An interrupted run may have left one of the same name.
+        let left = self.observed.containers.iter().find(|container| container.name == temporary);
+        let after = left.and_then(|container| self.gone.get(container.id.as_str()).copied());
+        let made = self.make(slot, temporary, Change::Replace, cause, after);
+        let target = Target::Made(made.created);
+        self.draft.undo(made.created, vec![Action::RemoveContainer { target, volumes: false }]);
+        made
+    }
+
+    /// Makes a container and attaches it to all its networks; it is made with the first.
+    fn make(
+        &mut self,
+        slot: &Slot<'a>,
+        name: String,
+        group: Change,
+        cause: &Cause,
+        after: impl IntoIterator<Item = StepId>,
+    ) -> Made {
+        let spec = slot.service;
+        let networks = spec.networks.iter().filter_map(|joined| self.made_networks.get(joined.name.as_str()));
+        let volumes = spec.volume_names.values().filter_map(|name| self.made_volumes.get(name.as_str()));
+        let image = self.image_steps.get(spec.name());
+        let mut ground: Vec<StepId> = networks.chain(volumes).chain(image).copied().collect();
+        ground.extend(after);
+        let create = Action::CreateContainer(self.new_container(slot, name));
+        let created = self.draft.add(&slot.address, create, group, cause, ground);
+        let mut joined = created;
+        for network in spec.networks.iter().skip(1) {
+            let target = Target::Made(created);
+            let connect = Action::Connect { target: target.clone(), network: network.clone() };
+            joined = self.draft.add(&slot.address, connect, group, cause, [joined]);
+            // What takes back the container takes back its networks.
+            self.draft.undo(joined, vec![Action::RemoveContainer { target, volumes: false }]);
+        }
+        Made { created, joined }
+    }
+
+    fn new_container(&self, slot: &Slot<'a>, name: String) -> Box<NewContainer> {
+        let spec = slot.service;
+        let mut all = spec.labels.clone();
+        all.insert(labels::NUMBER.to_owned(), slot.number.to_string());
+        if let Some(image) = self.observed.images.get(&spec.image) {
+            all.insert(labels::IMAGE.to_owned(), image.id.clone());
+        }
+        let mut keep = Vec::new();
+        if let Some(old) = slot.old {
+            all.insert(labels::REPLACE.to_owned(), format!("{}-{}", spec.name(), slot.number));
+            if !self.policy.renew_anonymous_volumes {
+                let mounts = spec.service.volumes.iter();
+                let tmpfs =
+                    spec.service.tmpfs.iter().map(|mount| mount.split(':').next().unwrap_or_default());
+                let taken: BTreeSet<&str> = mounts
+                    .filter(|mount| mount.source != MountSource::Anonymous)
+                    .map(|mount| mount.target.as_str())
+                    .chain(tmpfs)
+                    .collect();
+                keep = (old.volumes.iter())
+                    .filter(|mount| mount.is_anonymous() && !taken.contains(mount.target.as_str()))
+                    .map(|mount| (mount.target.clone(), mount.name.clone()))
+                    .collect();
+            }
+        }
+        let known_as = spec.container_name(&self.desired.project, slot.number);
+        let spec = slot.spec.clone();
+        Box::new(NewContainer { name, known_as, number: slot.number, spec, labels: all, keep })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step, and all that it waits for")]
+    fn start(
+        &mut self,
+        slot: &Slot<'a>,
+        created: StepId,
+        last: StepId,
+        before: Before,
+        group: Change,
+        cause: &Cause,
+        claims: &Claims<'a>,
+        index: usize,
+    ) -> Fate {
+        let target = Target::Made(created);
+        let mut started = last;
+        if !self.policy.no_start {
+            let Before { mut after, any } = before;
+            after.push(last);
+            after.extend(self.ports_freed(claims, index));
+            started = self.draft.add(&slot.address, Action::Start(target.clone()), group, cause, after);
+            self.draft.after_any(started, &any);
+        }
+        let state = ContainerState::Created;
+        Fate { target, started: Some(started), fresh: true, state, health: Health::None }
+    }
+}
+
+/// The name of a container until it has taken the place of another: the same for the same
+/// pair, so that an interrupted replacement meets its own leftover.
+fn temporary_name(old: &str, name: &str) -> String {
+    let digest = Sha256::digest(old);
+    let hex: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{hex}_{name}")
+}
