@@ -235,7 +235,9 @@ impl EngineError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoImage { .. } => Some("build it with: stackctl build, or pull it with: docker pull".to_owned()),
+            Self::NoImage { .. } => {
+                Some("build it with: stackctl build, or pull it with: docker pull".to_owned())
+            }
             Self::PortInUse { holder: Some(holder), .. } => {
                 Some(format!("stop it with: docker stop {holder}, or publish another port in the file"))
             }
@@ -244,7 +246,9 @@ impl EngineError {
             }
             Self::Build(error) => error.hint(),
             Self::Pull(error) => error.hint(),
-            Self::Lost(_) => Some("see whether the engine runs; `stackctl up` goes on where this stopped".to_owned()),
+            Self::Lost(_) => {
+                Some("see whether the engine runs; `stackctl up` goes on where this stopped".to_owned())
+            }
             Self::Refused { status: 507, .. } => Some("free space on the engine's disk".to_owned()),
             _ => None,
         }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use stack_plan::address::Address;
-use stack_plan::plan::{Action, Plan, Step, StepId};
+use stack_plan::plan::{Action, Change, Plan, Step, StepId};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use crate::engine::{Engine, Failure, Ledger, Outcome, Work};
+use crate::engine::{Engine, EngineError, Failure, Ledger, Outcome, Work};
 use crate::event::{Event, EventKind, Progress, Summary};
 
 /// How a plan is run.
@@ -48,13 +48,15 @@ pub async fn execute<E: Engine>(
 
     let ledger = Ledger::default();
     let deadline = pace.wait_timeout.map(|timeout| begun + timeout);
+    let parallel = pace.parallel.max(1);
     let mut run = Run::new(plan);
     let mut under_way = FuturesUnordered::new();
+    let mut taking_back = FuturesUnordered::new();
     let mut calls = 0;
     let mut summary = Summary::default();
 
     loop {
-        while let Some(id) = run.next(calls < pace.parallel) {
+        while let Some(id) = run.next(calls < parallel) {
             let step = &plan.steps[id.0 as usize - 1];
             if !is_wait(step) {
                 calls += 1;
@@ -67,7 +69,14 @@ pub async fn execute<E: Engine>(
                 (id, engine.perform(work).await)
             });
         }
-        let Some((id, result)) = under_way.next().await else { break };
+        let (id, result) = tokio::select! {
+            Some(ended) = under_way.next() => ended,
+            Some(id) = taking_back.next() => {
+                tell(Some(id), EventKind::RolledBack);
+                continue;
+            }
+            else => break,
+        };
         let step = &plan.steps[id.0 as usize - 1];
         if !is_wait(step) {
             calls -= 1;
@@ -83,6 +92,11 @@ pub async fn execute<E: Engine>(
             }
             Err(failure) => {
                 let tolerated = matches!(step.action, Action::Await { required: false, .. });
+                // Whether a lost call took effect is not known, so nothing is taken back after it.
+                let undo = match failure.error {
+                    EngineError::Lost(_) => Vec::new(),
+                    _ => run.undo(step),
+                };
                 tell(Some(id), EventKind::StepFailed { failure: Arc::new(failure), tolerated });
                 if tolerated {
                     run.done(step);
@@ -93,10 +107,8 @@ pub async fn execute<E: Engine>(
                     tell(Some(skipped), EventKind::StepSkipped { because: id });
                     summary.skipped.push(skipped);
                 }
-                let undo = run.undo(&step.address);
                 if !undo.is_empty() {
-                    take_back(engine, undo, &ledger).await;
-                    tell(Some(id), EventKind::RolledBack);
+                    taking_back.push(take_back(engine, id, undo, &ledger));
                 }
             }
         }
@@ -107,11 +119,12 @@ pub async fn execute<E: Engine>(
 }
 
 /// Takes back what was done. What cannot be taken back now, the next run finds by its labels.
-async fn take_back<E: Engine>(engine: &E, undo: Vec<&Action>, ledger: &Ledger) {
+async fn take_back<E: Engine>(engine: &E, id: StepId, undo: Vec<&Action>, ledger: &Ledger) -> StepId {
     for action in undo {
         let work = Work { action, ledger, deadline: None, report: &|_: Progress| {} };
         let _: Result<Outcome, Failure> = engine.perform(work).await;
     }
+    id
 }
 
 fn is_wait(step: &Step) -> bool {
@@ -123,31 +136,37 @@ struct Run<'a> {
     plan: &'a Plan,
     /// How many steps each still waits for.
     open: Vec<usize>,
-    /// The steps that wait for each.
+    /// The steps that wait until each is done.
     dependents: Vec<Vec<StepId>>,
+    /// The steps that wait until each has ended, well or not.
+    followers: Vec<Vec<StepId>>,
     skipped: Vec<bool>,
     calls: VecDeque<StepId>,
     waits: VecDeque<StepId>,
-    /// The steps done, by resource.
-    done: HashMap<&'a Address, Vec<&'a Step>>,
+    /// The steps done, by resource and by what they do to it.
+    done: HashMap<(&'a Address, Change), Vec<&'a Step>>,
 }
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan) -> Self {
         let mut run = Self {
             plan,
-            open: plan.steps.iter().map(|step| step.after.len()).collect(),
+            open: plan.steps.iter().map(|step| step.after.len() + step.after_any.len()).collect(),
             dependents: vec![Vec::new(); plan.steps.len()],
+            followers: vec![Vec::new(); plan.steps.len()],
             skipped: vec![false; plan.steps.len()],
             calls: VecDeque::new(),
             waits: VecDeque::new(),
             done: HashMap::new(),
         };
-        for step in &plan.steps {
+        for (index, step) in plan.steps.iter().enumerate() {
             for earlier in &step.after {
                 run.dependents[earlier.0 as usize - 1].push(step.id);
             }
-            if step.after.is_empty() {
+            for earlier in &step.after_any {
+                run.followers[earlier.0 as usize - 1].push(step.id);
+            }
+            if run.open[index] == 0 {
                 run.queue(step);
             }
         }
@@ -163,8 +182,21 @@ impl<'a> Run<'a> {
     }
 
     fn done(&mut self, step: &'a Step) {
-        self.done.entry(&step.address).or_default().push(step);
-        for id in self.dependents[step.id.0 as usize - 1].clone() {
+        self.done.entry((&step.address, step.group)).or_default().push(step);
+        let index = step.id.0 as usize - 1;
+        let waiting = std::mem::take(&mut self.dependents[index]);
+        self.come_nearer(&waiting);
+        self.ended(index);
+    }
+
+    /// Lets those go on that wait for the end of a step, whatever it was.
+    fn ended(&mut self, index: usize) {
+        let waiting = std::mem::take(&mut self.followers[index]);
+        self.come_nearer(&waiting);
+    }
+
+    fn come_nearer(&mut self, waiting: &[StepId]) {
+        for id in waiting {
             let index = id.0 as usize - 1;
             self.open[index] -= 1;
             if self.open[index] == 0 && !self.skipped[index] {
@@ -186,14 +218,19 @@ impl<'a> Run<'a> {
                 }
             }
         }
+        self.ended(failed.0 as usize - 1);
+        for id in &skipped {
+            self.ended(id.0 as usize - 1);
+        }
         skipped.sort_unstable();
         skipped
     }
 
-    /// What takes back the steps done for a resource: nothing when one of them cannot be taken back.
-    fn undo(&self, address: &Address) -> Vec<&'a Action> {
-        let done = self.done.get(address).map(Vec::as_slice).unwrap_or_default();
-        if done.iter().any(|step| step.undo.is_empty()) {
+    /// What takes back the steps done for the resource of a step that failed: nothing when
+    /// one of them cannot be taken back.
+    fn undo(&self, failed: &Step) -> Vec<&'a Action> {
+        let done = self.done.get(&(&failed.address, failed.group)).map(Vec::as_slice).unwrap_or_default();
+        if done.iter().any(|step| step.undo.is_empty() && !is_wait(step)) {
             return Vec::new();
         }
         done.iter().rev().flat_map(|step| &step.undo).collect()

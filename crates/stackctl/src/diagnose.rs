@@ -30,7 +30,8 @@ pub(crate) fn explain(plan: &Plan, step: &Step, failure: &Failure, project: Opti
     }
     if let EngineError::Build(error) = &failure.error {
         let log = error.log();
-        let lines: Vec<_> = log.iter().skip(log.len().saturating_sub(3 * SHOWN_LINES)).map(String::as_str).collect();
+        let lines: Vec<_> =
+            log.iter().skip(log.len().saturating_sub(3 * SHOWN_LINES)).map(String::as_str).collect();
         row("log", &lines.join("\n"));
     }
     let mut next = failure.error.hint().unwrap_or_default();
@@ -71,7 +72,9 @@ fn describe(evidence: &Evidence, row: &mut dyn FnMut(&str, &str)) {
     if !evidence.probe.is_empty() {
         let command = format!("{:?}", evidence.probe);
         match evidence.probes.last() {
-            Some(last) if last.output.is_empty() => row("probe", &format!("{command} → exit {}", last.exit_code)),
+            Some(last) if last.output.is_empty() => {
+                row("probe", &format!("{command} → exit {}", last.exit_code))
+            }
             Some(last) => {
                 let output: Vec<_> = last.output.lines().take(SHOWN_LINES).collect();
                 row("probe", &format!("{command} → exit {}: {}", last.exit_code, output.join("\n")));

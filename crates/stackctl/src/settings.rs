@@ -65,7 +65,9 @@ impl Project {
 
 /// The environment of the process. What is not UTF-8 cannot be a variable of a stack file.
 fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Reads the stack file, shows what there is to say about it, and refuses one with errors.
@@ -75,7 +77,10 @@ pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Re
         render::diagnostics(&loaded.diagnostics, &loaded.sources);
     }
     if loaded.has_errors() {
-        let errors = loaded.diagnostics.iter().filter(|found| found.severity == stack_file::diagnostic::Severity::Error);
+        let errors = loaded
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == stack_file::diagnostic::Severity::Error);
         let count = errors.count();
         let plural = if count == 1 { "" } else { "s" };
         return Err(Fault::new(Kind::File, format!("the stack file has {count} error{plural}")).into());

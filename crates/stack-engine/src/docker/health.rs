@@ -70,7 +70,10 @@ pub(super) async fn wait(
             Verdict::Reached => return Ok(()),
             Verdict::Failed(why) => {
                 let evidence = evidence(docker, look, last_probe).await;
-                return Err(Failure { error: EngineError::NotReady(why), evidence: Some(Box::new(evidence)) });
+                return Err(Failure {
+                    error: EngineError::NotReady(why),
+                    evidence: Some(Box::new(evidence)),
+                });
             }
             Verdict::Starting => {
                 if engine.probe
@@ -88,7 +91,11 @@ pub(super) async fn wait(
                 }
             }
         }
-        let wake = if probe.is_some() { Instant::now() + LONGEST_PAUSE } else { next.max(Instant::now() + FIRST_PAUSE) };
+        let wake = if probe.is_some() {
+            Instant::now() + LONGEST_PAUSE
+        } else {
+            next.max(Instant::now() + FIRST_PAUSE)
+        };
         tokio::select! {
             biased;
             result = async { match probe.as_mut() { Some(probe) => probe.await, None => future::pending().await } } => {
@@ -143,21 +150,26 @@ async fn heard(happenings: &mut Option<broadcast::Receiver<Happening>>, id: &str
 fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
     let Some(state) = &look.state else { return Verdict::NotYet(None) };
     let exit_code = state.exit_code.unwrap_or_default();
-    let health = state.health.as_ref().and_then(|health| health.status).filter(|status| {
-        !matches!(status, HealthStatusEnum::EMPTY | HealthStatusEnum::NONE)
-    });
+    let health = state
+        .health
+        .as_ref()
+        .and_then(|health| health.status)
+        .filter(|status| !matches!(status, HealthStatusEnum::EMPTY | HealthStatusEnum::NONE));
     match state.status {
         Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => match condition {
             Condition::Completed if exit_code == 0 => Verdict::Reached,
             Condition::Ready if exit_code == 0 && !is_restarted(look) => Verdict::Reached,
             _ => Verdict::Failed(NotReady::Exited { code: exit_code }),
         },
-        Some(ContainerStateStatusEnum::RESTARTING) => Verdict::NotYet(Some(Waiting::Restarting { exit_code })),
+        Some(ContainerStateStatusEnum::RESTARTING) => {
+            Verdict::NotYet(Some(Waiting::Restarting { exit_code }))
+        }
         Some(ContainerStateStatusEnum::RUNNING) => match (condition, health) {
             (Condition::Completed, _) => Verdict::NotYet(None),
             (_, Some(HealthStatusEnum::HEALTHY)) => Verdict::Reached,
             (_, Some(HealthStatusEnum::UNHEALTHY)) => {
-                let streak = state.health.as_ref().and_then(|health| health.failing_streak).unwrap_or_default();
+                let streak =
+                    state.health.as_ref().and_then(|health| health.failing_streak).unwrap_or_default();
                 Verdict::Failed(NotReady::Unhealthy {
                     probes: u32::try_from(streak).unwrap_or_default(),
                     after: age(state.started_at.as_deref()).unwrap_or_default(),
@@ -172,7 +184,11 @@ fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
 }
 
 fn is_restarted(look: &ContainerInspectResponse) -> bool {
-    let policy = look.host_config.as_ref().and_then(|host| host.restart_policy.as_ref()).and_then(|policy| policy.name);
+    let policy = look
+        .host_config
+        .as_ref()
+        .and_then(|host| host.restart_policy.as_ref())
+        .and_then(|policy| policy.name);
     matches!(policy, Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED))
 }
 
@@ -237,7 +253,11 @@ async fn evidence(docker: &Docker, look: ContainerInspectResponse, ours: Option<
     let state = look.state.unwrap_or_default();
     let ended = !matches!(
         state.status,
-        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::PAUSED)
+        Some(
+            ContainerStateStatusEnum::RUNNING
+                | ContainerStateStatusEnum::CREATED
+                | ContainerStateStatusEnum::PAUSED
+        )
     );
     let recorded = state.health.and_then(|health| health.log).unwrap_or_default();
     let mut probes: Vec<Probe> = recorded
@@ -250,7 +270,8 @@ async fn evidence(docker: &Docker, look: ContainerInspectResponse, ours: Option<
     if probes.is_empty() {
         probes.extend(ours);
     }
-    let test = look.config.and_then(|config| config.healthcheck).and_then(|check| check.test).unwrap_or_default();
+    let test =
+        look.config.and_then(|config| config.healthcheck).and_then(|check| check.test).unwrap_or_default();
     Evidence {
         container: look.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         state: state.status.map(|status| status.to_string()).unwrap_or_default(),

@@ -30,7 +30,8 @@ pub(super) fn follow(
     selection: Selection,
 ) -> impl Stream<Item = Result<LogLine, EngineError>> + use<> {
     if !selection.follow {
-        let streams = selection.containers.iter().map(|source| lines(docker, source.clone(), &selection)).collect();
+        let streams =
+            selection.containers.iter().map(|source| lines(docker, source.clone(), &selection)).collect();
         return Either::Left(by_time(streams));
     }
     let happenings = selection.project.is_some().then(|| watch.listen());
@@ -121,8 +122,7 @@ impl Following {
         if self.selection.project.as_ref() != Some(&happening.project) {
             return None;
         }
-        let source =
-            LogSource { id: happening.id, service: happening.service, number: happening.number };
+        let source = LogSource { id: happening.id, service: happening.service, number: happening.number };
         match happening.action.as_str() {
             "start" if !self.active.contains(&source.id) => self.add(source, Some(happening.at)),
             "die" => {
@@ -145,7 +145,8 @@ fn exit(source: LogSource, code: i64) -> LogLine {
 
 /// The lines of one container.
 fn lines(docker: &Docker, source: LogSource, selection: &Selection) -> Lines {
-    let mut options = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).follow(selection.follow);
+    let mut options =
+        LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).follow(selection.follow);
     if let Some(tail) = selection.tail {
         options = options.tail(&tail.to_string());
     }
@@ -158,10 +159,13 @@ fn lines(docker: &Docker, source: LogSource, selection: &Selection) -> Lines {
     }
     let (since, until) = (selection.since, selection.until);
     let output = docker.logs(&source.id, Some(options.build()));
-    let splitter = Splitter { source, output: Box::pin(output), parts: HashMap::new(), ready: VecDeque::new() };
-    let lines = stream::unfold(splitter, |mut splitter| async move {
-        splitter.next().await.map(|line| (line, splitter))
-    });
+    let splitter =
+        Splitter { source, output: Box::pin(output), parts: HashMap::new(), ready: VecDeque::new() };
+    let lines =
+        stream::unfold(
+            splitter,
+            |mut splitter| async move { splitter.next().await.map(|line| (line, splitter)) },
+        );
     Box::pin(lines.filter(move |line| {
         let at = line.as_ref().ok().and_then(|line| line.at);
         let early = matches!((at, since), (Some(at), Some(since)) if at < since);
@@ -257,12 +261,8 @@ fn by_time(streams: Vec<Lines>) -> impl Stream<Item = Result<LogLine, EngineErro
             }
         }
         let time = |head: &Result<LogLine, EngineError>| head.as_ref().ok().and_then(|line| line.at);
-        let first = merge
-            .heads
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, (head, _))| time(head))
-            .map(|(index, _)| index)?;
+        let first =
+            merge.heads.iter().enumerate().min_by_key(|(_, (head, _))| time(head)).map(|(index, _)| index)?;
         let (line, lines) = merge.heads.remove(first);
         merge.waiting.push(lines);
         Some((line, merge))

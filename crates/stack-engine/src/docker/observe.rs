@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::Docker;
-use bollard::models::{
-    ContainerSummary, ContainerSummaryStateEnum, Network, PortSummaryTypeEnum, Volume,
-};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Network, PortSummaryTypeEnum, Volume};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::{join_all, try_join};
 use stack_plan::fields::Recorded;
 use stack_plan::labels;
 use stack_plan::observed::{
-    ContainerState, Health, Observed, ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork, ObservedPort,
-    ObservedVolume,
+    ContainerState, Health, Observed, ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork,
+    ObservedPort, ObservedVolume,
 };
 
 use crate::docker::{answered, is_not_found};
@@ -20,7 +18,8 @@ use crate::engine::{EngineError, Query};
 
 pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, EngineError> {
     let filters = HashMap::from([("label", vec![format!("{}={}", labels::PROJECT, query.project)])]);
-    let containers = docker.list_containers(Some(ListContainersOptionsBuilder::new().all(true).filters(&filters).build()));
+    let containers =
+        docker.list_containers(Some(ListContainersOptionsBuilder::new().all(true).filters(&filters).build()));
     // Networks and volumes are listed whole: one of the same name that others own matters too.
     let networks = docker.list_networks(None::<ListNetworksOptions>);
     let volumes = docker.list_volumes(None::<ListVolumesOptions>);
@@ -32,13 +31,20 @@ pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, 
     let mut networks: Vec<_> =
         networks.into_iter().filter_map(|network| observed_network(network, query)).collect();
     networks.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut volumes: Vec<_> =
-        volumes.volumes.unwrap_or_default().into_iter().filter_map(|volume| observed_volume(volume, query)).collect();
+    let mut volumes: Vec<_> = volumes
+        .volumes
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|volume| observed_volume(volume, query))
+        .collect();
     volumes.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Observed { containers, networks, volumes, images })
 }
 
-async fn images(docker: &Docker, references: &[String]) -> Result<BTreeMap<String, ObservedImage>, EngineError> {
+async fn images(
+    docker: &Docker,
+    references: &[String],
+) -> Result<BTreeMap<String, ObservedImage>, EngineError> {
     let answers = join_all(references.iter().map(|reference| docker.inspect_image(reference))).await;
     let mut images = BTreeMap::new();
     for (reference, answer) in references.iter().zip(answers) {

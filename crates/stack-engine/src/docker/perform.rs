@@ -2,8 +2,9 @@
 
 use bollard::models::NetworkConnectRequest;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
-    RemoveVolumeOptions, RenameContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder, StartContainerOptions,
+    StopContainerOptionsBuilder,
 };
 use bollard::{Docker, errors::Error};
 use stack_plan::desired::ImageSpec;
@@ -95,14 +96,22 @@ async fn create(engine: &DockerEngine, new: &NewContainer) -> Result<String, Eng
 async fn pull(engine: &DockerEngine, spec: &ImageSpec, report: &dyn Fn(Progress)) -> Result<(), EngineError> {
     for reference in &spec.references {
         let platform = spec.platform.as_deref();
-        image::pull::pull(&engine.docker, reference, platform, |progress| report(Progress::Pull(progress))).await?;
+        image::pull::pull(&engine.docker, reference, platform, |progress| report(Progress::Pull(progress)))
+            .await?;
     }
     Ok(())
 }
 
-async fn build(engine: &DockerEngine, spec: &ImageSpec, report: &dyn Fn(Progress)) -> Result<(), EngineError> {
+async fn build(
+    engine: &DockerEngine,
+    spec: &ImageSpec,
+    report: &dyn Fn(Progress),
+) -> Result<(), EngineError> {
     let Some(wanted) = &spec.build else {
-        return Err(EngineError::Unsupported(format!("nothing says how to build {}", spec.references.join(", "))));
+        return Err(EngineError::Unsupported(format!(
+            "nothing says how to build {}",
+            spec.references.join(", ")
+        )));
     };
     let request = image::build::BuildRequest::of(wanted, spec);
     image::build::build(&engine.docker, request, |progress| report(Progress::Build(progress))).await?;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Ipam,
-    IpamConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType,
-    MountVolumeOptions, NetworkCreateRequest, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy,
-    RestartPolicyNameEnum, VolumeCreateRequest,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
+    Ipam, IpamConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType,
+    MountVolumeOptions, NetworkCreateRequest, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
+    RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
 };
 use stack_file::model::{Healthcheck, MountSource, Port, Restart, Service};
 use stack_file::source::Spanned;
@@ -222,8 +222,10 @@ fn mounts(new: &NewContainer) -> Result<(Vec<String>, Vec<Mount>), EngineError> 
                     source: Some(path.display().to_string()),
                     target,
                     read_only,
-                    bind_options: propagation
-                        .map(|mode| MountBindOptions { propagation: Some(mode), ..MountBindOptions::default() }),
+                    bind_options: propagation.map(|mode| MountBindOptions {
+                        propagation: Some(mode),
+                        ..MountBindOptions::default()
+                    }),
                     ..Mount::default()
                 });
             }
@@ -316,7 +318,8 @@ impl Bounded for i32 {
 }
 
 fn signed(bytes: u64) -> Result<i64, EngineError> {
-    i64::try_from(bytes).map_err(|_| EngineError::Unsupported(format!("{bytes} bytes are more than the engine can count")))
+    i64::try_from(bytes)
+        .map_err(|_| EngineError::Unsupported(format!("{bytes} bytes are more than the engine can count")))
 }
 
 fn size(bytes: &Option<Spanned<u64>>) -> Result<Option<i64>, EngineError> {

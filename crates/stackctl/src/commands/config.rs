@@ -52,7 +52,8 @@ pub(crate) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode
     }
     let stack = &project.loaded.stack;
     let desired = &project.desired;
-    let list = |names: &mut dyn Iterator<Item = &str>| names.map(|name| format!("{name}\n")).collect::<String>();
+    let list =
+        |names: &mut dyn Iterator<Item = &str>| names.map(|name| format!("{name}\n")).collect::<String>();
     let text = if args.services {
         list(&mut desired.services.iter().map(|spec| spec.name()))
     } else if args.images {

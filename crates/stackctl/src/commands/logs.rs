@@ -43,7 +43,8 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitC
     let tail = match args.tail.as_str() {
         "all" => None,
         number => Some(number.parse().map_err(|_| {
-            Fault::new(Kind::Usage, format!("--tail {number} is no number of lines")).hint("write --tail 100, or all")
+            Fault::new(Kind::Usage, format!("--tail {number} is no number of lines"))
+                .hint("write --tail 100, or all")
         })?),
     };
     let now = OffsetDateTime::now_utc();
@@ -135,8 +136,9 @@ fn ago(text: &str) -> Option<Duration> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let (unit, seconds) =
-            [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)].into_iter().find(|(unit, _)| rest.starts_with(unit))?;
+        let (unit, seconds) = [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
+            .into_iter()
+            .find(|(unit, _)| rest.starts_with(unit))?;
         total += number * seconds;
         rest = &rest[unit.len()..];
     }

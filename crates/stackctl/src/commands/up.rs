@@ -207,13 +207,13 @@ impl Up<'_> {
         }
         let observed = self.engine.observe(&self.project.query()).await?;
         // The images are there now: they are neither built nor pulled a second time.
-        let policy = Policy { build: BuildPolicy::Never, pull: Some(PullPolicy::Never), ..self.policy.clone() };
+        let policy =
+            Policy { build: BuildPolicy::Never, pull: Some(PullPolicy::Never), ..self.policy.clone() };
         Ok(Ok((self.plan(&observed, &policy), observed)))
     }
 
     async fn run(&self, plan: Plan, renderer: &mut Renderer) -> Summary {
-        let pace =
-            Pace { wait_timeout: self.args.wait_timeout.map(Duration::from_secs), ..Pace::default() };
+        let pace = Pace { wait_timeout: self.args.wait_timeout.map(Duration::from_secs), ..Pace::default() };
         commands::carry_out(self.engine, plan, pace, Some(self.project), renderer).await
     }
 
@@ -287,7 +287,9 @@ impl Up<'_> {
         let sources: Vec<LogSource> = observed
             .containers
             .iter()
-            .filter(|container| mine.contains(&container.service) && !container.one_off && container.state.is_up())
+            .filter(|container| {
+                mine.contains(&container.service) && !container.one_off && container.state.is_up()
+            })
             .map(|container| LogSource {
                 id: container.id.clone(),
                 service: container.service.clone(),
@@ -306,7 +308,10 @@ impl Up<'_> {
 
     async fn anything_runs(&self, mine: &BTreeSet<String>) -> anyhow::Result<bool> {
         let observed = self.engine.observe(&self.project.query()).await?;
-        Ok(observed.containers.iter().any(|container| mine.contains(&container.service) && container.state.is_up()))
+        Ok(observed
+            .containers
+            .iter()
+            .any(|container| mine.contains(&container.service) && container.state.is_up()))
     }
 
     /// Stops what was started: gracefully at first, at once when asked again.
@@ -344,8 +349,12 @@ impl Up<'_> {
         renderer: &mut Renderer,
     ) -> anyhow::Result<ExitCode> {
         let observed = self.engine.observe(&self.project.query()).await?;
-        let policy =
-            Teardown { services: mine.iter().cloned().collect(), grace, stop_only: true, ..Teardown::default() };
+        let policy = Teardown {
+            services: mine.iter().cloned().collect(),
+            grace,
+            stop_only: true,
+            ..Teardown::default()
+        };
         let desired = &self.project.desired;
         let plan = teardown(&desired.project, Some(desired), &observed, &policy);
         commands::carry_out(self.engine, plan, Pace::default(), Some(self.project), renderer).await;

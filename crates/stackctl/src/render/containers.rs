@@ -34,7 +34,8 @@ pub(crate) fn table(containers: &[&ObservedContainer]) -> String {
 /// One JSON object per line, in the shape of docker compose.
 pub(crate) fn json(containers: &[&ObservedContainer], project: &str) -> String {
     let line = |container: &&ObservedContainer| {
-        let created = OffsetDateTime::from_unix_timestamp(container.created).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let created =
+            OffsetDateTime::from_unix_timestamp(container.created).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let publishers: Vec<_> = container
             .ports
             .iter()

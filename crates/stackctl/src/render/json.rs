@@ -49,7 +49,10 @@ impl Json {
             EventKind::StepDone => ("done", json!({})),
             EventKind::StepFailed { failure, tolerated } => {
                 let text = step.map(|step| diagnose::explain(&self.plan, step, failure, project));
-                ("failed", json!({ "tolerated": tolerated, "error": failure.error.to_string(), "text": text }))
+                (
+                    "failed",
+                    json!({ "tolerated": tolerated, "error": failure.error.to_string(), "text": text }),
+                )
             }
             EventKind::StepSkipped { because } => ("skipped", json!({ "because": because.0 })),
             EventKind::RolledBack => ("rolled_back", json!({})),

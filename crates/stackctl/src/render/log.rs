@@ -66,7 +66,9 @@ impl Logs {
             let prefix = format!("{name:width$} | ");
             let key = (line.source.service.clone(), line.source.number);
             match self.colours.get(&key) {
-                Some(colour) if !self.style.no_color => text.extend_from_slice(paint(*colour, &prefix).as_bytes()),
+                Some(colour) if !self.style.no_color => {
+                    text.extend_from_slice(paint(*colour, &prefix).as_bytes())
+                }
                 _ => text.extend_from_slice(prefix.as_bytes()),
             }
         }

@@ -54,7 +54,10 @@ impl Plain {
             (EventKind::StepDone, Some(step)) => {
                 let Some(word) = words::done(step) else { return };
                 let took = self.started.get(&step.id).map(|started| event.at - *started);
-                let slow = matches!(step.action, Action::Await { .. } | Action::Pull(_) | Action::Build(_) | Action::Stop { .. });
+                let slow = matches!(
+                    step.action,
+                    Action::Await { .. } | Action::Pull(_) | Action::Build(_) | Action::Stop { .. }
+                );
                 let time = match took.and_then(|took| took.try_into().ok()) {
                     Some(took) if slow => format!(" after {}", words::took(took)),
                     _ => String::new(),
@@ -64,7 +67,10 @@ impl Plain {
             (EventKind::StepFailed { failure, tolerated }, Some(step)) => {
                 let text = diagnose::explain(&self.plan, step, failure, project);
                 if *tolerated {
-                    say(&format!("{} {text}\n    it is not required: going on without it", paint(YELLOW, "!")));
+                    say(&format!(
+                        "{} {text}\n    it is not required: going on without it",
+                        paint(YELLOW, "!")
+                    ));
                 } else {
                     say(&format!("{} {text}", paint(RED, "✗")));
                 }
@@ -86,7 +92,9 @@ fn build_line(build: &BuildProgress) -> Option<String> {
         BuildProgress::Finished { name, took, .. } if !name.starts_with("[internal]") => {
             Some(format!("{name}  {}", words::took(*took)))
         }
-        BuildProgress::Cached { name, .. } if !name.starts_with("[internal]") => Some(format!("{name}  cached")),
+        BuildProgress::Cached { name, .. } if !name.starts_with("[internal]") => {
+            Some(format!("{name}  cached"))
+        }
         _ => None,
     }
 }

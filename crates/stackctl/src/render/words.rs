@@ -54,7 +54,9 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
 /// What failed, as in "app1/1 cannot be started".
 pub(crate) fn failed(step: &Step) -> &'static str {
     match &step.action {
-        Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => "cannot be created",
+        Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => {
+            "cannot be created"
+        }
         Action::Start(_) => "cannot be started",
         Action::Stop { .. } => "cannot be stopped",
         Action::RemoveContainer { .. }
@@ -84,7 +86,7 @@ pub(crate) fn progress(progress: &Progress) -> Option<String> {
             BuildProgress::Started { name, .. } => Some(name.clone()),
             _ => None,
         },
-        Progress::Pull(PullProgress { status, .. }) => Some(status.clone()),
+        Progress::Pull(pull) => pulled(*pull),
     }
 }
 
@@ -111,7 +113,11 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// The last line of a run.
 pub(crate) fn summary(plan: &Plan, summary: &Summary) -> String {
-    let changed = plan.by_address().iter().filter(|(_, steps)| steps.iter().any(|step| step.group != Change::Await)).count();
+    let changed = plan
+        .by_address()
+        .iter()
+        .filter(|(_, steps)| steps.iter().any(|step| step.group != Change::Await))
+        .count();
     let took = took(summary.took);
     if !summary.succeeded() {
         let failed = summary.failed.len();
@@ -126,4 +132,16 @@ pub(crate) fn summary(plan: &Plan, summary: &Summary) -> String {
         1 => format!("1 changed in {took}"),
         changed => format!("{changed} changed in {took}"),
     }
+}
+
+fn pulled(pull: PullProgress) -> Option<String> {
+    if pull.layers == 0 {
+        return None;
+    }
+    let bytes = if pull.total > 0 {
+        format!(", {} of {}", size(pull.current), size(pull.total))
+    } else {
+        String::new()
+    };
+    Some(format!("{} of {} layers{bytes}", pull.layers_done, pull.layers))
 }

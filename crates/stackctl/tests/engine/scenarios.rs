@@ -1,18 +1,17 @@
 //! Scenarios on the real engine, each named as an obligation.
 
-mod support;
-
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::{Project, eventually, free_ports};
 use stack_plan::observed::{ContainerState, Health};
-use support::{Project, eventually, free_ports};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service that only sleeps, on an image that the first stack has anyway.
-const SLEEPER: &str = "image: redis:latest\n    command: [sleep, '600']\n    stop_grace_period: 0s\n    init: true";
+const SLEEPER: &str =
+    "image: redis:latest\n    command: [sleep, '600']\n    stop_grace_period: 0s\n    init: true";
 
 #[test]
 fn up_must_change_only_what_changed_and_say_why_and_where() {
@@ -105,7 +104,9 @@ fn a_job_that_fails_must_stop_what_needs_it() {
 #[test]
 fn a_replaced_container_must_keep_its_anonymous_volumes() {
     let file = |level: &str| {
-        format!("services:\n  db:\n    {SLEEPER}\n    volumes: [/data]\n    environment: {{ LEVEL: {level} }}\n")
+        format!(
+            "services:\n  db:\n    {SLEEPER}\n    volumes: [/data]\n    environment: {{ LEVEL: {level} }}\n"
+        )
     };
     let project = Project::new(&file("one"));
     project.run(&["up", "-d"]).exits(0);
@@ -117,7 +118,7 @@ fn a_replaced_container_must_keep_its_anonymous_volumes() {
     project.run(&["up", "-d", "--force-recreate", "--renew-anon-volumes"]).exits(0);
     assert_ne!(volume, project.observe().containers[0].volumes);
     // The volume that was let go has no owner any more.
-    support::perform(&stack_plan::plan::Action::RemoveVolume(volume[0].name.clone()));
+    crate::support::perform(&stack_plan::plan::Action::RemoveVolume(volume[0].name.clone()));
 }
 
 #[test]
@@ -166,7 +167,10 @@ fn an_image_that_is_nowhere_must_be_said() {
     let project = Project::new("services:\n  web:\n    image: localhost:1/nobody/has:this\n");
     project.run(&["up", "-d"]).exits(1).says("image:localhost:1/nobody/has:this cannot be pulled");
     assert!(project.observe().containers.is_empty());
-    project.run(&["up", "-d", "--pull", "never"]).exits(1).says("there is no image localhost:1/nobody/has:this");
+    project
+        .run(&["up", "-d", "--pull", "never"])
+        .exits(1)
+        .says("there is no image localhost:1/nobody/has:this");
 }
 
 #[test]
@@ -174,7 +178,7 @@ fn a_build_that_fails_must_show_the_step_and_its_output() {
     let project = Project::new(
         "services:\n  web:\n    build:\n      context: .\n      dockerfile_inline: |\n        FROM redis:latest\n        RUN echo the cause of it >&2; exit 9\n",
     );
-    project.run(&["up", "-d"]).exits(1).says("cannot be built").says("the cause of it").says("exit 9");
+    project.run(&["up", "-d"]).exits(1).says("cannot be built").says("the cause of it").says("exit code: 9");
     project.run(&["build"]).exits(1);
 }
 
@@ -186,7 +190,10 @@ fn the_same_build_of_two_services_must_run_once_and_honour_what_is_ignored() {
     let context = project.directory.path().join("ctx");
     std::fs::create_dir(&context).expect("a directory");
     for (name, text) in [
-        ("Dockerfile", "FROM redis:latest\nARG WORD\nCOPY . /ctx\nRUN echo $WORD > /word\nCMD [\"sh\", \"-c\", \"cat /word; ls /ctx; sleep 600\"]\n"),
+        (
+            "Dockerfile",
+            "FROM redis:latest\nARG WORD\nCOPY . /ctx\nRUN echo $WORD > /word\nCMD [\"sh\", \"-c\", \"cat /word; ls /ctx; sleep 600\"]\n",
+        ),
         (".dockerignore", "secret*\n"),
         ("secret.txt", "hush"),
         ("kept.txt", "kept"),
@@ -222,7 +229,8 @@ fn attached_up_must_show_logs_and_stop_everything_on_ctrl_c() {
 
 #[test]
 fn attached_up_must_end_when_everything_has_ended() {
-    let project = Project::new("services:\n  short:\n    image: redis:latest\n    command: [echo, done and gone]\n");
+    let project =
+        Project::new("services:\n  short:\n    image: redis:latest\n    command: [echo, done and gone]\n");
     let up = project.run(&["up", "--no-color"]).exits(0).says("short-1 ended with exit code 0");
     assert!(up.out.contains("short-1 | done and gone"), "{}", up.out);
 }
@@ -239,7 +247,11 @@ fn logs_must_be_cut_merged_and_marked_as_asked() {
     let tail = project.run(&["logs", "--tail", "2", "--no-log-prefix", "b"]).exits(0);
     assert_eq!(format!("{}{}", tail.out, tail.err), "line 5\noops\n");
     let times = project.run(&["logs", "-t", "a", "--no-log-prefix"]).exits(0);
-    assert!(times.out.lines().all(|line| line.starts_with("20") && line.contains("Z line ")), "{}", times.out);
+    assert!(
+        times.out.lines().all(|line| line.starts_with("20") && line.contains("Z line ")),
+        "{}",
+        times.out
+    );
     assert_eq!(project.run(&["logs", "--since", "1h"]).exits(0).out.lines().count(), 10);
     assert_eq!(project.run(&["logs", "--until", "1h"]).exits(0).out, "");
     project.run(&["logs", "c"]).exits(2).says("there is no service c");

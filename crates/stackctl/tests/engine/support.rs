@@ -15,16 +15,16 @@ use stack_plan::observed::Observed;
 use stack_plan::plan::Action;
 
 /// A project with a directory and a name of its own.
-pub struct Project {
-    pub name: String,
-    pub directory: tempfile::TempDir,
+pub(crate) struct Project {
+    pub(crate) name: String,
+    pub(crate) directory: tempfile::TempDir,
     file: PathBuf,
     env: Vec<(String, String)>,
 }
 
 impl Project {
     /// A project with this stack file.
-    pub fn new(yaml: &str) -> Self {
+    pub(crate) fn new(yaml: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("stack.yaml");
         let project = Self::of(&file, directory);
@@ -33,7 +33,7 @@ impl Project {
     }
 
     /// A project with a stack file that stands elsewhere.
-    pub fn at(file: &Path) -> Self {
+    pub(crate) fn at(file: &Path) -> Self {
         Self::of(file, tempfile::tempdir().expect("a temporary directory"))
     }
 
@@ -44,16 +44,16 @@ impl Project {
     }
 
     /// Writes the stack file anew.
-    pub fn write(&self, yaml: &str) {
+    pub(crate) fn write(&self, yaml: &str) {
         std::fs::write(&self.file, yaml).expect("the stack file is written");
     }
 
     /// Sets a variable for every command.
-    pub fn env(&mut self, name: &str, value: impl ToString) {
+    pub(crate) fn env(&mut self, name: &str, value: impl ToString) {
         self.env.push((name.to_owned(), value.to_string()));
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
         command.arg("-f").arg(&self.file).args(["-p", &self.name]).args(arguments);
         command.env("COMPOSE_PROGRESS", "plain");
@@ -63,12 +63,12 @@ impl Project {
     }
 
     /// Runs stackctl to its end.
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(self.command(arguments).output().expect("stackctl runs"), arguments)
     }
 
     /// Starts stackctl and leaves it running.
-    pub fn spawn(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Running {
         let child = self
             .command(arguments)
             .stdout(Stdio::piped())
@@ -79,7 +79,7 @@ impl Project {
     }
 
     /// What the engine has of the project.
-    pub fn observe(&self) -> Observed {
+    pub(crate) fn observe(&self) -> Observed {
         on_engine(async |engine| {
             let query = Query { project: self.name.clone(), ..Query::default() };
             engine.observe(&query).await.expect("the engine answers")
@@ -87,16 +87,20 @@ impl Project {
     }
 
     /// The containers by `service/number`, each with its id.
-    pub fn ids(&self) -> Vec<(String, String)> {
+    pub(crate) fn ids(&self) -> Vec<(String, String)> {
         let containers = self.observe().containers;
-        containers.into_iter().map(|found| (format!("{}/{}", found.service, found.number), found.id)).collect()
+        containers
+            .into_iter()
+            .map(|found| (format!("{}/{}", found.service, found.number), found.id))
+            .collect()
     }
 }
 
 impl Drop for Project {
     fn drop(&mut self) {
-        let output =
-            self.command(&["down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "0"]).output();
+        let output = self
+            .command(&["down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "0"])
+            .output();
         // A broken file must not keep its containers: the labels are enough.
         if !output.is_ok_and(|output| output.status.success()) {
             let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
@@ -109,9 +113,8 @@ impl Drop for Project {
 }
 
 /// Does something with the engine that stackctl would find.
-pub fn on_engine<T>(work: impl AsyncFnOnce(&DockerEngine) -> T) -> T {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+pub(crate) fn on_engine<T>(work: impl AsyncFnOnce(&DockerEngine) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let lookup = |name: &str| std::env::var(name).ok();
         let connection = connect(&Where::default(), &lookup)
@@ -122,7 +125,7 @@ pub fn on_engine<T>(work: impl AsyncFnOnce(&DockerEngine) -> T) -> T {
 }
 
 /// Does one thing on the engine.
-pub fn perform(action: &Action) {
+pub(crate) fn perform(action: &Action) {
     on_engine(async |engine| {
         let work = Work { action, ledger: &Ledger::default(), deadline: None, report: &|_| {} };
         if let Err(failure) = engine.perform(work).await {
@@ -132,10 +135,10 @@ pub fn perform(action: &Action) {
 }
 
 /// How a run of stackctl ended.
-pub struct Outcome {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
     what: String,
 }
 
@@ -151,51 +154,51 @@ impl Outcome {
 
     /// Fails the test unless the exit code is this one.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stackctl {}\n{}\n{}", self.what, self.out, self.err);
         self
     }
 
     /// Fails the test unless standard error has this text.
     #[track_caller]
-    pub fn says(self, text: &str) -> Self {
+    pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.err.contains(text), "{text:?} is not said by stackctl {}:\n{}", self.what, self.err);
         self
     }
 
     /// Fails the test unless standard output has this text.
     #[track_caller]
-    pub fn shows(self, text: &str) -> Self {
+    pub(crate) fn shows(self, text: &str) -> Self {
         assert!(self.out.contains(text), "{text:?} is not shown by stackctl {}:\n{}", self.what, self.out);
         self
     }
 
     /// The lines of standard output as JSON.
     #[track_caller]
-    pub fn json(&self) -> Vec<Value> {
+    pub(crate) fn json(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
     }
 }
 
 /// A stackctl that runs. It is killed when the test forgets it.
-pub struct Running(Option<Child>);
+pub(crate) struct Running(Option<Child>);
 
 impl Running {
     /// Sends a signal, as `INT`.
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.0.as_ref().expect("still running").id().to_string();
         let status = Command::new("kill").args([&format!("-{signal}"), &id]).status().expect("kill runs");
         assert!(status.success());
     }
 
     /// Waits for the end.
-    pub fn wait(mut self) -> Outcome {
+    pub(crate) fn wait(mut self) -> Outcome {
         let child = self.0.take().expect("still running");
         Outcome::of(child.wait_with_output().expect("an end"), &["(in the background)"])
     }
 
     /// Reads standard output until it has this text.
-    pub fn read_until(&mut self, text: &str) -> String {
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
         let mut read = Vec::new();
         let out = self.0.as_mut().and_then(|child| child.stdout.as_mut()).expect("standard output");
         let mut byte = [0];
@@ -219,7 +222,7 @@ impl Drop for Running {
 }
 
 /// Ports of the host that nobody uses now.
-pub fn free_ports<const N: usize>() -> [u16; N] {
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let listeners: [TcpListener; N] =
         std::array::from_fn(|_| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
     listeners.map(|listener| listener.local_addr().expect("an address").port())
@@ -227,7 +230,7 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
 
 /// Tries again until it is there, for at most `limit`.
 #[track_caller]
-pub fn eventually<T>(what: &str, limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = attempt() {

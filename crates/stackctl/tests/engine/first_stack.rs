@@ -1,15 +1,13 @@
 //! The proof: the project's own stack, on the real engine, end to end.
 
-mod support;
-
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::{Project, eventually, free_ports, perform};
 use serde_json::{Value, json};
 use stack_plan::observed::{ContainerState, Health};
 use stack_plan::plan::{Action, Target};
-use support::{Project, eventually, free_ports, perform};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
@@ -158,7 +156,8 @@ fn the_first_stack_keeps_its_rooms_in_step_whatever_stops() {
     // The server of the client behind nginx stops: the client comes back on the other and has lost nothing.
     let joined = third.join_again("proof");
     let (gone, left) = if third.server == "server-a" { ("app1", "server-b") } else { ("app2", "server-a") };
-    let container = observed.containers.iter().find(|found| found.service == gone).expect("it ran").id.clone();
+    let container =
+        observed.containers.iter().find(|found| found.service == gone).expect("it ran").id.clone();
     let stop = std::thread::spawn({
         let target = Target::Known(container.clone());
         move || perform(&Action::Stop { target, grace: None })
@@ -175,7 +174,9 @@ fn the_first_stack_keeps_its_rooms_in_step_whatever_stops() {
             Err(error) => break error,
         }
     };
-    assert!(!matches!(&drained, tungstenite::Error::Io(error) if error.kind() == std::io::ErrorKind::WouldBlock));
+    assert!(
+        !matches!(&drained, tungstenite::Error::Io(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    );
     stop.join().expect("the server stops");
     let mut back = Client::at(nginx);
     assert_eq!(back.server, left);
@@ -189,7 +190,8 @@ fn the_first_stack_keeps_its_rooms_in_step_whatever_stops() {
     assert!(missed >= 10, "{recovered}");
 
     // Redis restarts: the stack recovers, and rooms can be written again.
-    let redis_id = observed.containers.iter().find(|found| found.service == "redis").expect("it ran").id.clone();
+    let redis_id =
+        observed.containers.iter().find(|found| found.service == "redis").expect("it ran").id.clone();
     perform(&Action::Stop { target: Target::Known(redis_id.clone()), grace: None });
     perform(&Action::Start(Target::Known(redis_id)));
     stack.run(&["up", "--wait"]).exits(0);
@@ -200,7 +202,8 @@ fn the_first_stack_keeps_its_rooms_in_step_whatever_stops() {
         });
     }
     let [writer, reader] = &mut late;
-    let written = writer.call(json!({ "t": "set", "room": "after", "doc": { "up": true } })).expect("a reply");
+    let written =
+        writer.call(json!({ "t": "set", "room": "after", "doc": { "up": true } })).expect("a reply");
     assert!(written["ok"].is_object(), "{written}");
     assert_eq!(reader.pushes("state", 1)[0]["doc"], json!({ "up": true }));
 

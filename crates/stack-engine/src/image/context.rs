@@ -1,0 +1,368 @@
+//! The context of a build, as one stream.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use crate::image::ignore::{Ignore, IgnoreError};
+
+/// How many pieces wait for the engine at most.
+const PIECES: usize = 8;
+/// How large a piece is, bytes.
+const PIECE: usize = 128 * 1024;
+/// A Dockerfile or `.dockerignore` is never larger than this, bytes.
+const LARGEST_TEXT: u64 = 4 << 20;
+
+/// What is sent to the engine for a build.
+#[derive(Debug)]
+pub struct Context {
+    directory: PathBuf,
+    ignore: Ignore,
+    /// The Dockerfile's path within what is sent.
+    dockerfile: String,
+    /// A Dockerfile that is not in the directory, or nowhere but in the stack file.
+    added: Option<String>,
+}
+
+/// Why a context cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// The directory is not there.
+    #[error("the build context {} is not a directory", .0.display())]
+    NoDirectory(PathBuf),
+    /// The Dockerfile is not there.
+    #[error("there is no Dockerfile at {}", .0.display())]
+    NoDockerfile(PathBuf),
+    /// A file cannot be read.
+    #[error("{} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A `.dockerignore` has a line that is no pattern.
+    #[error("{}, {error}", path.display())]
+    Ignore {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, and what.
+        error: IgnoreError,
+    },
+}
+
+impl Context {
+    /// Looks at a context: `dockerfile` is relative to `directory` or absolute, `inline` is the
+    /// text of one that stands in the stack file.
+    ///
+    /// # Errors
+    /// When the directory, the Dockerfile or the `.dockerignore` cannot be used.
+    pub fn open(
+        directory: &Path,
+        dockerfile: Option<&str>,
+        inline: Option<&str>,
+    ) -> Result<Self, ContextError> {
+        if !directory.is_dir() {
+            return Err(ContextError::NoDirectory(directory.to_owned()));
+        }
+        let (dockerfile, added, own_ignore) = match inline {
+            Some(text) => (String::new(), Some(text.to_owned()), None),
+            None => {
+                let path = directory.join(dockerfile.unwrap_or("Dockerfile"));
+                if !path.is_file() {
+                    return Err(ContextError::NoDockerfile(path));
+                }
+                let mut ignore = path.clone().into_os_string();
+                ignore.push(".dockerignore");
+                match within(directory, &path) {
+                    Some(inside) => (inside, None, Some(PathBuf::from(ignore))),
+                    None => (String::new(), Some(read(&path)?), Some(PathBuf::from(ignore))),
+                }
+            }
+        };
+        let places = own_ignore.into_iter().chain([directory.join(".dockerignore")]);
+        let ignore = match places.into_iter().find(|place| place.is_file()) {
+            Some(path) => {
+                Ignore::read(&read(&path)?).map_err(|error| ContextError::Ignore { path, error })?
+            }
+            None => Ignore::default(),
+        };
+        // The name depends on the content alone, so that the layer cache of a `COPY .` holds.
+        let dockerfile = match &added {
+            Some(text) => {
+                let digest = Sha256::digest(text);
+                let hex: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+                format!(".dockerfile.{hex}")
+            }
+            None => dockerfile,
+        };
+        Ok(Self { directory: directory.to_owned(), ignore, dockerfile, added })
+    }
+
+    /// The Dockerfile's path within what is sent.
+    #[must_use]
+    pub fn dockerfile(&self) -> &str {
+        &self.dockerfile
+    }
+
+    /// Sends the context as a tar: sorted by name, owned by root, the times and modes of the files.
+    ///
+    /// It is read in another thread, never more than a few pieces ahead of the receiver;
+    /// when that is dropped the reading ends.
+    #[must_use]
+    pub fn send(self) -> mpsc::Receiver<Result<Bytes, ContextError>> {
+        let (sender, receiver) = mpsc::channel(PIECES);
+        tokio::task::spawn_blocking(move || {
+            let mut tar =
+                tar::Builder::new(Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE) });
+            tar.follow_symlinks(false);
+            let result = self.write(&mut tar).and_then(|()| {
+                let mut pieces = tar.into_inner().map_err(|error| self.unreadable(Path::new(""), error))?;
+                pieces.flush().map_err(|error| self.unreadable(Path::new(""), error))
+            });
+            if let Err(error) = result {
+                // Nobody is there to hear it when the receiver is the reason.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        receiver
+    }
+
+    fn unreadable(&self, path: &Path, error: io::Error) -> ContextError {
+        ContextError::Unreadable { path: self.directory.join(path), error }
+    }
+
+    fn write(&self, tar: &mut tar::Builder<Pieces>) -> Result<(), ContextError> {
+        if let Some(text) = &self.added {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            header.set_mtime(0);
+            tar.append_data(&mut header, &self.dockerfile, text.as_bytes())
+                .map_err(|error| self.unreadable(Path::new(&self.dockerfile), error))?;
+        }
+        let mut above = Vec::new();
+        self.directory_entries(tar, String::new(), &mut above)
+    }
+
+    /// Writes what is below a directory. `above` are the directories that are left out themselves,
+    /// to be written as soon as something below them is kept.
+    fn directory_entries(
+        &self,
+        tar: &mut tar::Builder<Pieces>,
+        directory: String,
+        above: &mut Vec<String>,
+    ) -> Result<(), ContextError> {
+        let full = self.directory.join(&directory);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&full).map_err(|error| self.unreadable(Path::new(&directory), error))? {
+            let entry = entry.map_err(|error| self.unreadable(Path::new(&directory), error))?;
+            names.push(entry.file_name());
+        }
+        names.sort();
+        for name in names {
+            let Some(name) = name.to_str() else {
+                return Err(self.unreadable(
+                    &Path::new(&directory).join(&name),
+                    io::Error::new(io::ErrorKind::InvalidData, "the name is not UTF-8"),
+                ));
+            };
+            let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+            let metadata = fs::symlink_metadata(self.directory.join(&path))
+                .map_err(|error| self.unreadable(Path::new(&path), error))?;
+            let out = self.ignore.leaves_out(&path) && path != self.dockerfile && path != ".dockerignore";
+            if metadata.is_dir() {
+                let holds_dockerfile = self.dockerfile.starts_with(&format!("{path}/"));
+                if out && !holds_dockerfile && !self.ignore.may_keep_below(&path) {
+                    continue;
+                }
+                above.push(path.clone());
+                if !out {
+                    self.flush(tar, above)?;
+                }
+                self.directory_entries(tar, path, above)?;
+                above.pop();
+            } else if !out {
+                self.flush(tar, above)?;
+                self.entry(tar, &path, &metadata)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the directories that wait for something below them.
+    fn flush(&self, tar: &mut tar::Builder<Pieces>, above: &mut [String]) -> Result<(), ContextError> {
+        for directory in above.iter_mut().filter(|directory| !directory.is_empty()) {
+            let metadata = fs::symlink_metadata(self.directory.join(&*directory))
+                .map_err(|error| self.unreadable(Path::new(directory), error))?;
+            self.entry(tar, directory, &metadata)?;
+            // It is written once.
+            directory.clear();
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &self,
+        tar: &mut tar::Builder<Pieces>,
+        path: &str,
+        metadata: &fs::Metadata,
+    ) -> Result<(), ContextError> {
+        let full = self.directory.join(path);
+        let failed = |error| self.unreadable(Path::new(path), error);
+        let mut header = tar::Header::new_gnu();
+        header.set_metadata_in_mode(metadata, tar::HeaderMode::Complete);
+        header.set_uid(0);
+        header.set_gid(0);
+        if metadata.is_symlink() {
+            let target = fs::read_link(&full).map_err(failed)?;
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            return tar.append_link(&mut header, path, target).map_err(failed);
+        }
+        if metadata.is_dir() {
+            header.set_size(0);
+            return tar.append_data(&mut header, path, io::empty()).map_err(failed);
+        }
+        // Sockets and pipes are nothing that could be copied.
+        if !metadata.is_file() {
+            return Ok(());
+        }
+        let file = File::open(&full).map_err(failed)?;
+        // A file that grows meanwhile must not spoil what comes after it, nor one that shrinks.
+        let reader = file.take(metadata.len()).chain(io::repeat(0)).take(metadata.len());
+        tar.append_data(&mut header, path, reader).map_err(failed)
+    }
+}
+
+/// The path within the directory, with `/` between its parts, if it is inside.
+fn within(directory: &Path, path: &Path) -> Option<String> {
+    let directory = directory.canonicalize().ok()?;
+    let parent = path.parent()?.canonicalize().ok()?;
+    let inside = parent.join(path.file_name()?);
+    Some(inside.strip_prefix(directory).ok()?.to_str()?.replace('\\', "/"))
+}
+
+fn read(path: &Path) -> Result<String, ContextError> {
+    let unreadable = |error| ContextError::Unreadable { path: path.to_owned(), error };
+    let mut text = String::new();
+    File::open(path).map_err(unreadable)?.take(LARGEST_TEXT).read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text)
+}
+
+/// Hands what is written on in pieces.
+struct Pieces {
+    sender: mpsc::Sender<Result<Bytes, ContextError>>,
+    buffer: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(data);
+        if self.buffer.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
+        self.sender
+            .blocking_send(Ok(piece.into()))
+            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the build has ended"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn names(context: Context) -> Vec<String> {
+        let mut receiver = context.send();
+        let mut bytes = Vec::new();
+        while let Some(piece) = receiver.recv().await {
+            bytes.extend_from_slice(&piece.expect("a piece"));
+        }
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let entries = archive.entries().expect("a tar");
+        entries.map(|entry| entry.expect("an entry").path().expect("a path").display().to_string()).collect()
+    }
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        folder
+    }
+
+    #[tokio::test]
+    async fn what_is_ignored_is_not_sent_and_the_dockerfile_always_is() {
+        let folder = folder(&[
+            (".dockerignore", "*\n!src/**/*.rs\n"),
+            ("docker/Dockerfile", "FROM scratch"),
+            ("src/deep/a.rs", ""),
+            ("src/b.c", ""),
+            ("target/x", ""),
+        ]);
+        let context = Context::open(folder.path(), Some("docker/Dockerfile"), None).expect("a context");
+        assert_eq!(context.dockerfile(), "docker/Dockerfile");
+        assert_eq!(
+            names(context).await,
+            [".dockerignore", "docker/", "docker/Dockerfile", "src/", "src/deep/", "src/deep/a.rs"]
+                .map(|name| name.trim_end_matches('/'))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_dockerfile_has_an_ignore_file_of_its_own() {
+        let folder = folder(&[
+            (".dockerignore", "a"),
+            ("Dockerfile", "FROM scratch"),
+            ("Dockerfile.dockerignore", "b"),
+            ("a", ""),
+            ("b", ""),
+        ]);
+        let names = names(Context::open(folder.path(), None, None).expect("a context")).await;
+        assert!(names.contains(&"a".to_owned()) && !names.contains(&"b".to_owned()), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn a_dockerfile_from_elsewhere_is_added_under_a_name_of_its_content() {
+        let context_folder = folder(&[("a", "")]);
+        let elsewhere = folder(&[("Other", "FROM scratch")]);
+        let path = elsewhere.path().join("Other").display().to_string();
+        let context = Context::open(context_folder.path(), Some(&path), None).expect("a context");
+        let name = context.dockerfile().to_owned();
+        assert!(name.starts_with(".dockerfile."));
+        let inline = Context::open(context_folder.path(), None, Some("FROM scratch")).expect("a context");
+        assert_eq!(inline.dockerfile(), name);
+        assert_eq!(names(context).await, [name.as_str(), "a"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let folder = folder(&[("a", "")]);
+        let error = Context::open(&folder.path().join("b"), None, None).expect_err("no directory");
+        assert!(error.to_string().ends_with("b is not a directory"), "{error}");
+        let error = Context::open(folder.path(), None, None).expect_err("no Dockerfile");
+        assert!(error.to_string().starts_with("there is no Dockerfile at"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn dropping_the_receiver_ends_the_reading() {
+        let folder = folder(&[("Dockerfile", "FROM scratch"), ("big", &"x".repeat(PIECE * 2 * PIECES))]);
+        let mut receiver = Context::open(folder.path(), None, None).expect("a context").send();
+        assert!(receiver.recv().await.is_some());
+        drop(receiver);
+    }
+}

@@ -1,0 +1,7 @@
+//! Images: built from a directory, or pulled from a registry.
+
+pub mod build;
+pub mod context;
+mod credentials;
+pub mod ignore;
+pub mod pull;

@@ -1,0 +1,5 @@
+//! stackctl on a real Docker Engine.
+
+mod first_stack;
+mod scenarios;
+mod support;
