@@ -2,7 +2,23 @@
 //! with its place in the text. Knows nothing of Docker, tokio or the terminal;
 //! the process environment is passed in.
 
+pub mod attributes;
+mod canonical;
+mod check;
+mod complete;
+mod decode;
 pub mod diagnostic;
+pub mod draw;
+mod env_file;
+mod find;
+mod interpolate;
+pub mod load;
+mod merge;
 pub mod model;
+mod name;
+pub mod quantity;
+mod scalar;
+mod short_syntax;
 pub mod source;
 pub mod tree;
+mod yaml;

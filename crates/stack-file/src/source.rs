@@ -1,8 +1,10 @@
 //! The texts a stack was read from, and the place of each value in them.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::ops::{Deref, Range};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Names one text of [`Sources`].
@@ -18,6 +20,8 @@ pub struct Source {
     pub path: Option<PathBuf>,
     /// The whole text, UTF-8.
     pub text: Arc<str>,
+    /// Whether its lines may hold secrets and are never shown: environment files.
+    pub confidential: bool,
     /// Byte offset at which each line starts, the first being 0.
     lines: Vec<usize>,
 }
@@ -58,7 +62,19 @@ impl Sources {
             .chain(text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at + 1))
             .collect();
         let id = SourceId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
-        self.all.push(Source { name: name.into(), path, text, lines });
+        self.all.push(Source { name: name.into(), path, text, confidential: false, lines });
+        id
+    }
+
+    /// Adds a text whose lines are never shown, such as an environment file.
+    pub fn add_confidential(
+        &mut self,
+        name: impl Into<String>,
+        path: Option<PathBuf>,
+        text: impl Into<Arc<str>>,
+    ) -> SourceId {
+        let id = self.add(name, path, text);
+        self.all[id.0 as usize].confidential = true;
         id
     }
 
@@ -154,5 +170,36 @@ impl<T> Deref for Spanned<T> {
 impl<T: PartialEq> PartialEq for Spanned<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
+    }
+}
+
+/// The size of a file that is read, at most, in bytes.
+pub const SIZE_LIMIT: u64 = 16 << 20;
+
+/// Reads a file of at most [`SIZE_LIMIT`] bytes as UTF-8; the error says in a few
+/// words why it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| reason(&error))?;
+    let mut bytes = Vec::new();
+    file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(too_large());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|&byte| byte == b'\n').count();
+        format!("line {line} is not UTF-8")
+    })
+}
+
+pub(crate) fn too_large() -> String {
+    format!("it is larger than {} MiB", SIZE_LIMIT >> 20)
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
     }
 }

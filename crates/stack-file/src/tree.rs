@@ -1,6 +1,7 @@
 //! The tree of a file: every node with its place.
 
 use indexmap::IndexMap;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::source::Origin;
 
@@ -150,6 +151,42 @@ impl Node {
                     entry.node.collect(below, leaves);
                 }
             }
+        }
+    }
+}
+
+/// Writes the values alone, in their order: texts as texts, numbers as numbers.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.kind {
+            Kind::Scalar(scalar) => scalar.serialize(serializer),
+            Kind::Sequence(items) => serializer.collect_seq(items),
+            Kind::Mapping(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, entry) in entries {
+                    map.serialize_entry(key, &entry.node)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl Serialize for Scalar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.kind {
+            ScalarKind::Null => serializer.serialize_unit(),
+            ScalarKind::Boolean => serializer.serialize_bool(self.text.eq_ignore_ascii_case("true")),
+            ScalarKind::Integer => match (self.text.parse::<i64>(), self.text.parse::<u64>()) {
+                (Ok(number), _) => serializer.serialize_i64(number),
+                (_, Ok(number)) => serializer.serialize_u64(number),
+                _ => serializer.serialize_str(&self.text),
+            },
+            ScalarKind::Float => match self.text.parse::<f64>() {
+                Ok(number) if number.is_finite() => serializer.serialize_f64(number),
+                _ => serializer.serialize_str(&self.text),
+            },
+            ScalarKind::String => serializer.serialize_str(&self.text),
         }
     }
 }

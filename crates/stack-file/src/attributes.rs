@@ -1,0 +1,311 @@
+//! The attribute table: one row per attribute of a stack file. What a value may
+//! look like, how files merge and what is refused is read from here, and so are
+//! the help, the reference and the editor's schema.
+
+use std::sync::OnceLock;
+
+use indexmap::IndexMap;
+
+mod resources;
+mod services;
+
+/// One attribute of a stack file.
+#[derive(Clone, Copy, Debug)]
+pub struct Attribute {
+    /// The path from the top; `*` stands for any key, `[]` for an item of a list.
+    pub path: &'static str,
+    /// What the value is, once short forms are resolved.
+    pub shape: Shape,
+    /// The short form that is accepted besides.
+    pub short: Short,
+    /// How the values of two files become one.
+    pub merge: Merge,
+    /// Whether stackctl does what the attribute says.
+    pub support: Support,
+    /// One line about it.
+    pub doc: &'static str,
+    /// A right value, as it is written in a file; empty for none.
+    pub example: &'static str,
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A text. A plain whole number is taken as one too.
+    Text,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// A whole number from 0 on.
+    Count,
+    /// A number, with or without a fraction, from 0 on.
+    Number,
+    /// A time such as `1m30s`.
+    Duration,
+    /// A size such as `64m`, in bytes once read.
+    Bytes,
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+    /// A path of this machine, made absolute.
+    Path,
+    /// Attributes of their own, in rows below this one.
+    Mapping,
+    /// Keys of the reader's choice, each with the attributes of the row `.*`.
+    Keyed,
+    /// A list whose items have the row `[]`.
+    List,
+    /// A list of texts.
+    Texts,
+    /// Keys and texts.
+    Pairs,
+    /// Keys and texts, or nothing for a key that is to be filled in or unset.
+    Variables,
+}
+
+/// A short form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Short {
+    /// There is none.
+    None,
+    /// One text for a list of one.
+    One,
+    /// A list of `KEY=value`.
+    Assignments,
+    /// A command line for a list of words.
+    Words,
+    /// A shell command for the test of a health check.
+    Test,
+    /// `[[ADDRESS:]PUBLISHED:]TARGET[/PROTOCOL]`, with ranges.
+    Port,
+    /// `80`, `80-90`, `80/udp`.
+    Expose,
+    /// `[SOURCE:]TARGET[:OPTIONS]`.
+    Mount,
+    /// The context directory of a build.
+    Build,
+    /// A list of names for a mapping.
+    Names,
+    /// A path, or a list of paths, for a list of mappings.
+    EnvFiles,
+    /// One number for both limits.
+    Ulimit,
+    /// A mapping of names to addresses for a list.
+    Hosts,
+    /// The old form `external: {name: NAME}`.
+    External,
+}
+
+/// How the values of two files become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// Mappings by key, lists one after the other, single values by the later file.
+    Deep,
+    /// The later file's value as a whole.
+    Replace,
+    /// Lists one after the other; of items that are the same thing the later one stays.
+    Unique(Identity),
+    /// Options of the earlier file only under the same driver.
+    Logging,
+}
+
+/// What makes two items of a list the same thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The whole text.
+    Value,
+    /// Address, published port, target and protocol.
+    Port,
+    /// The attribute of this name.
+    Field(&'static str),
+    /// The text up to the first colon.
+    BeforeColon,
+}
+
+/// Whether stackctl does what an attribute says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It does.
+    Honoured,
+    /// It does not, and says so as an error; with what to do instead, or nothing.
+    Refused(&'static str),
+    /// There is nothing to be done: a warning says why, and the value is left out.
+    NoEffect(&'static str),
+}
+
+const fn honoured(path: &'static str, shape: Shape, doc: &'static str) -> Attribute {
+    Attribute {
+        path,
+        shape,
+        short: Short::None,
+        merge: Merge::Deep,
+        support: Support::Honoured,
+        doc,
+        example: "",
+    }
+}
+
+const fn refused(path: &'static str, doc: &'static str, instead: &'static str) -> Attribute {
+    let mut row = honoured(path, Shape::Text, doc);
+    row.support = Support::Refused(instead);
+    row
+}
+
+const fn no_effect(path: &'static str, doc: &'static str, why: &'static str) -> Attribute {
+    let mut row = honoured(path, Shape::Text, doc);
+    row.support = Support::NoEffect(why);
+    row
+}
+
+impl Attribute {
+    const fn short(mut self, short: Short) -> Self {
+        self.short = short;
+        self
+    }
+
+    const fn merged(mut self, merge: Merge) -> Self {
+        self.merge = merge;
+        self
+    }
+
+    const fn like(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
+    }
+
+    /// The last part of the path: `image`, `*`, `ports[]`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+}
+
+/// Every row, top level first, in the order in which canonical files are written.
+pub fn table() -> impl Iterator<Item = &'static Attribute> {
+    resources::TOP.iter().chain(services::ROWS).chain(resources::ROWS)
+}
+
+/// The table as a tree: a row and the rows below it.
+#[derive(Debug)]
+pub struct Schema {
+    /// The row.
+    pub row: &'static Attribute,
+    /// The attributes of a mapping, in the order in which they are written.
+    pub children: IndexMap<&'static str, Schema>,
+    /// What stands under any key of a mapping with free keys.
+    pub each: Option<Box<Schema>>,
+    /// What the items of a list are.
+    pub item: Option<Box<Schema>>,
+}
+
+/// The row of the whole file.
+const ROOT: Attribute = honoured("", Shape::Mapping, "A stack file.");
+
+impl Schema {
+    /// The tree of the whole file.
+    pub fn root() -> &'static Self {
+        static TREE: OnceLock<Schema> = OnceLock::new();
+        TREE.get_or_init(|| {
+            let mut root = Self::leaf(&ROOT);
+            for row in table() {
+                root.insert(row);
+            }
+            root
+        })
+    }
+
+    fn leaf(row: &'static Attribute) -> Self {
+        Self { row, children: IndexMap::new(), each: None, item: None }
+    }
+
+    fn insert(&mut self, row: &'static Attribute) {
+        let mut at = self;
+        for segment in row.path.split('.') {
+            let (name, item) = match segment.strip_suffix("[]") {
+                Some(name) => (name, true),
+                None => (segment, false),
+            };
+            at = if name == "*" {
+                &mut **at.each.get_or_insert_with(|| Box::new(Self::leaf(row)))
+            } else {
+                at.children.entry(name).or_insert_with(|| Self::leaf(row))
+            };
+            if item {
+                at = &mut **at.item.get_or_insert_with(|| Box::new(Self::leaf(row)));
+            }
+        }
+    }
+
+    /// The row of an attribute of this mapping, or of any key where keys are free.
+    #[must_use]
+    pub fn below(&self, key: &str) -> Option<&Self> {
+        self.children.get(key).or(self.each.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Schema, Shape, Short, Support, table};
+
+    const SPECIFICATION: &str = include_str!("spec_paths.txt");
+
+    #[test]
+    fn every_path_of_the_specification_has_a_row_or_stands_below_a_refused_one() {
+        let honoured: HashSet<_> =
+            table().filter(|row| row.support == Support::Honoured).map(|row| row.path).collect();
+        let externals: Vec<_> = table()
+            .filter(|row| row.short == Short::External)
+            .map(|row| format!("{}.name", row.path))
+            .collect();
+        let settled: Vec<_> =
+            table().filter(|row| row.support != Support::Honoured).map(|row| row.path).collect();
+        let missing: Vec<_> = SPECIFICATION
+            .lines()
+            .filter(|path| !honoured.contains(path) && !externals.contains(&(*path).to_owned()))
+            .filter(|path| {
+                !settled.iter().any(|row| {
+                    path.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                })
+            })
+            .collect();
+        assert!(missing.is_empty(), "no row for {missing:#?}");
+    }
+
+    #[test]
+    fn every_row_is_an_attribute_of_the_specification_and_stands_once() {
+        let known: HashSet<_> = SPECIFICATION.lines().collect();
+        let mut seen = HashSet::new();
+        for row in table() {
+            assert!(seen.insert(row.path), "{} stands twice", row.path);
+            let structural = row.path.ends_with(".*") || row.path.ends_with("[]");
+            assert!(structural || known.contains(row.path), "{} is not in the specification", row.path);
+            assert!(row.doc.ends_with('.'), "{} needs a sentence", row.path);
+        }
+    }
+
+    #[test]
+    fn rows_stand_above_the_rows_within_them() {
+        fn visit(schema: &Schema, path: &str) {
+            assert_eq!(schema.row.path, path);
+            let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            match schema.row.shape {
+                Shape::Mapping => assert!(!schema.children.is_empty(), "{path} has no attributes"),
+                Shape::Keyed => assert!(schema.each.is_some(), "{path} has no row for its entries"),
+                Shape::List => assert!(schema.item.is_some(), "{path} has no row for its items"),
+                _ => assert!(schema.children.is_empty() && schema.each.is_none() && schema.item.is_none()),
+            }
+            for (name, child) in &schema.children {
+                visit(child, &below(name));
+            }
+            if let Some(each) = &schema.each {
+                visit(each, &below("*"));
+            }
+            if let Some(item) = &schema.item {
+                visit(item, &format!("{path}[]"));
+            }
+        }
+        visit(Schema::root(), "");
+    }
+}

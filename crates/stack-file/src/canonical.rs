@@ -1,0 +1,665 @@
+//! One file's tree in canonical form: long forms, casts done, paths absolute.
+//! Whatever is wrong is told at its place and left out, so that what remains
+//! can be used and every fault is found in one go.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use crate::attributes::{Schema, Shape, Short, Support};
+use crate::diagnostic::Diagnostic;
+use crate::quantity;
+use crate::scalar;
+use crate::short_syntax::{self, Fault};
+use crate::source::Origin;
+use crate::tree::{Entry, Kind, Node, Scalar, ScalarKind};
+
+/// What the paths of a file are relative to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Base<'a> {
+    /// The project directory, absolute.
+    pub(crate) directory: &'a Path,
+    /// What `~` stands for.
+    pub(crate) home: Option<&'a str>,
+}
+
+/// The way from the top to a value; prints as `services.web.ports[0]`.
+#[derive(Clone, Copy)]
+pub(crate) enum Trail<'a> {
+    Top,
+    Key(&'a Trail<'a>, &'a str),
+    Item(&'a Trail<'a>, usize),
+}
+
+impl fmt::Display for Trail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top => Ok(()),
+            Self::Key(Self::Top, key) => f.write_str(key),
+            Self::Key(above, key) => write!(f, "{above}.{key}"),
+            Self::Item(above, index) => write!(f, "{above}[{index}]"),
+        }
+    }
+}
+
+impl Trail<'_> {
+    /// The last key on the way.
+    fn name(&self) -> &str {
+        match self {
+            Self::Top => "the file",
+            Self::Key(_, key) => key,
+            Self::Item(above, _) => above.name(),
+        }
+    }
+}
+
+/// Makes the tree of a file canonical. The top must be a mapping.
+pub(crate) fn canonical(root: Node, base: Base<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Node> {
+    Reader { base, diagnostics }.node(root, Schema::root(), Trail::Top)
+}
+
+struct Reader<'a> {
+    base: Base<'a>,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn node(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let row = schema.row;
+        if node.is_null() {
+            return self.nothing(node, schema, trail);
+        }
+        let node = match self.long_form(node, row.short) {
+            Ok(node) => node,
+            Err((origin, fault)) => {
+                self.fault(&origin, trail, fault);
+                return None;
+            }
+        };
+        let settled = match row.shape {
+            Shape::Mapping => self.mapping(node, schema, trail),
+            Shape::Keyed => self.keyed(node, schema, trail),
+            Shape::List => self.list(node, schema, trail),
+            Shape::Texts => self.texts(node, schema, trail),
+            Shape::Pairs | Shape::Variables => self.pairs(node, schema, trail),
+            _ => self.scalar(node, schema, trail),
+        }?;
+        self.settle(settled, schema, trail)
+    }
+
+    /// A key without a value: an empty entry where entries may be empty, else a fault.
+    fn nothing(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let row = schema.row;
+        if row.shape == Shape::Mapping && row.name() == "*" {
+            return Some(Node { kind: Kind::Mapping(IndexMap::new()), origin: node.origin });
+        }
+        if row.short == Short::Words
+            || (matches!(trail, Trail::Key(Trail::Top, _)) && row.shape == Shape::Keyed)
+        {
+            return None;
+        }
+        let what = if matches!(trail, Trail::Top) { "the file is empty" } else { "has no value" };
+        let told = match trail {
+            Trail::Top => Diagnostic::error(what).help("a stack file begins with `services:`"),
+            _ => {
+                let mut told = Diagnostic::error(format!("`{}` {what}", trail.name()))
+                    .label(format!("expected {}", expected(row.shape)))
+                    .help("give it a value, or remove the key");
+                if !row.example.is_empty() {
+                    told = told.help(format!("for example: {}: {}", trail.name(), row.example));
+                }
+                told
+            }
+        };
+        self.diagnostics.push(told.at(&node.origin).path(trail.to_string()));
+        None
+    }
+
+    /// Turns a short form into the long one.
+    fn long_form(&mut self, node: Node, short: Short) -> Result<Node, (Origin, Fault)> {
+        let origin = node.origin.clone();
+        short_syntax::long_form(node, short).map_err(|fault| (origin, fault))
+    }
+
+    fn mapping(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let origin = node.origin.clone();
+        let mut entries = self.entries(node, schema, trail)?;
+        short_syntax::hoist_external(&mut entries);
+        let mut read: IndexMap<String, Entry> = IndexMap::with_capacity(entries.len());
+        for (key, entry) in entries {
+            if key.starts_with("x-") {
+                read.insert(key, Entry { key: entry.key, node: plain(entry.node) });
+                continue;
+            }
+            let below = Trail::Key(&trail, &key);
+            let Some(child) = schema.children.get(key.as_str()) else {
+                self.unknown(&key, &entry.key, schema, below);
+                continue;
+            };
+            match child.row.support {
+                Support::Refused(instead) => {
+                    self.refused(&key, &entry.key, instead, below);
+                    continue;
+                }
+                Support::NoEffect(why) => {
+                    let told = Diagnostic::warning(format!("`{key}` is left out: {why}"))
+                        .at(&entry.key)
+                        .path(below.to_string());
+                    self.diagnostics.push(told);
+                    continue;
+                }
+                Support::Honoured => {}
+            }
+            // A key without a value has no place of its own: the key is the place.
+            let mut node = entry.node;
+            if node.is_null() {
+                node.origin = entry.key.clone();
+            }
+            if let Some(node) = self.node(node, child, below) {
+                read.insert(key, Entry { key: entry.key, node });
+            }
+        }
+        Some(Node { kind: Kind::Mapping(ordered(read, schema)), origin })
+    }
+
+    fn keyed(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let origin = node.origin.clone();
+        let each = schema.each.as_deref()?;
+        let mut read = IndexMap::new();
+        for (key, entry) in self.entries(node, schema, trail)? {
+            let below = Trail::Key(&trail, &key);
+            if let Some(fault) = name_fault(&key) {
+                self.diagnostics.push(
+                    Diagnostic::error(format!("`{key}` cannot be a name: {fault}"))
+                        .at(&entry.key)
+                        .path(below.to_string()),
+                );
+                continue;
+            }
+            let mut node = entry.node;
+            if node.is_null() {
+                node.origin = entry.key.clone();
+            }
+            if let Some(node) = self.node(node, each, below) {
+                read.insert(key, Entry { key: entry.key, node });
+            }
+        }
+        Some(Node { kind: Kind::Mapping(read), origin })
+    }
+
+    fn entries(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<IndexMap<String, Entry>> {
+        match node.kind {
+            Kind::Mapping(entries) => Some(entries),
+            _ => self.wrong(&node, schema, trail),
+        }
+    }
+
+    fn items(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<(Vec<Node>, Origin)> {
+        match node.kind {
+            Kind::Sequence(items) => Some((items, node.origin)),
+            _ => self.wrong(&node, schema, trail),
+        }
+    }
+
+    fn list(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let item = schema.item.as_deref()?;
+        let (items, origin) = self.items(node, schema, trail)?;
+        let mut read = Vec::with_capacity(items.len());
+        for (index, node) in items.into_iter().enumerate() {
+            let below = Trail::Item(&trail, index);
+            match short_syntax::items(&node, item.row.short) {
+                None => read.extend(self.node(node, item, below)),
+                Some(Ok(nodes)) => {
+                    for node in nodes {
+                        read.extend(self.node(node, item, below));
+                    }
+                }
+                Some(Err(fault)) => self.fault(&node.origin, below, fault),
+            }
+        }
+        Some(Node { kind: Kind::Sequence(read), origin })
+    }
+
+    fn texts(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let (items, origin) = self.items(node, schema, trail)?;
+        let mut read = Vec::with_capacity(items.len());
+        for (index, node) in items.into_iter().enumerate() {
+            let below = Trail::Item(&trail, index);
+            match node.as_scalar() {
+                Some(scalar) if is_text(scalar) => read.push(Node::string(scalar.text.clone(), node.origin)),
+                _ => self.wrong_item(&node, schema, below),
+            }
+        }
+        Some(Node { kind: Kind::Sequence(read), origin })
+    }
+
+    fn pairs(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let origin = node.origin.clone();
+        let mut read = IndexMap::new();
+        for (key, entry) in self.entries(node, schema, trail)? {
+            let below = Trail::Key(&trail, &key);
+            if key.is_empty() || key.ends_with(char::is_whitespace) {
+                let fault = if key.is_empty() { "is empty" } else { "ends with a space" };
+                self.diagnostics.push(
+                    Diagnostic::error(format!("a key of `{}` {fault}", trail.name()))
+                        .at(&entry.key)
+                        .path(below.to_string()),
+                );
+                continue;
+            }
+            let Some(scalar) = entry.node.as_scalar() else {
+                self.diagnostics.push(
+                    Diagnostic::error(format!("`{key}` must be a single value, not {}", found(&entry.node)))
+                        .at(&entry.node.origin)
+                        .path(below.to_string())
+                        .label("expected a text"),
+                );
+                continue;
+            };
+            let kind = if scalar.kind == ScalarKind::Null && schema.row.shape == Shape::Variables {
+                ScalarKind::Null
+            } else {
+                ScalarKind::String
+            };
+            let mut place = entry.node.origin.clone();
+            if scalar.kind == ScalarKind::Null {
+                place = entry.key.clone();
+            }
+            let text = scalar::canonical(&scalar.text, scalar.kind);
+            read.insert(key, Entry { key: entry.key, node: Node::scalar(text, kind, place) });
+        }
+        Some(Node { kind: Kind::Mapping(read), origin })
+    }
+
+    fn scalar(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let Some(scalar) = node.as_scalar() else { return self.wrong(&node, schema, trail) };
+        let text = scalar.text.as_str();
+        let whole = || match scalar.kind {
+            ScalarKind::Integer | ScalarKind::String => scalar::integer(text.trim()),
+            _ => None,
+        };
+        let cast = match schema.row.shape {
+            Shape::Text | Shape::Path => is_text(scalar).then(|| (text.to_owned(), ScalarKind::String)),
+            Shape::Boolean => boolean(text).map(|(value, plain)| {
+                if !plain {
+                    self.diagnostics.push(
+                        Diagnostic::warning(format!("`{text}` is taken for `{value}`"))
+                            .at(&node.origin)
+                            .path(trail.to_string())
+                            .help("YAML 1.2 knows `true` and `false` alone"),
+                    );
+                }
+                (value.to_string(), ScalarKind::Boolean)
+            }),
+            Shape::Integer => whole()
+                .filter(|number| i64::try_from(*number).is_ok())
+                .map(|number| (number.to_string(), ScalarKind::Integer)),
+            Shape::Count => whole()
+                .filter(|number| u32::try_from(*number).is_ok())
+                .map(|number| (number.to_string(), ScalarKind::Integer)),
+            Shape::Number => (scalar.kind != ScalarKind::Boolean)
+                .then(|| scalar::integer(text).map(|number| number as f64).or_else(|| scalar::float(text)))
+                .flatten()
+                .filter(|number| number.is_finite() && *number >= 0.0)
+                .map(|number| (scalar::float_text(number), ScalarKind::Float)),
+            Shape::Duration => {
+                quantity::duration(text).map(|time| (quantity::duration_text(time), ScalarKind::String))
+            }
+            Shape::Bytes => match scalar.kind {
+                ScalarKind::Integer => scalar::integer(text).and_then(|size| u64::try_from(size).ok()),
+                ScalarKind::Float | ScalarKind::String => quantity::bytes(text),
+                _ => None,
+            }
+            .map(|size| (size.to_string(), ScalarKind::Integer)),
+            Shape::Choice(choices) => {
+                if !choices.contains(&text) {
+                    self.no_choice(&node, text, choices, trail);
+                    return None;
+                }
+                Some((text.to_owned(), ScalarKind::String))
+            }
+            _ => None,
+        };
+        let Some((text, kind)) = cast else { return self.wrong(&node, schema, trail) };
+        // An empty text says no more than an absent one, except where something is needed.
+        if text.is_empty() && kind == ScalarKind::String {
+            if matches!(schema.row.path, "services.*.image" | "services.*.build.context" | "name") {
+                let told = Diagnostic::error(format!("`{}` is empty", trail.name()));
+                self.diagnostics.push(told.at(&node.origin).path(trail.to_string()));
+            }
+            return None;
+        }
+        Some(Node::scalar(text, kind, node.origin))
+    }
+
+    /// The rules of single attributes, once the shape is right.
+    fn settle(&mut self, mut node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let path = schema.row.path;
+        let result = match path {
+            "services.*.build.context" if is_remote(text(&node)) => Err(Fault::new(
+                "the context of a build must be a directory of this machine",
+                "fetch the repository first, and name its directory",
+            )),
+            _ if schema.row.shape == Shape::Path => self.absolute(&mut node),
+            "services.*.volumes[]" => {
+                short_syntax::settle_mount(&mut node).and_then(|()| self.bind(&mut node))
+            }
+            "services.*.ports[]" => short_syntax::settle_port(&mut node),
+            "services.*.healthcheck.test" => short_syntax::check_test(&node),
+            "services.*.restart" => short_syntax::settle_restart(&mut node),
+            "services.*.network_mode" => short_syntax::check_network_mode(text(&node)),
+            "services.*.container_name" => short_syntax::check_container_name(text(&node)),
+            "services.*.pull_policy" if text(&node) == "if_not_present" => {
+                node = Node::string("missing", node.origin);
+                Ok(())
+            }
+            "services.*.networks.*" => {
+                short_syntax::settle_attachment(&mut node);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        match result {
+            Ok(()) => Some(node),
+            Err(fault) => {
+                self.fault(&node.origin, trail, fault);
+                None
+            }
+        }
+    }
+
+    fn absolute(&self, node: &mut Node) -> Result<(), Fault> {
+        let path = absolute(text(node), self.base)?;
+        *node = Node::string(path, node.origin.clone());
+        Ok(())
+    }
+
+    /// Makes the source of a bind mount absolute.
+    fn bind(&self, node: &mut Node) -> Result<(), Fault> {
+        if node.get("type").map(text) == Some("bind")
+            && let Kind::Mapping(entries) = &mut node.kind
+            && let Some(source) = entries.get_mut("source")
+        {
+            self.absolute(&mut source.node)?;
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self, origin: &Origin, trail: Trail<'_>, fault: Fault) {
+        let mut told = Diagnostic::error(fault.message).at(origin).path(trail.to_string());
+        if let Some(help) = fault.help {
+            told = told.help(help);
+        }
+        self.diagnostics.push(told);
+    }
+
+    fn unknown(&mut self, key: &str, origin: &Origin, schema: &Schema, trail: Trail<'_>) {
+        let place = match schema.row.name() {
+            "" => "a stack file".to_owned(),
+            "*" => match schema.row.path {
+                "services.*" => "a service".to_owned(),
+                "networks.*" => "a network".to_owned(),
+                "volumes.*" => "a volume".to_owned(),
+                path => format!("`{}`", path.trim_end_matches(".*").rsplit('.').next().unwrap_or(path)),
+            },
+            name => format!("`{}`", name.trim_end_matches("[]")),
+        };
+        let mut told = Diagnostic::error(format!("{place} has no attribute `{key}`"))
+            .at(origin)
+            .path(trail.to_string())
+            .label("unknown attribute");
+        match closest(key, schema.children.keys().copied()) {
+            Some(close) => told = told.help(format!("did you mean `{close}`?")).replacement(close),
+            None => {
+                if let Some(home) = elsewhere(key, schema) {
+                    told = told.help(home);
+                } else if schema.children.len() <= 12 {
+                    let all = schema.children.keys().copied().collect::<Vec<_>>().join(", ");
+                    told = told.help(format!("it has: {all}"));
+                }
+            }
+        }
+        self.diagnostics.push(told);
+    }
+
+    fn refused(&mut self, key: &str, origin: &Origin, instead: &str, trail: Trail<'_>) {
+        let told = Diagnostic::error(format!(
+            "stackctl does not honour `{key}`, and would otherwise ignore it silently"
+        ))
+        .at(origin)
+        .path(trail.to_string())
+        .label("not supported yet")
+        .help(if instead.is_empty() { "remove it if the stack works without it" } else { instead });
+        self.diagnostics.push(told);
+    }
+
+    /// Tells what was expected in place of a value, and gives nothing.
+    fn wrong<T>(&mut self, node: &Node, schema: &Schema, trail: Trail<'_>) -> Option<T> {
+        let row = schema.row;
+        let message = match trail {
+            Trail::Top => format!("a stack file must be a mapping, not {}", found(node)),
+            _ => {
+                let subject = match trail {
+                    Trail::Item(above, _) => format!("an item of `{}`", above.name()),
+                    _ => format!("`{}`", trail.name()),
+                };
+                format!("{subject} must be {}, not {}", expected(row.shape), found(node))
+            }
+        };
+        let mut told = Diagnostic::error(message).at(&node.origin).path(trail.to_string());
+        told = told.label(format!("expected {}", expected(row.shape)));
+        if let Some(scalar) = node.as_scalar()
+            && row.shape == Shape::Text
+        {
+            told = told
+                .help("put it in quotes if this text is meant")
+                .replacement(format!("\"{}\"", scalar.text));
+        } else if row.shape == Shape::Duration
+            && node.as_scalar().is_some_and(|s| scalar::integer(&s.text).is_some())
+        {
+            told = told.help("a time needs a unit: `10s`, `1m30s`, `500ms`");
+        } else if !row.example.is_empty() {
+            told = told.help(format!("for example: {}: {}", trail.name(), row.example));
+        } else if matches!(trail, Trail::Top) {
+            told = told.help("a stack file begins with `services:`");
+        }
+        self.diagnostics.push(told);
+        None
+    }
+
+    fn wrong_item(&mut self, node: &Node, schema: &Schema, trail: Trail<'_>) {
+        let mut told =
+            Diagnostic::error(format!("an item of `{}` must be a text, not {}", trail.name(), found(node)))
+                .at(&node.origin)
+                .path(trail.to_string())
+                .label("expected a text");
+        if let Some(scalar) = node.as_scalar().filter(|scalar| scalar.kind != ScalarKind::Null) {
+            told = told.help("put it in quotes").replacement(format!("\"{}\"", scalar.text));
+        } else if !schema.row.example.is_empty() {
+            told = told.help(format!("for example: {}: {}", trail.name(), schema.row.example));
+        }
+        self.diagnostics.push(told);
+    }
+
+    fn no_choice(&mut self, node: &Node, text: &str, choices: &[&str], trail: Trail<'_>) {
+        let all = choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ");
+        let mut told = Diagnostic::error(format!("`{}` cannot be `{text}`", trail.name()))
+            .at(&node.origin)
+            .path(trail.to_string())
+            .label(if choices.len() == 1 {
+                format!("expected {all}")
+            } else {
+                format!("expected one of {all}")
+            });
+        if let Some(close) = closest(text, choices.iter().copied()) {
+            told = told.help(format!("did you mean `{close}`?")).replacement(close);
+        }
+        self.diagnostics.push(told);
+    }
+}
+
+/// The text of a scalar; empty for anything else.
+pub(crate) fn text(node: &Node) -> &str {
+    node.as_scalar().map_or("", |scalar| &scalar.text)
+}
+
+/// Whether a scalar can stand for a text: numbers only where nothing is lost.
+fn is_text(scalar: &Scalar) -> bool {
+    match scalar.kind {
+        ScalarKind::String => true,
+        ScalarKind::Integer => scalar::canonical(&scalar.text, scalar.kind) == scalar.text,
+        _ => false,
+    }
+}
+
+/// Reads a boolean, and whether YAML 1.2 knows the word.
+fn boolean(text: &str) -> Option<(bool, bool)> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Some((true, true)),
+        "false" => Some((false, true)),
+        "1" | "t" | "y" | "yes" | "on" => Some((true, false)),
+        "0" | "f" | "n" | "no" | "off" => Some((false, false)),
+        _ => None,
+    }
+}
+
+/// An absolute path without `.` and `..`, as text.
+fn absolute(path: &str, base: Base<'_>) -> Result<String, Fault> {
+    let path = match path.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+            let home = base.home.ok_or_else(|| {
+                Fault::new("`~` is not known: HOME is not set", "write the whole path, or set HOME")
+            })?;
+            PathBuf::from(format!("{}{rest}", home.trim_end_matches('/')))
+        }
+        Some(_) => {
+            return Err(Fault::new("`~` with a user name is not known here", "write the whole path"));
+        }
+        None => base.directory.join(path),
+    };
+    Ok(clean(&path).to_string_lossy().into_owned())
+}
+
+/// Takes `.` and `..` out of a path by its text alone.
+pub(crate) fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !clean.pop() {
+                    clean.push("/");
+                }
+            }
+            part => clean.push(part),
+        }
+    }
+    clean
+}
+
+fn is_remote(context: &str) -> bool {
+    ["http://", "https://", "git://", "ssh://", "git@", "github.com/", "docker-image://", "oci-layout://"]
+        .iter()
+        .any(|prefix| context.starts_with(prefix))
+}
+
+/// Why a key cannot name a service, a network or a volume.
+fn name_fault(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        return Some("it is empty");
+    }
+    let fine = name.chars().all(|each| each.is_ascii_alphanumeric() || matches!(each, '.' | '_' | '-'));
+    (!fine).then_some("use letters, digits, `.`, `_` and `-`")
+}
+
+/// The candidate that was probably meant.
+pub(crate) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = name.to_ascii_lowercase().replace('-', "_");
+    if name.len() > 64 {
+        return None;
+    }
+    candidates
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&candidate.to_ascii_lowercase().replace('-', "_"), &folded),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(name.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Where an attribute belongs that stands in the wrong mapping.
+fn elsewhere(key: &str, schema: &Schema) -> Option<String> {
+    let root = Schema::root();
+    let service = root.below("services").and_then(|services| services.each.as_deref())?;
+    if schema.row.path != "services.*" && service.children.contains_key(key) {
+        return Some(format!("`{key}` is an attribute of a service: check the indentation"));
+    }
+    if !schema.row.path.is_empty() && root.children.contains_key(key) {
+        return Some(format!("`{key}` belongs to the top of the file: check the indentation"));
+    }
+    None
+}
+
+/// The order of the table; extensions last.
+fn ordered(mut entries: IndexMap<String, Entry>, schema: &Schema) -> IndexMap<String, Entry> {
+    let place = |key: &str| schema.children.get_index_of(key).unwrap_or(usize::MAX);
+    entries.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+    entries
+}
+
+/// An extension (`x-…`): anything goes, values as they are read.
+fn plain(node: Node) -> Node {
+    let kind = match node.kind {
+        Kind::Scalar(scalar) => {
+            Kind::Scalar(Scalar { text: scalar::canonical(&scalar.text, scalar.kind), kind: scalar.kind })
+        }
+        Kind::Sequence(items) => Kind::Sequence(items.into_iter().map(plain).collect()),
+        Kind::Mapping(entries) => Kind::Mapping(
+            entries
+                .into_iter()
+                .map(|(key, entry)| (key, Entry { key: entry.key, node: plain(entry.node) }))
+                .collect(),
+        ),
+    };
+    Node { kind, origin: node.origin }
+}
+
+fn expected(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Text => "a text",
+        Shape::Boolean => "`true` or `false`",
+        Shape::Integer => "a whole number",
+        Shape::Count => "a whole number from 0 on",
+        Shape::Number => "a number from 0 on",
+        Shape::Duration => "a time such as `1m30s`",
+        Shape::Bytes => "a size such as `64m`",
+        Shape::Choice(_) => "one of a few words",
+        Shape::Path => "a path",
+        Shape::Mapping | Shape::Keyed | Shape::Pairs | Shape::Variables => "a mapping",
+        Shape::List | Shape::Texts => "a list",
+    }
+}
+
+fn found(node: &Node) -> String {
+    match &node.kind {
+        Kind::Mapping(_) => "a mapping".to_owned(),
+        Kind::Sequence(_) => "a list".to_owned(),
+        Kind::Scalar(scalar) => {
+            let mut text: String = scalar.text.chars().take(40).collect();
+            if text.len() < scalar.text.len() {
+                text.push('…');
+            }
+            match scalar.kind {
+                ScalarKind::Null => "nothing".to_owned(),
+                ScalarKind::Boolean => format!("`{text}`"),
+                ScalarKind::Integer | ScalarKind::Float => format!("the number {text}"),
+                ScalarKind::String if text.is_empty() => "an empty text".to_owned(),
+                ScalarKind::String => format!("the text `{text}`"),
+            }
+        }
+    }
+}

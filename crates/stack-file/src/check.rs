@@ -1,0 +1,399 @@
+//! What only the whole stack can tell: names that lead nowhere, circles, clashes.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::canonical::{closest, text};
+use crate::complete::Disabled;
+use crate::diagnostic::Diagnostic;
+use crate::model::{DependencyCondition, Port, Service, Stack};
+use crate::source::{Origin, Spanned};
+use crate::tree::Node;
+
+/// The keys that the file declares, in use or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    /// Keys under `networks`.
+    pub(crate) networks: Vec<String>,
+    /// Keys under `volumes`.
+    pub(crate) volumes: Vec<String>,
+}
+
+/// Checks a stack as a whole.
+pub(crate) fn check(
+    stack: &Stack,
+    declared: &Declared,
+    disabled: &Disabled,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let mut checker = Checker { stack, declared, disabled, diagnostics };
+    if stack.services.is_empty() && disabled.is_empty() {
+        checker.say(
+            Diagnostic::error("the file has no services")
+                .at(&stack.tree.origin)
+                .help("add one under `services:`"),
+        );
+    }
+    for service in stack.services.values() {
+        checker.service(service);
+    }
+    checker.cycles();
+    checker.container_names();
+    checker.ports();
+    checker.externals();
+}
+
+struct Checker<'a> {
+    stack: &'a Stack,
+    declared: &'a Declared,
+    disabled: &'a Disabled,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn say(&mut self, told: Diagnostic) {
+        self.diagnostics.push(told);
+    }
+
+    fn service(&mut self, service: &Service) {
+        let name = &service.name.value;
+        let at = |rest: &str| format!("services.{name}{rest}");
+        // An `image` or `build` that was found faulty is told already.
+        if service.image.is_none() && service.build.is_none() {
+            let told_already = self.diagnostics.iter().any(|told| {
+                ["image", "build"].iter().any(|part| {
+                    told.path
+                        .strip_prefix(&at(&format!(".{part}")))
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                })
+            });
+            if !told_already {
+                self.say(
+                    Diagnostic::error(format!("the service `{name}` has neither `image` nor `build`"))
+                        .at(&service.name.origin)
+                        .path(at(""))
+                        .help("name an image (`image: nginx`), or say how to build one (`build: .`)"),
+                );
+            }
+        }
+        if let Some(build) = &service.build
+            && let (Some(file), Some(inline)) = (&build.dockerfile, &build.dockerfile_inline)
+        {
+            self.say(
+                Diagnostic::error("a build has either `dockerfile` or `dockerfile_inline`, not both")
+                    .at(&inline.origin)
+                    .path(at(".build.dockerfile_inline"))
+                    .related(&file.origin, "and here"),
+            );
+        }
+        self.networks_of(service);
+        for mount in &service.volumes {
+            if let crate::model::MountSource::Volume { key, .. } = &mount.source
+                && !self.stack.volumes.contains_key(key)
+            {
+                let mut told = Diagnostic::error(format!("the file declares no volume `{key}`"))
+                    .at(&mount.origin)
+                    .path(at(".volumes"));
+                told = match closest(key, self.declared.volumes.iter().map(String::as_str)) {
+                    Some(close) => told.help(format!("did you mean `{close}`?")),
+                    None => told.help(format!(
+                        "add `{key}:` under the top-level `volumes:`, or write `./{key}` for a directory"
+                    )),
+                };
+                self.say(told);
+            }
+        }
+        self.dependencies(service);
+        self.limits(service);
+        let fixed = service.ports.iter().find(|port| fixed_port(port).is_some());
+        if let Some(scale) = service.scale.as_ref().filter(|scale| scale.value > 1) {
+            let clash = [
+                service.container_name.as_ref().map(|name| (&name.origin, "a fixed container name")),
+                fixed.map(|port| (&port.origin, "a fixed port of the host")),
+            ];
+            for (origin, what) in clash.into_iter().flatten() {
+                self.say(
+                    Diagnostic::error(format!("`{name}` has {} containers and {what}", scale.value))
+                        .at(origin)
+                        .path(at(""))
+                        .label("only one container can have it")
+                        .related(&scale.origin, "so many containers")
+                        .help(if what.contains("port") {
+                            "publish a range (`8080-8089:80`) or let the engine choose (`80`)"
+                        } else {
+                            "remove `container_name`, or run one container"
+                        }),
+                );
+            }
+        }
+    }
+
+    fn networks_of(&mut self, service: &Service) {
+        let name = &service.name.value;
+        for (key, attachment) in &service.networks {
+            if !self.stack.networks.contains_key(key) {
+                let mut told = Diagnostic::error(format!("the file declares no network `{key}`"))
+                    .at(&attachment.origin)
+                    .path(format!("services.{name}.networks.{key}"));
+                told = match closest(key, self.declared.networks.iter().map(String::as_str)) {
+                    Some(close) => told.help(format!("did you mean `{close}`?")).replacement(close),
+                    None => told.help(format!("add `{key}:` under the top-level `networks:`")),
+                };
+                self.say(told);
+            }
+        }
+        let Some(mode) = &service.network_mode else { return };
+        if let Some(networks) = service.tree.get("networks") {
+            self.say(
+                Diagnostic::error(format!("`{name}` has both `network_mode` and `networks`"))
+                    .at(&mode.origin)
+                    .path(format!("services.{name}.network_mode"))
+                    .related(&networks.origin, "networks")
+                    .help("keep one of the two"),
+            );
+        }
+        if let Some(port) = service.ports.first() {
+            let path = format!("services.{name}.ports");
+            let told = match mode.split(':').next() {
+                Some("service" | "container") => {
+                    Diagnostic::error("a service that shares another's network cannot publish ports")
+                        .help("publish them on the service that owns the network")
+                }
+                Some("bridge") => return,
+                _ => Diagnostic::warning(format!("with `network_mode: {}` no port is published", mode.value))
+                    .help("remove `ports`, or `network_mode`"),
+            };
+            self.say(told.at(&port.origin).path(path).related(&mode.origin, "the network mode"));
+        }
+    }
+
+    fn dependencies(&mut self, service: &Service) {
+        let name = &service.name.value;
+        for (other, wanted) in &service.depends_on {
+            let path = format!("services.{name}.depends_on.{other}");
+            let told = if other == name {
+                Diagnostic::error(format!("`{name}` depends on itself")).help("remove the line")
+            } else if let Some(other) = self.stack.services.get(other) {
+                let off = other.healthcheck.as_ref().filter(|check| check.disable);
+                let (DependencyCondition::Healthy, Some(off)) = (wanted.condition, off) else { continue };
+                Diagnostic::error(format!(
+                    "`{name}` waits until `{}` is healthy, but its health check is off",
+                    other.name.value
+                ))
+                .related(&off.origin, "turned off here")
+                .help("wait for `service_started`, or turn the check on")
+            } else if let Some(profiles) = self.disabled.get(other) {
+                let profile = profiles.first().map_or("", String::as_str);
+                Diagnostic::error(format!("`{name}` depends on `{other}`, which no active profile enables"))
+                    .help(format!("enable it with --profile {profile}, or set `required: false`"))
+            } else {
+                let told = Diagnostic::error(format!("there is no service `{other}`"));
+                let all = self.stack.services.keys().map(String::as_str).filter(|known| known != name);
+                match closest(other, all) {
+                    // A place that is more than the name, as `service:db`, is not replaced.
+                    Some(close) => told.help(format!("did you mean `{close}`?")).replacement(close),
+                    None => told.help("add it under `services:`, or remove the dependency"),
+                }
+            };
+            self.say(told.at(&wanted.origin).path(path));
+        }
+    }
+
+    /// The same limit may stand in two places, but not with two values.
+    fn limits(&mut self, service: &Service) {
+        let name = &service.name.value;
+        let below = |path: &[&str]| {
+            path.iter()
+                .try_fold(&service.tree, |node: &Node, key| node.get(key))
+                .map(|node| (text(node), &node.origin))
+        };
+        for (own, deep) in [
+            ("scale", &["deploy", "replicas"][..]),
+            ("cpus", &["deploy", "resources", "limits", "cpus"]),
+            ("mem_limit", &["deploy", "resources", "limits", "memory"]),
+            ("pids_limit", &["deploy", "resources", "limits", "pids"]),
+            ("mem_reservation", &["deploy", "resources", "reservations", "memory"]),
+        ] {
+            if let (Some((first, place)), Some((second, other))) = (below(&[own]), below(deep))
+                && first != second
+            {
+                let deep = deep.join(".");
+                let told = Diagnostic::error(format!("`{own}` and `{deep}` say different things"))
+                    .at(place)
+                    .path(format!("services.{name}.{own}"))
+                    .related(other, deep)
+                    .help("keep one of the two");
+                self.diagnostics.push(told);
+            }
+        }
+    }
+
+    /// Circles of dependencies, each told once with every place on the way.
+    fn cycles(&mut self) {
+        let services = &self.stack.services;
+        let mut open: Vec<usize> = vec![0; services.len()];
+        let mut dependents: Vec<Vec<usize>> = vec![Vec::new(); services.len()];
+        for (index, service) in services.values().enumerate() {
+            for other in service.depends_on.keys().filter_map(|other| services.get_index_of(other)) {
+                if other != index {
+                    open[index] += 1;
+                    dependents[other].push(index);
+                }
+            }
+        }
+        let mut done = vec![false; services.len()];
+        let mut ready: Vec<usize> = (0..services.len()).filter(|&index| open[index] == 0).collect();
+        let mut first_open = 0;
+        loop {
+            while let Some(index) = ready.pop() {
+                if std::mem::replace(&mut done[index], true) {
+                    continue;
+                }
+                for &other in &dependents[index] {
+                    open[other] -= 1;
+                    if open[other] == 0 {
+                        ready.push(other);
+                    }
+                }
+            }
+            while first_open < done.len() && done[first_open] {
+                first_open += 1;
+            }
+            if first_open == done.len() {
+                return;
+            }
+            // Whatever is left has a dependency that is left: following one leads into a circle.
+            let mut way = vec![first_open];
+            let mut seen = HashMap::from([(first_open, 0)]);
+            let mut at = first_open;
+            loop {
+                let next = services[at]
+                    .depends_on
+                    .keys()
+                    .filter_map(|other| services.get_index_of(other))
+                    .find(|&other| !done[other] && other != at);
+                let Some(next) = next else { return };
+                if let Some(&start) = seen.get(&next) {
+                    way.drain(..start);
+                    break;
+                }
+                seen.insert(next, way.len());
+                way.push(next);
+                at = next;
+            }
+            self.cycle(&way);
+            ready.extend(way);
+        }
+    }
+
+    fn cycle(&mut self, way: &[usize]) {
+        let services = &self.stack.services;
+        let names: Vec<&str> = way.iter().map(|&index| services[index].name.value.as_str()).collect();
+        let circle = names.iter().chain(names.first()).copied().collect::<Vec<_>>().join(" → ");
+        let mut told = Diagnostic::error(format!("these services wait for each other: {circle}"))
+            .path(format!("services.{}.depends_on", names.first().copied().unwrap_or_default()))
+            .help("remove one of these dependencies");
+        for (step, &index) in way.iter().enumerate() {
+            let next = names[(step + 1) % names.len()];
+            let Some(wanted) = services[index].depends_on.get(next) else { continue };
+            let label = format!("{} waits for {next}", names[step]);
+            told = if step == 0 {
+                told.at(&wanted.origin).label(label)
+            } else {
+                told.related(&wanted.origin, label)
+            };
+        }
+        self.say(told);
+    }
+
+    fn container_names(&mut self) {
+        let mut seen: HashMap<&str, &Origin> = HashMap::new();
+        for service in self.stack.services.values() {
+            let Some(name) = &service.container_name else { continue };
+            if let Some(first) = seen.insert(&name.value, &name.origin) {
+                let told =
+                    Diagnostic::error(format!("two services have the container name `{}`", name.value))
+                        .at(&name.origin)
+                        .path(format!("services.{}.container_name", *service.name))
+                        .related(first, "first here")
+                        .help("container names are unique on an engine: change one");
+                self.diagnostics.push(told);
+            }
+        }
+    }
+
+    /// Two services that publish the same port of the host cannot both start.
+    fn ports(&mut self) {
+        struct Taken<'a> {
+            address: Option<&'a str>,
+            service: &'a str,
+            origin: &'a Origin,
+        }
+        let mut seen: HashMap<(u16, &str), Vec<Taken<'_>>> = HashMap::new();
+        let mut told = HashSet::new();
+        for service in self.stack.services.values() {
+            let own = service.network_mode.as_ref().is_none_or(|mode| mode.value == "bridge");
+            for port in service.ports.iter().filter(|_| own) {
+                let Some(number) = fixed_port(port) else { continue };
+                let address = port.host_ip.as_deref().filter(|ip| !matches!(*ip, "0.0.0.0" | "::"));
+                let taken = seen.entry((number, &port.protocol)).or_default();
+                let name = service.name.value.as_str();
+                let clash = taken
+                    .iter()
+                    .find(|other| other.address == address)
+                    .or_else(|| taken.iter().find(|other| other.address.is_none() || address.is_none()));
+                if let Some(other) = clash
+                    && told.insert((number, port.protocol.as_str(), name, other.service))
+                {
+                    let what = format!("{number}/{}", port.protocol);
+                    let who = if other.service == name {
+                        format!("`{name}` publishes the host's port {what} twice")
+                    } else {
+                        format!("`{}` and `{name}` both publish the host's port {what}", other.service)
+                    };
+                    let found = if other.address == address {
+                        Diagnostic::error(who)
+                    } else {
+                        Diagnostic::warning(format!("{who}, one of them on every address"))
+                    };
+                    self.diagnostics.push(
+                        found
+                            .at(&port.origin)
+                            .path(format!("services.{name}.ports"))
+                            .related(other.origin, "first here")
+                            .help("a port of the host can serve one container: change one"),
+                    );
+                }
+                taken.push(Taken { address, service: name, origin: &port.origin });
+            }
+        }
+    }
+
+    /// What belongs to somebody else is not described here.
+    fn externals(&mut self) {
+        let networks = self.stack.networks.values().filter(|network| network.external);
+        let volumes = self.stack.volumes.values().filter(|volume| volume.external);
+        let all = networks
+            .map(|network| ("networks", &network.key, &network.tree))
+            .chain(volumes.map(|volume| ("volumes", &volume.key, &volume.tree)));
+        let mut found = Vec::new();
+        for (kind, key, tree) in all {
+            for (attribute, entry) in tree.as_mapping().into_iter().flatten() {
+                if matches!(attribute.as_str(), "name" | "external") {
+                    continue;
+                }
+                found.push(
+                    Diagnostic::error(format!("`{}` is external, so `{attribute}` has no effect", key.value))
+                        .at(&entry.key)
+                        .path(format!("{kind}.{}.{attribute}", key.value))
+                        .help(format!("remove `{attribute}`, or `external`")),
+                );
+            }
+        }
+        self.diagnostics.append(&mut found);
+    }
+}
+
+/// The one port of the host, when it is neither a range nor the engine's choice.
+fn fixed_port(port: &Spanned<Port>) -> Option<u16> {
+    port.published.as_deref()?.parse().ok()
+}

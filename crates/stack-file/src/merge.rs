@@ -1,0 +1,127 @@
+//! Several files as one: what the table says per attribute, and the marks
+//! `!reset` and `!override`.
+
+use std::collections::HashMap;
+
+use indexmap::map::Entry as Slot;
+
+use crate::attributes::{Identity, Merge, Schema};
+use crate::canonical::text;
+use crate::tree::{Kind, Node};
+use crate::yaml::Mark;
+
+/// Takes out of the earlier files what a later one marks with `!reset` or `!override`.
+pub(crate) fn clear(base: &mut Node, marks: &[Mark]) {
+    for mark in marks {
+        let Some((last, above)) = mark.path.split_last() else { continue };
+        let mut at = Some(&mut *base);
+        for key in above {
+            at = at.and_then(|node| match &mut node.kind {
+                Kind::Mapping(entries) => entries.get_mut(key).map(|entry| &mut entry.node),
+                _ => None,
+            });
+        }
+        if let Some(Node { kind: Kind::Mapping(entries), .. }) = at {
+            entries.shift_remove(last);
+        }
+    }
+}
+
+/// Lays a later canonical tree over an earlier one.
+#[must_use]
+pub(crate) fn merge(base: Node, over: Node, schema: &Schema) -> Node {
+    merge_below(base, over, Some(schema))
+}
+
+fn merge_below(base: Node, over: Node, schema: Option<&Schema>) -> Node {
+    let rule = schema.map_or(Merge::Deep, |schema| schema.row.merge);
+    if rule == Merge::Replace {
+        return over;
+    }
+    let origin = base.origin.clone();
+    let kind = match (base.kind, over.kind) {
+        (Kind::Mapping(mut base), Kind::Mapping(over)) => {
+            if rule == Merge::Logging {
+                let driver = |entries: &indexmap::IndexMap<String, crate::tree::Entry>| {
+                    entries.get("driver").map(|entry| text(&entry.node).to_owned())
+                };
+                if let (Some(before), Some(after)) = (driver(&base), driver(&over))
+                    && before != after
+                {
+                    base.shift_remove("options");
+                }
+            }
+            for (key, entry) in over {
+                let below = schema.and_then(|schema| schema.below(&key));
+                match base.entry(key) {
+                    Slot::Vacant(slot) => {
+                        slot.insert(entry);
+                    }
+                    Slot::Occupied(mut slot) => {
+                        let before = std::mem::replace(
+                            &mut slot.get_mut().node,
+                            Node { kind: Kind::Sequence(Vec::new()), origin: entry.key },
+                        );
+                        slot.get_mut().node = merge_below(before, entry.node, below);
+                    }
+                }
+            }
+            if let Some(schema) = schema.filter(|schema| !schema.children.is_empty()) {
+                let place = |key: &str| schema.children.get_index_of(key).unwrap_or(usize::MAX);
+                base.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+            }
+            Kind::Mapping(base)
+        }
+        (Kind::Sequence(mut base), Kind::Sequence(over)) => {
+            base.extend(over);
+            Kind::Sequence(base)
+        }
+        (_, over_kind) => return Node { kind: over_kind, origin: over.origin },
+    };
+    Node { kind, origin }
+}
+
+/// Leaves one of the items that are the same thing: the last, at the place of the first.
+pub(crate) fn unique(node: &mut Node, schema: &Schema) {
+    match &mut node.kind {
+        Kind::Mapping(entries) => {
+            for (key, entry) in entries {
+                if let Some(below) = schema.below(key) {
+                    unique(&mut entry.node, below);
+                }
+            }
+        }
+        Kind::Sequence(items) => {
+            if let Some(below) = schema.item.as_deref() {
+                items.iter_mut().for_each(|item| unique(item, below));
+            }
+            if let Merge::Unique(identity) = schema.row.merge {
+                let mut places: HashMap<String, usize> = HashMap::with_capacity(items.len());
+                let mut kept: Vec<Node> = Vec::with_capacity(items.len());
+                for item in std::mem::take(items) {
+                    match places.entry(key_of(&item, identity)) {
+                        std::collections::hash_map::Entry::Occupied(place) => kept[*place.get()] = item,
+                        std::collections::hash_map::Entry::Vacant(place) => {
+                            place.insert(kept.len());
+                            kept.push(item);
+                        }
+                    }
+                }
+                *items = kept;
+            }
+        }
+        Kind::Scalar(_) => {}
+    }
+}
+
+fn key_of(item: &Node, identity: Identity) -> String {
+    let part = |name: &str| item.get(name).map_or("", text);
+    match identity {
+        Identity::Value => text(item).to_owned(),
+        Identity::Port => {
+            format!("{}:{}:{}/{}", part("host_ip"), part("published"), part("target"), part("protocol"))
+        }
+        Identity::Field(name) => part(name).to_owned(),
+        Identity::BeforeColon => text(item).split(':').next().unwrap_or_default().to_owned(),
+    }
+}

@@ -1,0 +1,483 @@
+//! The text of a file as trees: YAML events, anchors, merge keys, and the two
+//! tags that steer the merging of files.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
+use indexmap::IndexMap;
+
+use crate::diagnostic::Diagnostic;
+use crate::scalar;
+use crate::source::{Origin, SourceId};
+use crate::tree::{Entry, Kind, Node, ScalarKind};
+
+/// Lists and mappings within each other, at most.
+pub(crate) const DEPTH_LIMIT: usize = 64;
+
+/// Nodes that aliases (`*name`) may add to one file, at most.
+pub(crate) const ALIAS_LIMIT: usize = 100_000;
+
+/// One YAML document of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    /// The tree, tags and aliases resolved.
+    pub(crate) root: Node,
+    /// Where the file asks for another way of merging.
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// A place that a file marks with `!reset` or `!override`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The keys from the top to the place.
+    pub(crate) path: Vec<String>,
+    /// Whether the value itself is gone too (`!reset`), or takes the place of
+    /// what earlier files said (`!override`).
+    pub(crate) reset: bool,
+}
+
+enum Raw {
+    Scalar { text: String, plain: bool },
+    Sequence(Vec<usize>),
+    Mapping(Vec<(usize, usize)>),
+    Alias(usize),
+    Broken,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Given {
+    Nothing,
+    Reset,
+    Override,
+    Text,
+    Standard,
+    Unknown,
+}
+
+struct RawNode {
+    raw: Raw,
+    given: Given,
+    span: Range<usize>,
+}
+
+/// Reads the documents of a text. What cannot be read is told in `diagnostics`
+/// and left out.
+pub(crate) fn parse(text: &str, source: SourceId, diagnostics: &mut Vec<Diagnostic>) -> Vec<Document> {
+    let mut options = Options::default();
+    options.emit_comments = false;
+    options.emit_unresolved_aliases = true;
+    options.block_nesting_limit = 255;
+    options.flow_nesting_limit = 255;
+    let mut reader = Reader {
+        text,
+        source,
+        arena: Vec::new(),
+        anchors: HashMap::new(),
+        open: Vec::new(),
+        roots: Vec::new(),
+        diagnostics,
+    };
+    for next in Parser::new_from_str_with_options(text, options) {
+        match next {
+            Ok((event, span)) => {
+                if !reader.event(event, span) {
+                    return Vec::new();
+                }
+            }
+            Err(error) => {
+                let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
+                let span = at..end_of_char(text, at);
+                let origin = Origin { source, span, via: None };
+                let told = Diagnostic::error(format!("this is not valid YAML: {}", error.info())).at(&origin);
+                reader.diagnostics.push(hint_for_syntax(told, text, at));
+                return Vec::new();
+            }
+        }
+    }
+    let Reader { arena, roots, diagnostics, .. } = reader;
+    let mut expander =
+        Expander { arena: &arena, source, budget: ALIAS_LIMIT, diagnostics, path: Vec::new(), in_list: 0 };
+    let mut documents = Vec::new();
+    for root in roots {
+        expander.path.clear();
+        let mut marks = Vec::new();
+        if let Some(root) = expander.expand(root, 0, false, &mut marks) {
+            documents.push(Document { root, marks });
+        }
+    }
+    documents
+}
+
+fn end_of_char(text: &str, at: usize) -> usize {
+    text[at..].chars().next().map_or(at, |next| at + next.len_utf8())
+}
+
+fn hint_for_syntax(told: Diagnostic, text: &str, at: usize) -> Diagnostic {
+    let start = text[..at].rfind('\n').map_or(0, |found| found + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    if line.trim_start_matches(' ').starts_with('\t') {
+        told.help("YAML indents with spaces; this line begins with a tab")
+    } else {
+        told.help("check the indentation of this line and the quotes and brackets above it")
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    source: SourceId,
+    arena: Vec<RawNode>,
+    /// Anchor to node, and whether that node is complete.
+    anchors: HashMap<usize, (usize, bool)>,
+    open: Vec<Open>,
+    roots: Vec<usize>,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+struct Open {
+    node: usize,
+    anchor: usize,
+    key: Option<usize>,
+    flow: bool,
+}
+
+impl Reader<'_> {
+    /// Takes one event; `false` ends the reading.
+    fn event(&mut self, event: Event<'_>, span: Span) -> bool {
+        let range = span.byte_range().unwrap_or(0..0);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let raw = Raw::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                let node = self.add(raw, tag.as_deref(), range);
+                self.name(anchor, node, true);
+                self.place(node);
+            }
+            Event::Alias(anchor) => {
+                let raw = match self.anchors.get(&anchor) {
+                    Some(&(node, true)) => Raw::Alias(node),
+                    _ => {
+                        self.fault(range.clone(), "this alias stands inside the value that it names");
+                        Raw::Broken
+                    }
+                };
+                let node = self.add(raw, None, range);
+                self.place(node);
+            }
+            Event::UnresolvedAlias(name) => {
+                self.fault(range.clone(), &format!("no anchor `&{name}` stands above this alias"));
+                let node = self.add(Raw::Broken, None, range);
+                self.place(node);
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                return self.start(Raw::Sequence(Vec::new()), style, anchor, tag.as_deref(), range);
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                return self.start(Raw::Mapping(Vec::new()), style, anchor, tag.as_deref(), range);
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(done) = self.open.pop() {
+                    self.name(done.anchor, done.node, true);
+                    let span = self.span_of(done.node, done.flow, range.end);
+                    self.arena[done.node].span = span;
+                    self.place(done.node);
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn start(
+        &mut self,
+        raw: Raw,
+        style: StructureStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        span: Range<usize>,
+    ) -> bool {
+        if self.open.len() >= DEPTH_LIMIT {
+            self.fault(span, &format!("lists and mappings are nested more than {DEPTH_LIMIT} deep"));
+            return false;
+        }
+        let node = self.add(raw, tag, span);
+        self.name(anchor, node, false);
+        self.open.push(Open { node, anchor, key: None, flow: style == StructureStyle::Flow });
+        true
+    }
+
+    fn add(&mut self, raw: Raw, tag: Option<&Tag>, span: Range<usize>) -> usize {
+        let given = match tag {
+            None => Given::Nothing,
+            Some(tag) if tag.handle() == "!" && tag.suffix() == "reset" => Given::Reset,
+            Some(tag) if tag.handle() == "!" && tag.suffix() == "override" => Given::Override,
+            Some(tag) if tag.is_yaml_core_schema_tag("str") => Given::Text,
+            Some(tag)
+                if ["int", "float", "bool", "null", "map", "seq"]
+                    .iter()
+                    .any(|name| tag.is_yaml_core_schema_tag(name)) =>
+            {
+                Given::Standard
+            }
+            Some(tag) => {
+                self.fault(span.clone(), &format!("the tag `{}` means nothing here", tag.original()));
+                Given::Unknown
+            }
+        };
+        self.arena.push(RawNode { raw, given, span });
+        self.arena.len() - 1
+    }
+
+    fn name(&mut self, anchor: usize, node: usize, complete: bool) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node, complete));
+        }
+    }
+
+    fn place(&mut self, node: usize) {
+        let Some(open) = self.open.last_mut() else {
+            self.roots.push(node);
+            return;
+        };
+        let within = open.node;
+        match &mut self.arena[within].raw {
+            Raw::Sequence(items) => items.push(node),
+            Raw::Mapping(pairs) => match open.key.take() {
+                None => open.key = Some(node),
+                Some(key) => pairs.push((key, node)),
+            },
+            _ => {}
+        }
+    }
+
+    /// Brackets and all for flow style; the first key or the first dash for block style.
+    fn span_of(&self, node: usize, flow: bool, end: usize) -> Range<usize> {
+        let start = self.arena[node].span.start;
+        if flow {
+            return start..end.max(start);
+        }
+        match &self.arena[node].raw {
+            Raw::Mapping(pairs) => {
+                pairs.first().map_or(start..start, |&(key, _)| self.arena[key].span.clone())
+            }
+            _ => start..end_of_char(self.text, start.min(self.text.len())),
+        }
+    }
+
+    fn fault(&mut self, span: Range<usize>, message: &str) {
+        let origin = Origin { source: self.source, span, via: None };
+        self.diagnostics.push(Diagnostic::error(message).at(&origin));
+    }
+}
+
+struct Expander<'a> {
+    arena: &'a [RawNode],
+    source: SourceId,
+    budget: usize,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    path: Vec<String>,
+    in_list: usize,
+}
+
+impl<'a> Expander<'a> {
+    fn origin(&self, node: usize) -> Origin {
+        Origin { source: self.source, span: self.arena[node].span.clone(), via: None }
+    }
+
+    /// Makes the tree of a node; `None` when it is unusable or was reset.
+    fn expand(&mut self, node: usize, depth: usize, aliased: bool, marks: &mut Vec<Mark>) -> Option<Node> {
+        let arena = self.arena;
+        let raw = &arena[node];
+        if let Raw::Alias(target) = raw.raw {
+            return self.expand(target, depth, true, marks);
+        }
+        if depth > DEPTH_LIMIT {
+            self.refuse_once(node, &format!("aliases make this file nest more than {DEPTH_LIMIT} deep"));
+            return None;
+        }
+        if aliased {
+            if self.budget == 0 {
+                self.refuse_once(node, "aliases make this file too large");
+                return None;
+            }
+            self.budget -= 1;
+        }
+        match raw.given {
+            Given::Reset | Given::Override if self.in_list > 0 => {
+                let told = Diagnostic::error("`!reset` and `!override` cannot mark an item of a list")
+                    .at(&self.origin(node))
+                    .help("mark the whole list instead");
+                self.diagnostics.push(told);
+                return None;
+            }
+            Given::Reset => {
+                marks.push(Mark { path: self.path.clone(), reset: true });
+                return None;
+            }
+            Given::Override => marks.push(Mark { path: self.path.clone(), reset: false }),
+            Given::Unknown => return None,
+            Given::Nothing | Given::Text | Given::Standard => {}
+        }
+        let origin = self.origin(node);
+        let kind = match &raw.raw {
+            Raw::Scalar { text, plain } => {
+                let resolve = (*plain && raw.given != Given::Text) || raw.given == Given::Standard;
+                let kind = if resolve { scalar::resolve(text) } else { ScalarKind::String };
+                return Some(Node::scalar(text.clone(), kind, origin));
+            }
+            Raw::Sequence(items) => {
+                self.in_list += 1;
+                let mut nodes = Vec::with_capacity(items.len());
+                for &item in items {
+                    nodes.extend(self.expand(item, depth + 1, aliased, marks));
+                }
+                self.in_list -= 1;
+                Kind::Sequence(nodes)
+            }
+            Raw::Mapping(pairs) => Kind::Mapping(self.mapping(pairs, depth, aliased, marks)),
+            Raw::Alias(_) | Raw::Broken => return None,
+        };
+        Some(Node { kind, origin })
+    }
+
+    fn mapping(
+        &mut self,
+        pairs: &[(usize, usize)],
+        depth: usize,
+        aliased: bool,
+        marks: &mut Vec<Mark>,
+    ) -> IndexMap<String, Entry> {
+        let own: HashSet<&str> = pairs
+            .iter()
+            .filter(|(key, _)| !self.merges(*key))
+            .filter_map(|(key, _)| self.key(*key))
+            .collect();
+        let mut entries: IndexMap<String, Entry> = IndexMap::with_capacity(pairs.len());
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for &(key, value) in pairs {
+            if self.merges(key) {
+                self.merge_key(value, depth, &own, &mut entries, marks);
+                continue;
+            }
+            let Some(name) = self.key(key) else {
+                self.diagnostics.push(
+                    Diagnostic::error("a key must be a single text, not a list or a mapping")
+                        .at(&self.origin(key)),
+                );
+                continue;
+            };
+            if let Some(&first) = seen.get(name) {
+                let told = Diagnostic::error(format!("the key `{name}` stands here twice"))
+                    .at(&self.origin(key))
+                    .path(self.path_text(name))
+                    .label("again here")
+                    .related(&self.origin(first), "first here")
+                    .help("keep one of the two");
+                self.diagnostics.push(told);
+                continue;
+            }
+            seen.insert(name, key);
+            self.path.push(name.to_owned());
+            let node = self.expand(value, depth + 1, aliased, marks);
+            self.path.pop();
+            if let Some(node) = node {
+                entries.insert(name.to_owned(), Entry { key: self.origin(key), node });
+            }
+        }
+        entries
+    }
+
+    /// `<<`: the entries of another mapping, or of several, below the own ones.
+    fn merge_key(
+        &mut self,
+        value: usize,
+        depth: usize,
+        own: &HashSet<&str>,
+        entries: &mut IndexMap<String, Entry>,
+        marks: &mut Vec<Mark>,
+    ) {
+        let arena = self.arena;
+        let target = self.target(value);
+        let sources: Vec<usize> = match &arena[target].raw {
+            Raw::Mapping(_) => vec![value],
+            Raw::Sequence(items) => items.clone(),
+            Raw::Broken => return,
+            _ => {
+                self.wrong_merge(value);
+                return;
+            }
+        };
+        for source in sources {
+            let target = self.target(source);
+            let Raw::Mapping(pairs) = &arena[target].raw else {
+                if !matches!(arena[target].raw, Raw::Broken) {
+                    self.wrong_merge(source);
+                }
+                continue;
+            };
+            if self.budget == 0 {
+                self.refuse_once(source, "aliases make this file too large");
+                return;
+            }
+            self.budget -= 1;
+            let below = depth + 1;
+            if below > DEPTH_LIMIT {
+                self.refuse_once(
+                    source,
+                    &format!("aliases make this file nest more than {DEPTH_LIMIT} deep"),
+                );
+                return;
+            }
+            let mut wanted = Vec::new();
+            let merged = self.mapping(pairs, below, true, &mut wanted);
+            let covered = |name: &str| own.contains(name) || entries.contains_key(name);
+            let at = self.path.len();
+            marks.extend(
+                wanted.into_iter().filter(|mark| mark.path.get(at).is_none_or(|name| !covered(name))),
+            );
+            for (name, entry) in merged {
+                if !own.contains(name.as_str()) && !entries.contains_key(&name) {
+                    entries.insert(name, entry);
+                }
+            }
+        }
+    }
+
+    fn wrong_merge(&mut self, node: usize) {
+        let told = Diagnostic::error("`<<` takes a mapping or a list of mappings")
+            .at(&self.origin(node))
+            .help("write `<<: *name`, where `&name` marks a mapping above");
+        self.diagnostics.push(told);
+    }
+
+    fn target(&self, node: usize) -> usize {
+        match self.arena[node].raw {
+            Raw::Alias(target) => target,
+            _ => node,
+        }
+    }
+
+    fn merges(&self, key: usize) -> bool {
+        matches!(&self.arena[key].raw, Raw::Scalar { text, plain: true } if text == "<<")
+    }
+
+    fn key(&self, key: usize) -> Option<&'a str> {
+        let arena = self.arena;
+        match &arena[self.target(key)].raw {
+            Raw::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    fn path_text(&self, last: &str) -> String {
+        self.path.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(".")
+    }
+
+    /// Tells of a limit once: the other places of the same fault would be noise.
+    fn refuse_once(&mut self, node: usize, message: &str) {
+        if self.diagnostics.iter().any(|told| told.message == message) {
+            return;
+        }
+        let told = Diagnostic::error(message).at(&self.origin(node));
+        self.diagnostics.push(told);
+    }
+}
