@@ -107,3 +107,14 @@ pub(crate) enum Command {
     /// Show the version
     Version(version::VersionArgs),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_two_flags_of_a_command_have_the_same_name() {
+        Args::command().debug_assert();
+    }
+}

@@ -31,6 +31,9 @@ pub(crate) struct LogsArgs {
     /// Only lines until then: a time, or how long ago (`10m`)
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
+    /// Show the time before each line
+    #[arg(short, long)]
+    timestamps: bool,
     #[command(flatten)]
     style: LogStyle,
 }
@@ -64,7 +67,7 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitC
             number: container.number,
         })
         .collect();
-    let mut logs = Logs::new(args.style);
+    let mut logs = Logs::new(LogStyle { timestamps: args.timestamps, ..args.style });
     for source in &containers {
         logs.introduce(source);
     }

@@ -45,6 +45,9 @@ pub(crate) struct UpArgs {
     /// Agree that this volume is made anew and loses its data, as `volume:NAME`, or `all`
     #[arg(long, value_name = "ADDRESS")]
     allow_data_loss: Vec<String>,
+    /// Show the time before each line of the logs
+    #[arg(long)]
+    timestamps: bool,
     #[command(flatten)]
     style: LogStyle,
 }
@@ -245,7 +248,7 @@ impl Up<'_> {
             .into_iter()
             .map(|spec| spec.name().to_owned())
             .collect();
-        let mut logs = Logs::new(self.args.style.clone());
+        let mut logs = Logs::new(LogStyle { timestamps: self.args.timestamps, ..self.args.style.clone() });
         for spec in self.project.desired.services.iter().filter(|spec| mine.contains(spec.name())) {
             for number in 1..=spec.scale {
                 logs.introduce(&LogSource { id: String::new(), service: spec.name().to_owned(), number });

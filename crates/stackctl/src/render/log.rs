@@ -27,9 +27,9 @@ pub(crate) struct LogStyle {
     /// Show the logs without the container before each line
     #[arg(long)]
     no_log_prefix: bool,
-    /// Show the time before each line
-    #[arg(long, short_alias = 't')]
-    timestamps: bool,
+    /// Whether the time stands before each line.
+    #[arg(skip)]
+    pub(crate) timestamps: bool,
 }
 
 /// Shows log lines.
