@@ -67,7 +67,7 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitC
             number: container.number,
         })
         .collect();
-    let mut logs = Logs::new(LogStyle { timestamps: args.timestamps, ..args.style });
+    let mut logs = Logs::new(args.style.with_time(args.timestamps));
     for source in &containers {
         logs.introduce(source);
     }

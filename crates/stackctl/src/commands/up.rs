@@ -248,7 +248,7 @@ impl Up<'_> {
             .into_iter()
             .map(|spec| spec.name().to_owned())
             .collect();
-        let mut logs = Logs::new(LogStyle { timestamps: self.args.timestamps, ..self.args.style.clone() });
+        let mut logs = Logs::new(self.args.style.with_time(self.args.timestamps));
         for spec in self.project.desired.services.iter().filter(|spec| mine.contains(spec.name())) {
             for number in 1..=spec.scale {
                 logs.introduce(&LogSource { id: String::new(), service: spec.name().to_owned(), number });

@@ -29,7 +29,7 @@ pub(crate) struct LogStyle {
     no_log_prefix: bool,
     /// Whether the time stands before each line.
     #[arg(skip)]
-    pub(crate) timestamps: bool,
+    timestamps: bool,
 }
 
 /// Shows log lines.
@@ -38,6 +38,13 @@ pub(crate) struct Logs {
     /// The colour of each container, by service and number.
     colours: HashMap<(String, u32), Style>,
     width: usize,
+}
+
+impl LogStyle {
+    /// The same with or without the time before each line.
+    pub(crate) fn with_time(&self, timestamps: bool) -> Self {
+        Self { timestamps, ..self.clone() }
+    }
 }
 
 impl Logs {
