@@ -241,6 +241,12 @@ impl Schema {
     pub fn below(&self, key: &str) -> Option<&Self> {
         self.children.get(key).or(self.each.as_deref())
     }
+
+    /// Where an attribute of this mapping is written: in the order of the table, extensions last.
+    #[must_use]
+    pub fn place(&self, key: &str) -> usize {
+        self.children.get_index_of(key).unwrap_or(usize::MAX)
+    }
 }
 
 #[cfg(test)]

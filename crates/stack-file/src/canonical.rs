@@ -15,6 +15,11 @@ use crate::short_syntax::{self, Fault};
 use crate::source::Origin;
 use crate::tree::{Entry, Kind, Node, Scalar, ScalarKind};
 
+mod findings;
+
+pub(crate) use findings::{closest, outside_of};
+use findings::{example, expected, found};
+
 /// What the paths of a file are relative to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Base<'a> {
@@ -73,7 +78,8 @@ impl Reader<'_> {
         let node = match self.long_form(node, row.short) {
             Ok(node) => node,
             Err((origin, fault)) => {
-                self.fault(&origin, trail, fault);
+                let whole = Node { kind: Kind::Sequence(Vec::new()), origin };
+                self.fault(&whole, row, trail, fault);
                 return None;
             }
         };
@@ -104,10 +110,10 @@ impl Reader<'_> {
             Trail::Top => Diagnostic::error(what).help("a stack file begins with `services:`"),
             _ => {
                 let mut told = Diagnostic::error(format!("`{}` {what}", trail.name()))
-                    .label(format!("expected {}", expected(row.shape)))
+                    .label(format!("expected {}", expected(row)))
                     .help("give it a value, or remove the key");
                 if !row.example.is_empty() {
-                    told = told.help(format!("for example: {}: {}", trail.name(), row.example));
+                    told = told.help(example(row, trail));
                 }
                 told
             }
@@ -215,7 +221,7 @@ impl Reader<'_> {
                         read.extend(self.node(node, item, below));
                     }
                 }
-                Some(Err(fault)) => self.fault(&node.origin, below, fault),
+                Some(Err(fault)) => self.fault(&node, item.row, below, fault),
             }
         }
         Some(Node { kind: Kind::Sequence(read), origin })
@@ -363,7 +369,7 @@ impl Reader<'_> {
         match result {
             Ok(()) => Some(node),
             Err(fault) => {
-                self.fault(&node.origin, trail, fault);
+                self.fault(&node, schema.row, trail, fault);
                 None
             }
         }
@@ -384,118 +390,6 @@ impl Reader<'_> {
             self.absolute(&mut source.node)?;
         }
         Ok(())
-    }
-
-    fn fault(&mut self, origin: &Origin, trail: Trail<'_>, fault: Fault) {
-        let mut told = Diagnostic::error(fault.message).at(origin).path(trail.to_string());
-        if let Some(help) = fault.help {
-            told = told.help(help);
-        }
-        self.diagnostics.push(told);
-    }
-
-    fn unknown(&mut self, key: &str, origin: &Origin, schema: &Schema, trail: Trail<'_>) {
-        let place = match schema.row.name() {
-            "" => "a stack file".to_owned(),
-            "*" => match schema.row.path {
-                "services.*" => "a service".to_owned(),
-                "networks.*" => "a network".to_owned(),
-                "volumes.*" => "a volume".to_owned(),
-                path => format!("`{}`", path.trim_end_matches(".*").rsplit('.').next().unwrap_or(path)),
-            },
-            name => format!("`{}`", name.trim_end_matches("[]")),
-        };
-        let mut told = Diagnostic::error(format!("{place} has no attribute `{key}`"))
-            .at(origin)
-            .path(trail.to_string())
-            .label("unknown attribute");
-        match closest(key, schema.children.keys().copied()) {
-            Some(close) => told = told.help(format!("did you mean `{close}`?")).replacement(close),
-            None => {
-                if let Some(home) = elsewhere(key, schema) {
-                    told = told.help(home);
-                } else if schema.children.len() <= 12 {
-                    let all = schema.children.keys().copied().collect::<Vec<_>>().join(", ");
-                    told = told.help(format!("it has: {all}"));
-                }
-            }
-        }
-        self.diagnostics.push(told);
-    }
-
-    fn refused(&mut self, key: &str, origin: &Origin, instead: &str, trail: Trail<'_>) {
-        let told = Diagnostic::error(format!(
-            "stackctl does not honour `{key}`, and would otherwise ignore it silently"
-        ))
-        .at(origin)
-        .path(trail.to_string())
-        .label("not supported yet")
-        .help(if instead.is_empty() { "remove it if the stack works without it" } else { instead });
-        self.diagnostics.push(told);
-    }
-
-    /// Tells what was expected in place of a value, and gives nothing.
-    fn wrong<T>(&mut self, node: &Node, schema: &Schema, trail: Trail<'_>) -> Option<T> {
-        let row = schema.row;
-        let message = match trail {
-            Trail::Top => format!("a stack file must be a mapping, not {}", found(node)),
-            _ => {
-                let subject = match trail {
-                    Trail::Item(above, _) => format!("an item of `{}`", above.name()),
-                    _ => format!("`{}`", trail.name()),
-                };
-                format!("{subject} must be {}, not {}", expected(row.shape), found(node))
-            }
-        };
-        let mut told = Diagnostic::error(message).at(&node.origin).path(trail.to_string());
-        told = told.label(format!("expected {}", expected(row.shape)));
-        if let Some(scalar) = node.as_scalar()
-            && row.shape == Shape::Text
-        {
-            told = told
-                .help("put it in quotes if this text is meant")
-                .replacement(format!("\"{}\"", scalar.text));
-        } else if row.shape == Shape::Duration
-            && node.as_scalar().is_some_and(|s| scalar::integer(&s.text).is_some())
-        {
-            told = told.help("a time needs a unit: `10s`, `1m30s`, `500ms`");
-        } else if !row.example.is_empty() {
-            told = told.help(format!("for example: {}: {}", trail.name(), row.example));
-        } else if matches!(trail, Trail::Top) {
-            told = told.help("a stack file begins with `services:`");
-        }
-        self.diagnostics.push(told);
-        None
-    }
-
-    fn wrong_item(&mut self, node: &Node, schema: &Schema, trail: Trail<'_>) {
-        let mut told =
-            Diagnostic::error(format!("an item of `{}` must be a text, not {}", trail.name(), found(node)))
-                .at(&node.origin)
-                .path(trail.to_string())
-                .label("expected a text");
-        if let Some(scalar) = node.as_scalar().filter(|scalar| scalar.kind != ScalarKind::Null) {
-            told = told.help("put it in quotes").replacement(format!("\"{}\"", scalar.text));
-        } else if !schema.row.example.is_empty() {
-            told = told.help(format!("for example: {}: {}", trail.name(), schema.row.example));
-        }
-        self.diagnostics.push(told);
-    }
-
-    fn no_choice(&mut self, node: &Node, text: &str, choices: &[&str], trail: Trail<'_>) {
-        let all = choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ");
-        let mut told = Diagnostic::error(format!("`{}` cannot be `{text}`", trail.name()))
-            .at(&node.origin)
-            .path(trail.to_string())
-            .label(if choices.len() == 1 {
-                format!("expected {all}")
-            } else {
-                format!("expected one of {all}")
-            });
-        if let Some(close) = closest(text, choices.iter().copied()) {
-            told = told.help(format!("did you mean `{close}`?")).replacement(close);
-        }
-        self.diagnostics.push(told);
     }
 }
 
@@ -573,41 +467,9 @@ fn name_fault(name: &str) -> Option<&'static str> {
     (!fine).then_some("use letters, digits, `.`, `_` and `-`")
 }
 
-/// The candidate that was probably meant.
-pub(crate) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = name.to_ascii_lowercase().replace('-', "_");
-    if name.len() > 64 {
-        return None;
-    }
-    candidates
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&candidate.to_ascii_lowercase().replace('-', "_"), &folded),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(name.len()) / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Where an attribute belongs that stands in the wrong mapping.
-fn elsewhere(key: &str, schema: &Schema) -> Option<String> {
-    let root = Schema::root();
-    let service = root.below("services").and_then(|services| services.each.as_deref())?;
-    if schema.row.path != "services.*" && service.children.contains_key(key) {
-        return Some(format!("`{key}` is an attribute of a service: check the indentation"));
-    }
-    if !schema.row.path.is_empty() && root.children.contains_key(key) {
-        return Some(format!("`{key}` belongs to the top of the file: check the indentation"));
-    }
-    None
-}
-
 /// The order of the table; extensions last.
 fn ordered(mut entries: IndexMap<String, Entry>, schema: &Schema) -> IndexMap<String, Entry> {
-    let place = |key: &str| schema.children.get_index_of(key).unwrap_or(usize::MAX);
-    entries.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+    entries.sort_by(|a, _, b, _| schema.place(a).cmp(&schema.place(b)));
     entries
 }
 
@@ -626,40 +488,4 @@ fn plain(node: Node) -> Node {
         ),
     };
     Node { kind, origin: node.origin }
-}
-
-fn expected(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Text => "a text",
-        Shape::Boolean => "`true` or `false`",
-        Shape::Integer => "a whole number",
-        Shape::Count => "a whole number from 0 on",
-        Shape::Number => "a number from 0 on",
-        Shape::Duration => "a time such as `1m30s`",
-        Shape::Bytes => "a size such as `64m`",
-        Shape::Choice(_) => "one of a few words",
-        Shape::Path => "a path",
-        Shape::Mapping | Shape::Keyed | Shape::Pairs | Shape::Variables => "a mapping",
-        Shape::List | Shape::Texts => "a list",
-    }
-}
-
-fn found(node: &Node) -> String {
-    match &node.kind {
-        Kind::Mapping(_) => "a mapping".to_owned(),
-        Kind::Sequence(_) => "a list".to_owned(),
-        Kind::Scalar(scalar) => {
-            let mut text: String = scalar.text.chars().take(40).collect();
-            if text.len() < scalar.text.len() {
-                text.push('…');
-            }
-            match scalar.kind {
-                ScalarKind::Null => "nothing".to_owned(),
-                ScalarKind::Boolean => format!("`{text}`"),
-                ScalarKind::Integer | ScalarKind::Float => format!("the number {text}"),
-                ScalarKind::String if text.is_empty() => "an empty text".to_owned(),
-                ScalarKind::String => format!("the text `{text}`"),
-            }
-        }
-    }
 }

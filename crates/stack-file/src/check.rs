@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::canonical::{closest, text};
+use crate::canonical::{closest, outside_of, text};
 use crate::complete::Disabled;
 use crate::diagnostic::Diagnostic;
 use crate::model::{DependencyCondition, Port, Service, Stack};
@@ -90,9 +90,15 @@ impl Checker<'_> {
             if let crate::model::MountSource::Volume { key, .. } = &mount.source
                 && !self.stack.volumes.contains_key(key)
             {
-                let mut told = Diagnostic::error(format!("the file declares no volume `{key}`"))
-                    .at(&mount.origin)
-                    .path(at(".volumes"));
+                let told = match outside_of(&mount.origin) {
+                    Some(name) => format!("the file declares no volume with the key in `{name}`"),
+                    None => format!("the file declares no volume `{key}`"),
+                };
+                let mut told = Diagnostic::error(told).at(&mount.origin).path(at(".volumes"));
+                if outside_of(&mount.origin).is_some() {
+                    self.say(told.help("declare it under the top-level `volumes:`"));
+                    continue;
+                }
                 told = match closest(key, self.declared.volumes.iter().map(String::as_str)) {
                     Some(close) => told.help(format!("did you mean `{close}`?")),
                     None => told.help(format!(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::attributes::Schema;
 use crate::canonical::text;
 use crate::diagnostic::Diagnostic;
 use crate::env_file;
@@ -47,6 +48,7 @@ impl Completion<'_> {
         top.shift_remove("name");
         top.shift_insert(0, "name".to_owned(), Entry { key, node: name });
 
+        let row = Schema::root().below("services").and_then(|services| services.each.as_deref());
         let mut disabled = Disabled::new();
         let mut networks: IndexMap<String, Origin> = IndexMap::new();
         let mut volumes: HashSet<String> = HashSet::new();
@@ -67,6 +69,9 @@ impl Completion<'_> {
                 if let Kind::Mapping(service) = &mut entry.node.kind {
                     self.service(service, &key);
                     self.drop_optional(name, service, &enabled, &disabled);
+                    if let Some(row) = row {
+                        service.sort_by(|a, _, b, _| row.place(a).cmp(&row.place(b)));
+                    }
                     for (network, entry) in mapping_of(service, "networks") {
                         networks.entry(network.clone()).or_insert_with(|| entry.key.clone());
                     }
@@ -81,7 +86,7 @@ impl Completion<'_> {
             }
         }
         if let Some(origin) = networks.get("default")
-            && !top.get("networks").is_some_and(|entry| entry.node.get("default").is_some())
+            && top.get("networks").is_none_or(|entry| entry.node.get("default").is_none())
         {
             let declared = top.entry("networks".to_owned()).or_insert_with(|| empty(origin));
             if let Kind::Mapping(entries) = &mut declared.node.kind {

@@ -4,7 +4,10 @@
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin as Header, Patch, Renderer, Snippet};
+use annotate_snippets::{
+    AnnotationKind, Element, Group, Level, Origin as Header, Patch, Renderer, Snippet,
+    normalize_untrusted_str as tame,
+};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{Origin, Source, Sources, VariableSource};
@@ -37,7 +40,7 @@ fn one(told: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = Group::with_title(level.primary_title(told.message.as_str()));
+    let mut group = Group::with_title(level.primary_title(tame(&told.message)));
     let mut patch = None;
     if let Some(origin) = &told.origin {
         let places: Vec<(&Origin, &str)> = std::iter::once((origin, told.label.as_str()))
@@ -45,7 +48,7 @@ fn one(told: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
             .collect();
         group = group.elements(snippets(&places, sources));
         if !told.path.is_empty() {
-            group = group.element(Level::NOTE.message(format!("at {}", told.path)));
+            group = group.element(Level::NOTE.message(tame(&format!("at {}", told.path))));
         }
         if let Some(variable) = &origin.via {
             let name = &variable.name;
@@ -57,7 +60,7 @@ fn one(told: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
                 VariableSource::Default => format!("the value uses `{name}`, by its default"),
                 VariableSource::Unset => format!("the value uses `{name}`, which is not set"),
             };
-            group = group.element(Level::NOTE.message(from));
+            group = group.element(Level::NOTE.message(tame(&from)));
         }
         patch = told
             .replacement
@@ -72,11 +75,11 @@ fn one(told: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
         (None, _) => (None, told.help.as_slice()),
     };
     for help in notes {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(tame(help)));
     }
     let mut report = vec![group];
     if let (Some(patch), Some(title)) = (patch, title) {
-        report.push(Group::with_title(Level::HELP.secondary_title(title)).element(patch));
+        report.push(Group::with_title(Level::HELP.secondary_title(tame(title))).element(patch));
     }
     renderer.render(&report)
 }
@@ -84,7 +87,7 @@ fn one(told: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
 /// One snippet per file, and per place where places lie far apart.
 fn snippets<'a>(places: &[(&Origin, &'a str)], sources: &'a Sources) -> Vec<Element<'a>> {
     let mut elements = Vec::new();
-    for (index, &(origin, label)) in places.iter().enumerate() {
+    for (index, &(origin, _)) in places.iter().enumerate() {
         let source = sources.get(origin.source);
         if places[..index].iter().any(|(other, _)| other.source == origin.source) {
             continue;
@@ -98,31 +101,30 @@ fn snippets<'a>(places: &[(&Origin, &'a str)], sources: &'a Sources) -> Vec<Elem
             for (origin, label) in here {
                 elements.push(header(source, origin, sources).into());
                 if !label.is_empty() {
-                    elements.push(Level::NOTE.message(*label).into());
+                    elements.push(Level::NOTE.message(tame(label)).into());
                 }
             }
             continue;
         }
         let line = sources.place(&Origin { source: origin.source, span: first..first, via: None }).line;
         let mut snippet =
-            Snippet::source(&source.text[first..last]).line_start(line).path(source.name.as_str());
+            Snippet::source(&source.text[first..last]).line_start(line).path(tame(&source.name));
         for (nth, (origin, label)) in here.iter().enumerate() {
             let primary = index == 0 && nth == 0;
             let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
             let span = within_line(source, origin);
             let annotation = kind.span(span.start - first..span.end - first);
             snippet =
-                snippet.annotation(if label.is_empty() { annotation } else { annotation.label(*label) });
+                snippet.annotation(if label.is_empty() { annotation } else { annotation.label(tame(label)) });
         }
         elements.push(snippet.into());
-        let _ = label;
     }
     elements
 }
 
 fn header<'a>(source: &'a Source, origin: &Origin, sources: &Sources) -> Header<'a> {
     let place = sources.place(origin);
-    Header::path(source.name.as_str()).line(place.line).char_column(place.column)
+    Header::path(tame(&source.name)).line(place.line).char_column(place.column)
 }
 
 /// The corrected line.
@@ -135,7 +137,7 @@ fn replacement<'a>(origin: &Origin, text: &'a str, sources: &'a Sources) -> Opti
     let span = within_line(source, origin);
     let number = sources.place(origin).line;
     let patch = Patch::new(span.start - line.start..span.end - line.start, text);
-    Some(Snippet::source(&source.text[line]).line_start(number).path(source.name.as_str()).patch(patch))
+    Some(Snippet::source(&source.text[line]).line_start(number).path(tame(&source.name)).patch(patch))
 }
 
 /// The first line of a place, without its line break.

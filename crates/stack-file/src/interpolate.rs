@@ -1,6 +1,8 @@
 //! Variables in values: `$NAME`, `${NAME}` and the forms with an operator.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,29 +78,69 @@ pub(crate) struct Filled {
     pub(crate) unset: Vec<String>,
 }
 
+/// Why the variables of a text cannot be filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FillError {
+    /// A brace that does not close.
+    Open,
+    /// Braces without a name.
+    Nameless,
+    /// Something other than an operator after this name.
+    Operator(String),
+    /// Too many defaults within defaults.
+    Deep,
+    /// A variable without a value, and what the file says about it.
+    Required(String, String),
+}
+
+impl fmt::Display for FillError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("`${` is not closed by `}`"),
+            Self::Nameless => f.write_str("`${` needs the name of a variable: letters, digits and `_`"),
+            Self::Operator(name) => {
+                write!(f, "after `${{{name}` only `}}`, `:-`, `-`, `:?`, `?`, `:+` or `+` may follow")
+            }
+            Self::Deep => write!(f, "variables are nested more than {DEPTH_LIMIT} deep"),
+            Self::Required(name, message) => {
+                write!(f, "the variable `{name}` is required and has no value")?;
+                if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
+            }
+        }
+    }
+}
+
+impl std::error::Error for FillError {}
+
+impl FillError {
+    fn help(&self) -> &'static str {
+        match self {
+            Self::Required(..) => "set it in the environment or in `.env`",
+            Self::Deep => "write it with fewer defaults within defaults",
+            _ => "write `$$` for a plain dollar sign",
+        }
+    }
+}
+
+/// A variable's value by its name.
+type Lookup<'l, 'v> = &'l dyn Fn(&str) -> Option<Cow<'v, str>>;
+
 /// Fills in the variables of a text.
-///
-/// # Errors
-/// One sentence on what is wrong, for a form that cannot be read or a variable
-/// that is required and has no value.
-pub(crate) fn fill<'v>(
-    text: &str,
-    lookup: &dyn Fn(&str) -> Option<std::borrow::Cow<'v, str>>,
-) -> Result<Filled, String> {
+pub(crate) fn fill(text: &str, lookup: Lookup<'_, '_>) -> Result<Filled, FillError> {
     let mut filled = Filled::default();
     let text = expand(text, lookup, 0, &mut filled)?;
     filled.text = text;
     Ok(filled)
 }
 
-fn expand<'v>(
+fn expand(
     text: &str,
-    lookup: &dyn Fn(&str) -> Option<std::borrow::Cow<'v, str>>,
+    lookup: Lookup<'_, '_>,
     depth: usize,
     filled: &mut Filled,
-) -> Result<String, String> {
+) -> Result<String, FillError> {
     if depth > DEPTH_LIMIT {
-        return Err(format!("variables are nested more than {DEPTH_LIMIT} deep"));
+        return Err(FillError::Deep);
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -112,7 +154,7 @@ fn expand<'v>(
             }
             Some('{') => {
                 let inner = &after[1..];
-                let end = closing(inner).ok_or("`${` is not closed by `}`")?;
+                let end = closing(inner).ok_or(FillError::Open)?;
                 out.push_str(&braced(&inner[..end], lookup, depth, filled)?);
                 rest = &inner[end + 1..];
             }
@@ -131,11 +173,7 @@ fn expand<'v>(
     Ok(out)
 }
 
-fn plain<'v>(
-    name: &str,
-    lookup: &dyn Fn(&str) -> Option<std::borrow::Cow<'v, str>>,
-    filled: &mut Filled,
-) -> String {
+fn plain(name: &str, lookup: Lookup<'_, '_>, filled: &mut Filled) -> String {
     let value = lookup(name);
     note(filled, name, false);
     match value {
@@ -148,16 +186,16 @@ fn plain<'v>(
 }
 
 /// What stands between the braces: a name, and maybe an operator with a text.
-fn braced<'v>(
+fn braced(
     inner: &str,
-    lookup: &dyn Fn(&str) -> Option<std::borrow::Cow<'v, str>>,
+    lookup: Lookup<'_, '_>,
     depth: usize,
     filled: &mut Filled,
-) -> Result<String, String> {
+) -> Result<String, FillError> {
     let end = name_length(inner);
     let (name, rest) = inner.split_at(end);
     if name.is_empty() {
-        return Err("`${` needs the name of a variable: letters, digits and `_`".to_owned());
+        return Err(FillError::Nameless);
     }
     if rest.is_empty() {
         return Ok(plain(name, lookup, filled));
@@ -188,10 +226,9 @@ fn braced<'v>(
             return Ok(value.unwrap_or_default().into_owned());
         }
         let message = expand(message, lookup, depth + 1, filled)?;
-        let colon = if message.is_empty() { "" } else { ": " };
-        Err(format!("the variable `{name}` is required and has no value{colon}{message}"))
+        Err(FillError::Required(name.to_owned(), message))
     } else {
-        Err(format!("after `${{{name}` only `}}`, `:-`, `-`, `:?`, `?`, `:+` or `+` may follow"))
+        Err(FillError::Operator(name.to_owned()))
     }
 }
 
@@ -245,20 +282,21 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn node(&mut self, node: &mut Node, trail: Trail<'_>) {
+    /// Fills in one node; `false` when it cannot be used and is to be left out.
+    fn node(&mut self, node: &mut Node, trail: Trail<'_>) -> bool {
         match &mut node.kind {
             Kind::Sequence(items) => {
-                for (index, item) in items.iter_mut().enumerate() {
-                    self.node(item, Trail::Item(&trail, index));
-                }
+                let mut index = 0;
+                items.retain_mut(|item| {
+                    index += 1;
+                    self.node(item, Trail::Item(&trail, index - 1))
+                });
             }
             Kind::Mapping(entries) => {
-                for (key, entry) in entries {
-                    self.node(&mut entry.node, Trail::Key(&trail, key));
-                }
+                entries.retain(|key, entry| self.node(&mut entry.node, Trail::Key(&trail, key)));
             }
             Kind::Scalar(scalar) if scalar.kind == ScalarKind::String && scalar.text.contains('$') => {
-                let lookup = |name: &str| self.variables.get(name).map(std::borrow::Cow::Borrowed);
+                let lookup = |name: &str| self.variables.get(name).map(Cow::Borrowed);
                 match fill(&scalar.text, &lookup) {
                     Ok(filled) => {
                         scalar.text = filled.text;
@@ -271,21 +309,19 @@ impl Filler<'_> {
                             node.origin.via = Some(Arc::new(Variable { name, from }));
                         }
                     }
-                    Err(message) => {
-                        let mut told = Diagnostic::error(message).at(&node.origin).path(trail.to_string());
-                        told = if told.message.contains("is required") {
-                            told.help("set it in the environment or in `.env`")
-                        } else {
-                            told.help("write `$$` for a plain dollar sign")
-                        };
+                    Err(fault) => {
+                        let told = Diagnostic::error(fault.to_string())
+                            .at(&node.origin)
+                            .path(trail.to_string())
+                            .help(fault.help());
                         self.diagnostics.push(told);
-                        // What cannot be filled in stays empty, so that no part of it is taken for a value.
-                        scalar.text.clear();
+                        return false;
                     }
                 }
             }
             Kind::Scalar(_) => {}
         }
+        true
     }
 
     fn unset(&mut self, name: &str, origin: &Origin, trail: Trail<'_>) {
@@ -338,7 +374,7 @@ mod tests {
             "_b2" => Some(Cow::Borrowed("two")),
             _ => None,
         };
-        fill(text, &lookup).map(|filled| filled.text)
+        fill(text, &lookup).map(|filled| filled.text).map_err(|fault| fault.to_string())
     }
 
     #[test]

@@ -83,13 +83,14 @@ pub fn load(request: &Request<'_>) -> Loaded {
     variables.imply("COMPOSE_PROJECT_NAME", &name.value);
 
     let base = Base { directory: &directory, home: variables.get("HOME") };
-    let empty = documents.is_empty();
+    let mut usable = false;
     let mut tree = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
     for Document { mut root, marks } in documents {
         interpolate::interpolate(&mut root, &variables, &sources, &mut diagnostics);
         merge::clear(&mut tree, &marks);
         if let Some(root) = canonical(root, base, &mut diagnostics) {
             tree = merge::merge(tree, root, Schema::root());
+            usable = true;
         }
     }
     merge::unique(&mut tree, Schema::root());
@@ -118,7 +119,7 @@ pub fn load(request: &Request<'_>) -> Loaded {
         directory,
         tree,
     };
-    if !empty {
+    if usable {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
     Loaded { stack, diagnostics: in_order(diagnostics), sources }

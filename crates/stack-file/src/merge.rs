@@ -67,8 +67,7 @@ fn merge_below(base: Node, over: Node, schema: Option<&Schema>) -> Node {
                 }
             }
             if let Some(schema) = schema.filter(|schema| !schema.children.is_empty()) {
-                let place = |key: &str| schema.children.get_index_of(key).unwrap_or(usize::MAX);
-                base.sort_by(|a, _, b, _| place(a).cmp(&place(b)));
+                base.sort_by(|a, _, b, _| schema.place(a).cmp(&schema.place(b)));
             }
             Kind::Mapping(base)
         }

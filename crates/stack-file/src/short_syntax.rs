@@ -18,12 +18,20 @@ pub(crate) use port::settle_port;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) message: String,
-    pub(crate) help: Option<String>,
+    pub(crate) help: String,
+    /// Where, when it is not the whole value.
+    pub(crate) at: Option<Origin>,
 }
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: Some(help.into()) }
+        Self { message: message.into(), help: help.into(), at: None }
+    }
+
+    /// The same fault, at a part of the value.
+    fn at(mut self, origin: &Origin) -> Self {
+        self.at = Some(origin.clone());
+        self
     }
 }
 
@@ -102,7 +110,8 @@ fn assignments(items: Vec<Node>) -> Result<IndexMap<String, Entry>, Fault> {
             return Err(Fault::new(
                 "a list of settings takes texts: `- KEY=value`",
                 "write `- KEY=value`, or leave the dashes out: `KEY: value`",
-            ));
+            )
+            .at(&item.origin));
         };
         let (key, node) = match scalar.text.split_once('=') {
             Some((key, value)) => (key.to_owned(), Node::string(value, item.origin.clone())),
@@ -120,7 +129,8 @@ fn names(items: Vec<Node>) -> Result<IndexMap<String, Entry>, Fault> {
             return Err(Fault::new(
                 "a list of names takes texts",
                 "leave the dashes out to give attributes: `NAME: {…}`",
-            ));
+            )
+            .at(&item.origin));
         };
         let empty = Node { kind: Kind::Mapping(IndexMap::new()), origin: item.origin.clone() };
         entries.insert(scalar.text.clone(), Entry { key: item.origin.clone(), node: empty });
@@ -159,6 +169,7 @@ fn hosts(items: Vec<Node>) -> Result<Vec<Node>, Fault> {
                         format!("`{}` is no line for /etc/hosts", scalar.text),
                         "write `name:address`, as in `db:10.0.0.5`",
                     )
+                    .at(&item.origin)
                 })?;
             Ok(Node::string(host(name, address), item.origin))
         })

@@ -190,3 +190,36 @@ impl Serialize for Scalar {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use serde::Serialize;
+
+    use super::{Scalar, ScalarKind};
+
+    /// Formatters are serializers of single values.
+    struct Written(Scalar);
+
+    impl fmt::Display for Written {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.serialize(f)
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_what_they_are() {
+        for (text, kind, written) in [
+            ("true", ScalarKind::Boolean, "true"),
+            ("-5", ScalarKind::Integer, "-5"),
+            ("18446744073709551615", ScalarKind::Integer, "18446744073709551615"),
+            ("1.50", ScalarKind::Float, "1.5"),
+            ("0644", ScalarKind::String, "0644"),
+            ("+Inf", ScalarKind::Float, "+Inf"),
+        ] {
+            let shown = Written(Scalar { text: text.to_owned(), kind }).to_string();
+            assert_eq!(shown, written, "{text}");
+        }
+    }
+}

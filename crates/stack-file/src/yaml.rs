@@ -353,6 +353,15 @@ impl<'a> Expander<'a> {
             .collect();
         let mut entries: IndexMap<String, Entry> = IndexMap::with_capacity(pairs.len());
         let mut seen: HashMap<&str, usize> = HashMap::new();
+        let mut merge_keys = pairs.iter().filter(|(key, _)| self.merges(*key)).map(|&(key, _)| key);
+        if let (Some(first), Some(second)) = (merge_keys.next(), merge_keys.next()) {
+            let told = Diagnostic::error("the key `<<` stands here twice")
+                .at(&self.origin(second))
+                .label("again here")
+                .related(&self.origin(first), "first here")
+                .help("merge several mappings with a list: `<<: [*one, *two]`");
+            self.diagnostics.push(told);
+        }
         for &(key, value) in pairs {
             if self.merges(key) {
                 self.merge_key(value, depth, &own, &mut entries, marks);

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use stack_file::draw::draw;
-use stack_file::load::{Request, load};
+use stack_file::load::{Loaded, Request, load};
 use stack_file::tree::{Kind, Node, ScalarKind};
 
 #[derive(Default)]
@@ -101,6 +101,27 @@ fn text(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// The canonical tree, read as a stack file, means the same: it gives itself.
+fn again(loaded: &Loaded, environment: &BTreeMap<String, String>, profiles: &[String]) -> Option<String> {
+    let mut tree = String::new();
+    json(&loaded.stack.tree, 0, &mut tree);
+    let file = tree.replace('$', "$$");
+    let second = load(&Request {
+        files: vec!["-".into()],
+        directory: loaded.stack.directory.clone(),
+        project_directory: None,
+        project_name: None,
+        env_files: Vec::new(),
+        profiles: [profiles, &["debug".to_owned()]].concat(),
+        environment,
+        stdin: Some(&file),
+    });
+    let mut twice = String::new();
+    json(&second.stack.tree, 0, &mut twice);
+    let told = draw(&second.diagnostics, &second.sources, false);
+    (twice != tree || !told.is_empty()).then(|| format!("read again:\n{tree}\n{twice}\n{told}"))
+}
+
 /// Runs one case; what differs, in words.
 fn run(case: &Path) -> Vec<String> {
     let asked = asked(case);
@@ -110,7 +131,7 @@ fn run(case: &Path) -> Vec<String> {
         project_directory: asked.project_directory,
         project_name: asked.project_name,
         env_files: asked.env_files,
-        profiles: asked.profiles,
+        profiles: asked.profiles.clone(),
         environment: &asked.environment,
         stdin: asked.stdin.as_deref(),
     });
@@ -124,11 +145,21 @@ fn run(case: &Path) -> Vec<String> {
     let drawn = neutral(draw(&loaded.diagnostics, &loaded.sources, false));
 
     // What the model says and what the tree says is the same thing.
-    let services: Vec<_> =
-        loaded.stack.tree.get("services").and_then(Node::as_mapping).into_iter().flatten().map(|(key, _)| key).collect();
+    let services: Vec<_> = loaded
+        .stack
+        .tree
+        .get("services")
+        .and_then(Node::as_mapping)
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key)
+        .collect();
     assert_eq!(services, loaded.stack.services.keys().collect::<Vec<_>>());
 
     let mut faults = Vec::new();
+    if !loaded.has_errors() {
+        faults.extend(again(&loaded, &asked.environment, &asked.profiles));
+    }
     if std::env::var_os("UPDATE_CASES").is_some() {
         if loaded.has_errors() {
             let _ = fs::remove_file(case.join("expected.json"));

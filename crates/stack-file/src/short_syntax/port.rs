@@ -53,8 +53,8 @@ pub(crate) fn long(short: &str, origin: &Origin) -> Result<Vec<Node>, Fault> {
         Some((first, last)) if targets.0 == targets.1 => {
             Ok(vec![one(targets.0, Some(format!("{first}-{last}")))])
         }
-        Some((first, last)) => Err(Fault::new(
-            format!("the ranges {first}-{last} and {}-{} are not equally long", targets.0, targets.1),
+        Some(_) => Err(Fault::new(
+            format!("`{ports}` pairs unequal ranges of ports"),
             "give as many published ports as ports in the container",
         )),
     }
@@ -106,9 +106,11 @@ pub(crate) fn exposed(items: Vec<Node>) -> Result<Vec<Node>, Fault> {
         let (port, protocol) = written.split_once('/').unwrap_or((written, "tcp"));
         let protocol = protocol.to_ascii_lowercase();
         if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-            return Err(Fault::new(format!("`{protocol}` is no protocol"), "use tcp, udp or sctp"));
+            return Err(
+                Fault::new(format!("`{protocol}` is no protocol"), "use tcp, udp or sctp").at(&item.origin)
+            );
         }
-        let (first, last) = range(port, false)?;
+        let (first, last) = range(port, false).map_err(|fault| fault.at(&item.origin))?;
         ports.extend(
             (first..=last).map(|port| Node::string(format!("{port}/{protocol}"), item.origin.clone())),
         );

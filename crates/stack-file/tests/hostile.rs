@@ -1,0 +1,260 @@
+//! Input that nobody meant well: nothing panics, and limits hold.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use stack_file::draw::draw;
+use stack_file::load::{Loaded, Request, load, project_name_of};
+use stack_file::source::SIZE_LIMIT;
+
+fn read(text: &str) -> Loaded {
+    let environment = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+    load(&request(text, &environment, PathBuf::from("/nowhere/at/all")))
+}
+
+fn request<'a>(text: &'a str, environment: &'a BTreeMap<String, String>, directory: PathBuf) -> Request<'a> {
+    Request {
+        files: vec!["-".into()],
+        directory,
+        project_directory: None,
+        project_name: Some("demo".to_owned()),
+        env_files: Vec::new(),
+        profiles: Vec::new(),
+        environment,
+        stdin: Some(text),
+    }
+}
+
+fn messages(loaded: &Loaded) -> Vec<&str> {
+    loaded.diagnostics.iter().map(|told| told.message.as_str()).collect()
+}
+
+/// Attributes with values of every kind, right and wrong.
+fn file() -> impl Strategy<Value = String> {
+    let attribute = prop_oneof![
+        Just("image"),
+        Just("build"),
+        Just("ports"),
+        Just("volumes"),
+        Just("environment"),
+        Just("command"),
+        Just("depends_on"),
+        Just("networks"),
+        Just("healthcheck"),
+        Just("deploy"),
+        Just("ulimits"),
+        Just("extra_hosts"),
+        Just("expose"),
+        Just("restart"),
+        Just("env_file"),
+        Just("labels"),
+        Just("scale"),
+        Just("network_mode"),
+        Just("mem_limit"),
+        Just("stop_grace_period"),
+        Just("logging"),
+        Just("tmpfs"),
+        Just("unknown"),
+        Just("<<"),
+        Just("x-own"),
+        Just("profiles"),
+        Just("container_name"),
+        Just("user"),
+    ];
+    let value = prop_oneof![
+        Just("a"),
+        Just("80"),
+        Just("[80, \"1:2\"]"),
+        Just("{a: 1, b: [c]}"),
+        Just("[]"),
+        Just("{}"),
+        Just(""),
+        Just("true"),
+        Just("1.5"),
+        Just("[a, b]"),
+        Just("{test: a, disable: true}"),
+        Just("service:a"),
+        Just("[{type: bind, source: ./a, target: /b}]"),
+        Just("{context: ., args: [A, B=$A]}"),
+        Just("!reset null"),
+        Just("!override [a]"),
+        Just("\"$A ${B:-c} $$\""),
+        Just("&x {a: *x}"),
+        Just("{a: {condition: service_healthy}}"),
+        Just("{resources: {limits: {memory: 1g}}, replicas: 2}"),
+        Just("{nofile: 5}"),
+        Just("[a: b]"),
+        Just("1m30s"),
+        Just("{default: {aliases: [b]}, n: }"),
+        Just("[\"v:/x\", \"./a:/b:ro\", /c]"),
+        Just("\"ä→\""),
+    ];
+    proptest::collection::vec((0..3_usize, attribute, value), 0..12).prop_map(|lines| {
+        let mut services = [String::new(), String::new(), String::new()];
+        for (service, name, value) in lines {
+            let _ = writeln!(services[service], "    {name}: {value}");
+        }
+        let [a, b, c] = services;
+        format!("services:\n  a:\n{a}  b:\n{b}  c:\n{c}networks: {{n: {{}}}}\nvolumes: {{v: {{}}}}\n")
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "[ -~\n\tä]{0,200}") {
+        let loaded = read(&text);
+        let _ = draw(&loaded.diagnostics, &loaded.sources, true);
+    }
+
+    #[test]
+    fn no_yaml_panics(text in "(services|web|image|[a-z]{1,3}|[0-9]{1,3}|:|: |\n|\n  |\n    |- |\\[|\\]|\\{|\\}|,|&a|\\*a|!reset|!override|<<: |\"|'|#|\\$|\\$\\{|\\||>|~|---\n){0,40}") {
+        let loaded = read(&text);
+        let _ = draw(&loaded.diagnostics, &loaded.sources, false);
+    }
+
+    #[test]
+    fn no_file_panics_and_every_finding_is_drawn(text in file()) {
+        let loaded = read(&text);
+        let drawn = draw(&loaded.diagnostics, &loaded.sources, false);
+        for told in &loaded.diagnostics {
+            prop_assert!(!told.message.ends_with('.'), "{}", told.message);
+            let first = told.message.lines().next().unwrap_or_default();
+            prop_assert!(drawn.contains(first), "{first} is missing in {drawn}");
+        }
+        // The same text gives the same findings.
+        let twice = read(&text);
+        prop_assert_eq!(messages(&loaded), messages(&twice));
+    }
+}
+
+#[test]
+fn control_characters_do_not_reach_a_terminal() {
+    let loaded =
+        read("services:\n  a:\n    image: b\n    \"\\e[31mred\": 1\n    scale: \"\\e]0;title\\a\"\n");
+    assert_eq!(loaded.diagnostics.len(), 2);
+    let drawn = draw(&loaded.diagnostics, &loaded.sources, false);
+    assert!(!drawn.contains(|each: char| each.is_control() && each != '\n'), "{drawn:?}");
+}
+
+#[test]
+fn depth_is_limited() {
+    let deep = format!("x-a: {}{}", "[".repeat(200), "]".repeat(200));
+    assert_eq!(messages(&read(&deep)), ["lists and mappings are nested more than 64 deep"]);
+    let fine = format!("x-a: {}{}\nservices: {{a: {{image: b}}}}", "[".repeat(60), "]".repeat(60));
+    assert!(!read(&fine).has_errors());
+}
+
+#[test]
+fn size_is_limited() {
+    let text = "#".repeat(usize::try_from(SIZE_LIMIT).expect("a size") + 1);
+    assert_eq!(messages(&read(&text)), ["the stack file <stdin> cannot be read: it is larger than 16 MiB"]);
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("big.env"), &text).expect("written");
+    let environment = BTreeMap::new();
+    let loaded = load(&request(
+        "services: {a: {image: b, env_file: big.env}}",
+        &environment,
+        directory.path().to_owned(),
+    ));
+    assert!(messages(&loaded)[0].ends_with("cannot be read: it is larger than 16 MiB"));
+}
+
+#[test]
+fn a_chain_of_a_hundred_thousand_dependencies_ends() {
+    let mut text = String::from("services:\n");
+    for index in 0..20_000 {
+        let _ = writeln!(text, "  s{index}: {{image: a, depends_on: [s{}]}}", index + 1);
+    }
+    let _ = writeln!(text, "  s20000: {{image: a, depends_on: [s0]}}");
+    let loaded = read(&text);
+    assert_eq!(loaded.diagnostics.len(), 1);
+    assert!(loaded.diagnostics[0].message.starts_with("these services wait for each other: s0 → s1 → "));
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("stack.yaml"), b"services:\n  a: {image: \xff}\n").expect("written");
+    let environment = BTreeMap::new();
+    let mut request = request("", &environment, directory.path().to_owned());
+    request.files = Vec::new();
+    assert_eq!(messages(&load(&request)), ["the stack file stack.yaml cannot be read: line 2 is not UTF-8"]);
+}
+
+#[test]
+fn missing_files_are_told_and_the_rest_is_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let environment = BTreeMap::new();
+    let mut request = request("services: {a: {imag: b}}", &environment, directory.path().to_owned());
+    request.files = vec!["gone.yaml".into(), "-".into()];
+    request.env_files = vec!["gone.env".into()];
+    let loaded = load(&request);
+    let told = messages(&loaded);
+    assert!(
+        told[0].starts_with("the environment file ") && told[0].ends_with("there is no such file"),
+        "{told:?}"
+    );
+    assert_eq!(told[1], "the stack file gone.yaml cannot be read: there is no such file");
+    assert_eq!(told.last(), Some(&"a service has no attribute `imag`"));
+}
+
+#[test]
+fn values_from_outside_stay_out_of_findings() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join(".env"), "FROM_FILE=planted-two\n").expect("written");
+    let environment = BTreeMap::from([("SECRET".to_owned(), "planted-one".to_owned())]);
+    let text = "services:\n  a:\n    image: b\n    scale: $SECRET\n    restart: $FROM_FILE\n    privileged: ${FROM_FILE}\n    \
+                pull_policy: $SECRET\n    environment: ${SECRET}\n    stop_grace_period: $SECRET\n    mem_limit: $SECRET\n    \
+                ports: [$SECRET]\n    volumes: [\"$SECRET:x:y:z\", \"$SECRET:/x\"]\n    command: \"$SECRET '\"\n    network_mode: $SECRET\n    \
+                container_name: \"a $SECRET\"\n    expose: [$SECRET]\n    extra_hosts: [$SECRET]\n";
+    let loaded = load(&request(text, &environment, directory.path().to_owned()));
+    let drawn = draw(&loaded.diagnostics, &loaded.sources, false);
+    assert!(loaded.diagnostics.len() >= 12, "{drawn}");
+    assert!(!drawn.contains("planted"), "{drawn}");
+}
+
+#[test]
+fn the_name_is_known_without_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut environment = BTreeMap::new();
+    let known = |environment: &BTreeMap<String, String>, name: Option<&str>| {
+        let mut request = request("", environment, directory.path().to_owned());
+        request.project_name = name.map(str::to_owned);
+        project_name_of(&request)
+    };
+    assert_eq!(known(&environment, None), None);
+    assert_eq!(known(&environment, Some("given")), Some("given".to_owned()));
+    assert_eq!(known(&environment, Some("Not Good")), None);
+    std::fs::write(directory.path().join(".env"), "COMPOSE_PROJECT_NAME=in-file\n").expect("written");
+    assert_eq!(known(&environment, None), Some("in-file".to_owned()));
+    environment.insert("COMPOSE_PROJECT_NAME".to_owned(), "in-process".to_owned());
+    assert_eq!(known(&environment, None), Some("in-process".to_owned()));
+    assert_eq!(known(&environment, Some("given")), Some("given".to_owned()));
+}
+
+#[test]
+fn a_stack_of_five_hundred_services_loads() {
+    let loaded = read(&five_hundred());
+    assert_eq!(loaded.stack.services.len(), 500);
+    assert!(!loaded.has_errors(), "{}", draw(&loaded.diagnostics, &loaded.sources, false));
+}
+
+fn five_hundred() -> String {
+    let mut text = String::from("x-check: &check {test: [CMD, probe], interval: 5s}\nservices:\n");
+    for index in 0..500 {
+        let _ = write!(
+            text,
+            "  s{index}:\n    image: registry.example/app:${{A:-1}}\n    ports: [\"{}:80\"]\n    volumes: [\"./d{index}:/d:ro\", \"v:/v\"]\n    \
+             environment: {{NAME: s{index}, LEVEL: info, URL: \"http://s{index}:80/\"}}\n    healthcheck: *check\n    \
+             labels: [a=b, c=d]\n    deploy: {{resources: {{limits: {{memory: 64m}}}}}}\n    networks: [n]\n",
+            10_000 + index
+        );
+        if index > 0 {
+            let _ = writeln!(text, "    depends_on: {{s{}: {{condition: service_healthy}}}}", index - 1);
+        }
+    }
+    text.push_str("networks: {n: }\nvolumes: {v: }\n");
+    text
+}
