@@ -5,4 +5,5 @@ pub mod docker;
 pub mod engine;
 pub mod event;
 pub mod execute;
+pub mod fake;
 pub mod image;

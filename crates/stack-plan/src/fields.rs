@@ -158,6 +158,13 @@ impl Recorded {
             .map(|(_, address)| address.as_str())
     }
 
+    /// The paths at which the file mounted something in a container.
+    pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
+        let mounts =
+            self.fields.range("volumes[".to_owned()..).take_while(|(path, _)| path.starts_with("volumes["));
+        mounts.filter(|(path, _)| path.ends_with("].target")).map(|(_, target)| target.as_str())
+    }
+
     /// The text of the label.
     #[must_use]
     pub fn write(&self) -> String {

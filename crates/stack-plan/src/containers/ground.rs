@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use stack_file::source::Origin;
 
-use super::{Planner, address_of};
+use super::Planner;
 use crate::address::Address;
 use crate::fields::{Fields, Recorded};
 use crate::observed::{ObservedContainer, ObservedNetwork};
-use crate::plan::{Action, Cause, Change, StepId, Target};
+use crate::plan::{Action, Cause, Change, StepId};
 
 /// What is there under the name of a network or volume.
 struct Standing<'a> {
@@ -154,37 +154,49 @@ impl<'a> Planner<'a> {
         let mut steps = Vec::new();
         for container in &observed.containers {
             if container.volumes.iter().any(|mount| mount.name == name) {
-                if !self.comes_back(container) {
+                let mut group = Change::Replace;
+                if self.comes_back(container) {
+                    self.cleared.entry(&container.id).or_insert_with(|| resource.clone());
+                } else {
+                    group = Change::Remove;
                     self.warnings.push(format!(
                         "{} is removed, because it uses {resource}, which is made anew",
                         container.name
                     ));
                 }
-                steps.push(self.clear(container, resource));
+                let cause = Cause::DependencyReplaced(resource.clone());
+                steps.push(self.retire(container, group, &cause, []));
             }
         }
         steps
     }
 
-    /// Removes the containers that are attached to the network, and only stops those that the file does not bring back.
+    /// Stops the containers that are attached to the network: it can be removed then, and they
+    /// are there until others take their places.
     fn clear_network(&mut self, network: &ObservedNetwork, resource: &Address) -> Vec<StepId> {
         let observed = self.observed;
         let mut steps = Vec::new();
-        for container in &observed.containers {
-            if !container.networks.values().any(|id| *id == network.id) {
-                continue;
+        let attached =
+            |container: &&ObservedContainer| container.networks.values().any(|id| *id == network.id);
+        for container in observed.containers.iter().filter(attached) {
+            let comes_back = self.comes_back(container);
+            if comes_back {
+                self.cleared.entry(&container.id).or_insert_with(|| resource.clone());
             }
-            if self.comes_back(container) || self.gone.contains_key(container.id.as_str()) {
-                steps.push(self.clear(container, resource));
+            if let Some(removed) = self.gone.get(container.id.as_str()) {
+                steps.push(*removed);
+            } else if let Some(stopped) = self.stopped.get(container.id.as_str()) {
+                steps.push(*stopped);
             } else if container.state.is_up() {
-                self.warnings.push(format!(
-                    "{} is stopped, because it uses {resource}, which is made anew",
-                    container.name
-                ));
+                if !comes_back {
+                    self.warnings.push(format!(
+                        "{} is stopped, because it uses {resource}, which is made anew",
+                        container.name
+                    ));
+                }
                 let cause = Cause::DependencyReplaced(resource.clone());
-                let target = Target::Known(container.id.clone());
-                let stop = Action::Stop { target, grace: self.policy.grace };
-                steps.push(self.draft.add(&address_of(container), stop, Change::Stop, &cause, []));
+                let group = if comes_back { Change::Replace } else { Change::Stop };
+                steps.push(self.stop(container, group, &cause, Vec::new()));
             }
         }
         steps
@@ -193,13 +205,5 @@ impl<'a> Planner<'a> {
     /// Whether the container belongs to a service that the file has and enables.
     fn comes_back(&self, container: &ObservedContainer) -> bool {
         !container.one_off && self.services.contains_key(container.service.as_str())
-    }
-
-    fn clear(&mut self, container: &'a ObservedContainer, resource: &Address) -> StepId {
-        let cause = Cause::DependencyReplaced(resource.clone());
-        let group = if self.comes_back(container) { Change::Replace } else { Change::Remove };
-        let step = self.retire(container, group, &cause, []);
-        self.cleared.entry(&container.id).or_insert_with(|| resource.clone());
-        step
     }
 }

@@ -111,8 +111,10 @@ struct Planner<'a> {
     made_networks: HashMap<&'a str, StepId>,
     /// The steps that make volumes, by name on the engine.
     made_volumes: HashMap<&'a str, StepId>,
-    /// The network or volume that is made anew under a container, by the container's id.
+    /// The network or volume that is made anew under a container of a service, by the container's id.
     cleared: HashMap<&'a str, Address>,
+    /// The step after which a container does not run any more, by its id.
+    stopped: HashMap<&'a str, StepId>,
     /// The step after which a container is no more, by its id.
     gone: HashMap<&'a str, StepId>,
     /// What will stand under each address, by service.
@@ -141,6 +143,7 @@ impl<'a> Planner<'a> {
             made_networks: HashMap::new(),
             made_volumes: HashMap::new(),
             cleared: HashMap::new(),
+            stopped: HashMap::new(),
             gone: HashMap::new(),
             fates: HashMap::new(),
             awaits: HashMap::new(),
@@ -204,7 +207,9 @@ impl<'a> Planner<'a> {
         let address = address_of(container);
         let target = Target::Known(container.id.clone());
         let mut after: Vec<StepId> = after.into_iter().collect();
-        if container.state.is_up() {
+        if let Some(stopped) = self.stopped.get(container.id.as_str()) {
+            after.push(*stopped);
+        } else if container.state.is_up() {
             after = vec![self.stop(container, group, cause, after)];
         }
         let remove = Action::RemoveContainer { target, volumes: false };
@@ -216,7 +221,7 @@ impl<'a> Planner<'a> {
     /// Stops a container; taken back, it is started again.
     fn stop(
         &mut self,
-        container: &ObservedContainer,
+        container: &'a ObservedContainer,
         group: Change,
         cause: &Cause,
         after: Vec<StepId>,
@@ -229,6 +234,7 @@ impl<'a> Planner<'a> {
         let stop = Action::Stop { target: target.clone(), grace };
         let stopped = self.draft.add(&address_of(container), stop, group, cause, after);
         self.draft.undo(stopped, vec![Action::Start(target)]);
+        self.stopped.insert(&container.id, stopped);
         stopped
     }
 

@@ -160,7 +160,9 @@ impl<'a> Planner<'a> {
             return Course::Create(Cause::Missing);
         };
         if let Some(resource) = self.cleared.get(container.id.as_str()) {
-            return Course::Create(Cause::DependencyReplaced(resource.clone()));
+            let cause = Cause::DependencyReplaced(resource.clone());
+            let gone = self.gone.contains_key(container.id.as_str());
+            return if gone { Course::Create(cause) } else { Course::Replace(cause) };
         }
         let recreate = match self.policy.recreate {
             // A dependency is not recreated because its dependent is asked for.

@@ -9,6 +9,7 @@ use super::Planner;
 use super::claims::Claims;
 use super::replicas::{Course, Slot};
 use super::waits::{Before, Fate};
+use crate::fields::Recorded;
 use crate::labels;
 use crate::observed::{ContainerState, Health};
 use crate::plan::{Action, Cause, Change, NewContainer, StepId, Target};
@@ -201,8 +202,16 @@ impl<'a> Planner<'a> {
                     .map(|mount| mount.target.as_str())
                     .chain(tmpfs)
                     .collect();
+                let declared: BTreeSet<&str> =
+                    spec.service.volumes.iter().map(|mount| mount.target.as_str()).collect();
+                // The image's own are kept, those that the file has given up are not.
+                let given_up: BTreeSet<&str> = (old.recorded.iter().flat_map(Recorded::mounted))
+                    .filter(|target| !declared.contains(target))
+                    .collect();
                 keep = (old.volumes.iter())
-                    .filter(|mount| mount.is_anonymous() && !taken.contains(mount.target.as_str()))
+                    .filter(|mount| mount.is_anonymous())
+                    .filter(|mount| !taken.contains(mount.target.as_str()))
+                    .filter(|mount| !given_up.contains(mount.target.as_str()))
                     .map(|mount| (mount.target.clone(), mount.name.clone()))
                     .collect();
             }

@@ -1,0 +1,288 @@
+//! A small engine in memory, for tests: the rules of a real one, health that turns after
+//! some looks, and faults when they are asked for.
+//!
+//! It keeps tokio's time, so that a test with paused time takes none.
+
+mod rules;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use stack_plan::observed::Observed;
+use stack_plan::plan::{Action, Condition};
+use tokio::time::{Instant, sleep};
+
+use self::rules::{Container, State};
+use crate::engine::{
+    Channel, Engine, EngineError, Evidence, Failure, LogLine, NotReady, Outcome, Query, Selection, Work,
+};
+use crate::event::{Progress, Waiting};
+
+/// The time between two looks at a container that is waited for.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a container may take to stop, when nobody says.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// An engine in memory.
+#[derive(Debug, Default)]
+pub struct FakeEngine {
+    state: Mutex<State>,
+}
+
+/// How the containers of a service behave.
+#[derive(Clone, Debug, Default)]
+pub struct Behaviour {
+    /// How many looks its health check takes to pass; without a health check it has no meaning.
+    pub healthy_after: u32,
+    /// Whether its health check never passes, and fails for good after `healthy_after` looks.
+    pub unhealthy: bool,
+    /// How long it runs, and the exit code it ends with; `None` runs until it is stopped.
+    pub exits: Option<(Duration, i64)>,
+    /// How long it takes to stop; the kill comes after the grace period.
+    pub stops_in: Duration,
+}
+
+/// Which call a fault is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// The nth call to the engine that is not a wait, from 1.
+    Nth(usize),
+    /// Every call whose line in the log begins so: `start web/1`, `remove`.
+    Call(String),
+}
+
+/// What a fault does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The engine refuses the call.
+    Refuse,
+    /// The engine does not answer any more, until [`FakeEngine::revive`]; whether the call took effect is told.
+    Die {
+        /// Whether the call took effect before.
+        done: bool,
+    },
+}
+
+impl FakeEngine {
+    /// An engine with nothing on it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an image there, or moves a reference to another image.
+    pub fn put_image(&self, reference: &str, id: &str) {
+        self.state().images.insert(reference.to_owned(), id.to_owned());
+    }
+
+    /// Puts an image into the registry.
+    pub fn offer_image(&self, reference: &str, id: &str) {
+        self.state().registry.insert(reference.to_owned(), id.to_owned());
+    }
+
+    /// Makes a network that no project owns.
+    pub fn put_network(&self, name: &str) {
+        self.state().put_network(name, BTreeMap::new());
+    }
+
+    /// Makes a volume that no project owns.
+    pub fn put_volume(&self, name: &str) {
+        self.state().put_volume(name, BTreeMap::new());
+    }
+
+    /// Says how the containers of a service behave from their next start on.
+    pub fn behave(&self, service: &str, behaviour: Behaviour) {
+        self.state().behaviours.insert(service.to_owned(), behaviour);
+    }
+
+    /// Ends a running container with this exit code.
+    pub fn end(&self, name: &str, code: i64) {
+        if let Some(container) = self.state().named(name) {
+            container.end(code);
+        }
+    }
+
+    /// Asks for a fault.
+    pub fn fail(&self, when: When, fault: Fault) {
+        self.state().faults.push((when, fault));
+    }
+
+    /// Takes back every fault; an engine that had died answers again.
+    pub fn revive(&self) {
+        let mut state = self.state();
+        state.faults.clear();
+        state.dead = false;
+    }
+
+    /// How long each call takes.
+    pub fn take(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    /// Lets calls take between no time and eight times [`FakeEngine::take`], by chance of this seed.
+    pub fn stagger(&self, seed: u64) {
+        self.state().seed = Some(seed);
+    }
+
+    /// Every call so far that is not a wait, one line each: `create web/1`, `remove network:front`.
+    #[must_use]
+    pub fn calls(&self) -> Vec<String> {
+        self.state().calls.clone()
+    }
+
+    /// Forgets the calls so far, and how many there were at once.
+    pub fn forget_calls(&self) {
+        let mut state = self.state();
+        state.calls.clear();
+        state.peak = 0;
+    }
+
+    /// The highest number of calls that were under way at once; waits do not count.
+    #[must_use]
+    pub fn peak(&self) -> usize {
+        self.state().peak
+    }
+
+    /// The names of all volumes.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<String> {
+        self.state().volumes.keys().cloned().collect()
+    }
+
+    /// Lets a container say a line.
+    pub fn say(&self, name: &str, line: &str) {
+        if let Some(container) = self.state().named(name) {
+            container.lines.push(line.to_owned());
+        }
+    }
+
+    async fn call(&self, work: &Work<'_>) -> Result<Outcome, Failure> {
+        let id = target(work)?;
+        let (fault, pause) = {
+            let mut state = self.state();
+            let line = state.line(work.action, id.as_deref());
+            state.calls.push(line.clone());
+            let nth = state.calls.len();
+            state.under_way += 1;
+            state.peak = state.peak.max(state.under_way);
+            let fault = state.fault(nth, &line);
+            if matches!(fault, Some(Fault::Die { .. })) {
+                state.dead = true;
+            }
+            (fault, state.pause(nth) + state.stopping(work.action, id.as_deref()))
+        };
+        sleep(pause).await;
+        let mut state = self.state();
+        state.under_way -= 1;
+        match fault {
+            Some(Fault::Refuse) => {
+                return Err(EngineError::Refused { status: 500, message: "no".to_owned() }.into());
+            }
+            Some(Fault::Die { done: true }) => {
+                // The answer never comes back, whatever it was.
+                let _: Result<Outcome, EngineError> = state.perform(work.action, id.as_deref());
+                return Err(lost());
+            }
+            Some(Fault::Die { done: false }) => return Err(lost()),
+            None if state.dead => return Err(lost()),
+            None => {}
+        }
+        state.perform(work.action, id.as_deref()).map_err(Failure::from)
+    }
+
+    async fn wait(&self, work: &Work<'_>, condition: Condition) -> Result<Outcome, Failure> {
+        let begun = Instant::now();
+        let id = target(work)?.unwrap_or_default();
+        loop {
+            let verdict = {
+                let mut state = self.state();
+                if state.dead {
+                    return Err(lost());
+                }
+                match state.containers.get_mut(&id) {
+                    None => Err(NotReady::Gone),
+                    Some(container) => container.look(condition),
+                }
+            };
+            match verdict {
+                Ok(true) => return Ok(Outcome::default()),
+                Ok(false) => (work.report)(Progress::Waiting(Waiting::Probed { failures: 1 })),
+                Err(why) => return Err(self.failure(&id, why)),
+            }
+            if work.deadline.is_some_and(|deadline| Instant::now() + LOOK > deadline) {
+                if let Some(deadline) = work.deadline {
+                    tokio::time::sleep_until(deadline).await;
+                }
+                return Err(self.failure(&id, NotReady::TimedOut { after: begun.elapsed() }));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    fn failure(&self, id: &str, why: NotReady) -> Failure {
+        let evidence = self.state().containers.get(id).map(|container| Box::new(evidence(container)));
+        Failure { error: EngineError::NotReady(why), evidence }
+    }
+}
+
+impl Engine for FakeEngine {
+    async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
+        let mut state = self.state();
+        if state.dead {
+            return Err(EngineError::Lost("it is dead".to_owned()));
+        }
+        Ok(state.observe(query))
+    }
+
+    async fn perform(&self, work: Work<'_>) -> Result<Outcome, Failure> {
+        match work.action {
+            Action::Await { condition, .. } => self.wait(&work, *condition).await,
+            _ => self.call(&work).await,
+        }
+    }
+
+    fn follow(&self, selection: Selection) -> impl Stream<Item = Result<LogLine, EngineError>> {
+        let state = self.state();
+        let mut lines = Vec::new();
+        for source in selection.containers {
+            for text in state.containers.get(&source.id).into_iter().flat_map(|found| &found.lines) {
+                let text = Bytes::copy_from_slice(text.as_bytes());
+                lines.push(Ok(LogLine { source: source.clone(), channel: Channel::Stdout, at: None, text }));
+            }
+        }
+        stream::iter(lines)
+    }
+}
+
+fn lost() -> Failure {
+    EngineError::Lost("it is dead".to_owned()).into()
+}
+
+/// The id of the container that an action is about, if it is about one that is there.
+fn target(work: &Work<'_>) -> Result<Option<String>, EngineError> {
+    match work.action {
+        Action::Start(target)
+        | Action::Stop { target, .. }
+        | Action::RemoveContainer { target, .. }
+        | Action::Rename { target, .. }
+        | Action::Connect { target, .. }
+        | Action::Await { target, .. } => work.ledger.resolve(target).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn evidence(container: &Container) -> Evidence {
+    Evidence {
+        container: container.name.clone(),
+        state: container.state.word().to_owned(),
+        log: container.lines.clone(),
+        ..Evidence::default()
+    }
+}

@@ -1,0 +1,456 @@
+//! What is on the engine in memory, and what it does and refuses.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use stack_file::model::{MountSource, Restart};
+use stack_plan::fields::Recorded;
+use stack_plan::labels;
+use stack_plan::observed::{
+    ContainerState, Health, Observed, ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork, ObservedPort,
+    ObservedVolume,
+};
+use stack_plan::plan::{Action, Condition, NewContainer};
+use tokio::time::Instant;
+
+use super::{Behaviour, Fault, GRACE, When};
+use crate::engine::{EngineError, NotReady, Outcome, Query};
+use crate::image::pull::PullError;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) containers: BTreeMap<String, Container>,
+    networks: BTreeMap<String, Network>,
+    pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
+    pub(super) images: BTreeMap<String, String>,
+    pub(super) registry: BTreeMap<String, String>,
+    pub(super) behaviours: BTreeMap<String, Behaviour>,
+    pub(super) faults: Vec<(When, Fault)>,
+    pub(super) calls: Vec<String>,
+    pub(super) latency: Duration,
+    pub(super) seed: Option<u64>,
+    pub(super) under_way: usize,
+    pub(super) peak: usize,
+    pub(super) dead: bool,
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Network {
+    name: String,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) name: String,
+    pub(super) state: ContainerState,
+    pub(super) lines: Vec<String>,
+    labels: BTreeMap<String, String>,
+    image: String,
+    image_id: String,
+    /// Network name to id; the id is empty until the first start.
+    networks: BTreeMap<String, String>,
+    /// Target and name of each volume, and whether it was made for this container.
+    volumes: Vec<(ObservedMount, bool)>,
+    ports: Vec<ObservedPort>,
+    checked: bool,
+    restarted: bool,
+    behaviour: Behaviour,
+    looks: u32,
+    started: Option<Instant>,
+}
+
+fn refused(status: u16, message: String) -> EngineError {
+    EngineError::Refused { status, message }
+}
+
+fn missing(kind: &str, name: &str) -> EngineError {
+    refused(404, format!("No such {kind}: {name}"))
+}
+
+impl Container {
+    fn label(&self, key: &str) -> &str {
+        self.labels.get(key).map_or("", String::as_str)
+    }
+
+    fn address(&self) -> String {
+        format!("{}/{}", self.label(labels::SERVICE), self.label(labels::NUMBER))
+    }
+
+    pub(super) fn end(&mut self, code: i64) {
+        if self.state.is_up() {
+            self.state = ContainerState::Exited(code);
+        }
+    }
+
+    /// Lets the time that has passed have its effect.
+    fn live(&mut self) {
+        if let (Some(started), Some((after, code))) = (self.started, self.behaviour.exits)
+            && self.state == ContainerState::Running
+            && !self.restarted
+            && started.elapsed() >= after
+        {
+            self.end(code);
+        }
+    }
+
+    fn health(&self) -> Health {
+        if !self.checked || self.state != ContainerState::Running {
+            return Health::None;
+        }
+        match (self.looks >= self.behaviour.healthy_after, self.behaviour.unhealthy) {
+            (false, _) => Health::Starting,
+            (true, false) => Health::Healthy,
+            (true, true) => Health::Unhealthy,
+        }
+    }
+
+    /// Whether the condition is reached, and why it never will be.
+    pub(super) fn look(&mut self, condition: Condition) -> Result<bool, NotReady> {
+        self.live();
+        let health = self.health();
+        self.looks += 1;
+        match (self.state, condition) {
+            (ContainerState::Exited(0), Condition::Completed) => Ok(true),
+            (ContainerState::Exited(0), Condition::Ready) if !self.restarted => Ok(true),
+            (ContainerState::Exited(code), _) => Err(NotReady::Exited { code }),
+            (ContainerState::Running, Condition::Completed) => Ok(false),
+            (ContainerState::Running, _) => match health {
+                Health::Healthy => Ok(true),
+                Health::Starting => Ok(false),
+                Health::Unhealthy => {
+                    let after = self.started.map(|started| started.elapsed()).unwrap_or_default();
+                    Err(NotReady::Unhealthy { probes: self.looks, after })
+                }
+                Health::None if condition == Condition::Ready => Ok(true),
+                Health::None => Err(NotReady::NoHealthcheck),
+            },
+            _ => Ok(false),
+        }
+    }
+}
+
+impl State {
+    pub(super) fn named(&mut self, name: &str) -> Option<&mut Container> {
+        self.containers.values_mut().find(|container| container.name == name)
+    }
+
+    /// An id that was never given before: 64 hexadecimal digits.
+    fn id(&mut self) -> String {
+        self.made += 1;
+        format!("{:064x}", self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub(super) fn put_network(&mut self, name: &str, labels: BTreeMap<String, String>) -> String {
+        let id = self.id();
+        self.networks.insert(id.clone(), Network { name: name.to_owned(), labels });
+        id
+    }
+
+    pub(super) fn put_volume(&mut self, name: &str, labels: BTreeMap<String, String>) {
+        self.volumes.entry(name.to_owned()).or_insert(labels);
+    }
+
+    pub(super) fn fault(&self, nth: usize, line: &str) -> Option<Fault> {
+        let hit = self.faults.iter().find(|(when, _)| match when {
+            When::Nth(wanted) => *wanted == nth,
+            When::Call(wanted) => {
+                line.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            }
+        });
+        hit.map(|(_, fault)| *fault)
+    }
+
+    /// How long the nth call takes.
+    pub(super) fn pause(&self, nth: usize) -> Duration {
+        let Some(seed) = self.seed else { return self.latency };
+        let mixed = (seed ^ nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.latency * u32::try_from(mixed >> 61).unwrap_or_default()
+    }
+
+    /// How a call stands in the log.
+    pub(super) fn line(&self, action: &Action, id: Option<&str>) -> String {
+        let container = || id.and_then(|id| self.containers.get(id)).map_or("nothing".to_owned(), Container::address);
+        let about = match action {
+            Action::CreateNetwork(spec) => spec.address.to_string(),
+            Action::CreateVolume(spec) => spec.address.to_string(),
+            Action::CreateContainer(new) => format!("{}/{}", new.spec.name(), new.number),
+            Action::RemoveNetwork(id) => match self.networks.get(id).and_then(|found| found.labels.get(labels::NETWORK)) {
+                Some(key) => format!("network:{key}"),
+                None => "nothing".to_owned(),
+            },
+            Action::RemoveVolume(name) => match self.volumes.get(name).and_then(|found| found.get(labels::VOLUME)) {
+                Some(key) => format!("volume:{key}"),
+                None => name.clone(),
+            },
+            Action::RemoveImage(reference) => format!("image:{reference}"),
+            Action::Pull(spec) | Action::Build(spec) => spec.address.to_string(),
+            _ => container(),
+        };
+        format!("{} {about}", action.word())
+    }
+
+    /// How long a stop takes.
+    pub(super) fn stopping(&self, action: &Action, id: Option<&str>) -> Duration {
+        let (Action::Stop { grace, .. }, Some(container)) = (action, id.and_then(|id| self.containers.get(id))) else {
+            return Duration::ZERO;
+        };
+        if container.state.is_up() { container.behaviour.stops_in.min(grace.unwrap_or(GRACE)) } else { Duration::ZERO }
+    }
+
+    pub(super) fn perform(&mut self, action: &Action, id: Option<&str>) -> Result<Outcome, EngineError> {
+        let made = |id: String| Ok(Outcome { made: Some(id) });
+        let id = id.unwrap_or_default();
+        self.containers.values_mut().for_each(Container::live);
+        match action {
+            Action::CreateNetwork(spec) => {
+                let name = &spec.network.name;
+                if self.networks.values().any(|network| network.name == *name) {
+                    return Err(refused(409, format!("network with name {name} already exists")));
+                }
+                return made(self.put_network(name, spec.labels.clone()));
+            }
+            Action::CreateVolume(spec) => {
+                self.put_volume(&spec.volume.name, spec.labels.clone());
+                return made(spec.volume.name.clone());
+            }
+            Action::CreateContainer(new) => return made(self.create(new)?),
+            Action::Start(_) => self.start(id)?,
+            Action::Stop { grace, .. } => {
+                if let Some(container) = self.containers.get_mut(id) {
+                    let killed = container.behaviour.stops_in > grace.unwrap_or(GRACE);
+                    container.end(if killed { 137 } else { 0 });
+                }
+            }
+            Action::RemoveContainer { volumes, .. } => self.remove(id, *volumes)?,
+            Action::RemoveNetwork(network) => {
+                let attached = |found: &&Container| {
+                    found.state.is_up() && found.networks.values().any(|joined| joined == network)
+                };
+                if let Some(container) = self.containers.values().find(attached) {
+                    let message = format!("network {network} has active endpoints: {}", container.name);
+                    return Err(refused(403, message));
+                }
+                self.networks.remove(network);
+            }
+            Action::RemoveVolume(name) => {
+                let uses = |found: &&Container| found.volumes.iter().any(|(mount, _)| mount.name == *name);
+                if let Some(container) = self.containers.values().find(uses) {
+                    return Err(refused(409, format!("volume {name} is in use by {}", container.name)));
+                }
+                self.volumes.remove(name);
+            }
+            Action::RemoveImage(reference) => {
+                let image = self.images.get(reference);
+                if let Some(container) = self.containers.values().find(|found| Some(&found.image_id) == image) {
+                    return Err(refused(409, format!("image {reference} is being used by {}", container.name)));
+                }
+                self.images.remove(reference);
+            }
+            Action::Rename { to, .. } => {
+                if self.named(to).is_some() {
+                    return Err(refused(409, format!("the container name {to} is already in use")));
+                }
+                self.containers.get_mut(id).ok_or_else(|| missing("container", id))?.name = to.clone();
+            }
+            Action::Connect { network, .. } => {
+                if !self.networks.values().any(|found| found.name == network.name) {
+                    return Err(missing("network", &network.name));
+                }
+                let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
+                if container.networks.insert(network.name.clone(), String::new()).is_some() {
+                    return Err(refused(403, format!("{} is on {} already", container.name, network.name)));
+                }
+            }
+            Action::Pull(spec) => {
+                for reference in &spec.references {
+                    let Some(found) = self.registry.get(reference) else {
+                        let registry = "the registry".to_owned();
+                        return Err(PullError::NotFound { reference: reference.clone(), registry }.into());
+                    };
+                    self.images.insert(reference.clone(), found.clone());
+                }
+            }
+            Action::Build(spec) => {
+                let image = format!("sha256:{}", self.id());
+                for reference in &spec.references {
+                    self.images.insert(reference.clone(), image.clone());
+                }
+            }
+            Action::Await { .. } => {}
+        }
+        Ok(Outcome::default())
+    }
+
+    fn create(&mut self, new: &NewContainer) -> Result<String, EngineError> {
+        let spec = &new.spec;
+        if self.named(&new.name).is_some() {
+            return Err(refused(409, format!("the container name {} is already in use", new.name)));
+        }
+        let Some(image_id) = self.images.get(&spec.image).cloned() else {
+            return Err(EngineError::NoImage { reference: spec.image.clone() });
+        };
+        let mut volumes = Vec::new();
+        for (target, name) in &new.keep {
+            volumes.push((ObservedMount { name: name.clone(), target: target.clone() }, false));
+        }
+        for mount in &spec.service.volumes {
+            let target = mount.target.clone();
+            match &mount.source {
+                MountSource::Volume { key, .. } => {
+                    let name = spec.volume_names.get(key).unwrap_or(key).clone();
+                    // A volume that is not there is made, without labels.
+                    self.put_volume(&name, BTreeMap::new());
+                    volumes.push((ObservedMount { name, target }, false));
+                }
+                MountSource::Anonymous if !new.keep.iter().any(|(kept, _)| *kept == target) => {
+                    let name = self.id();
+                    self.put_volume(&name, BTreeMap::new());
+                    volumes.push((ObservedMount { name, target }, true));
+                }
+                _ => {}
+            }
+        }
+        let ports = spec.service.ports.iter().map(|port| ObservedPort {
+            target: port.target,
+            published: port.published.as_ref().and_then(|published| published.parse().ok()),
+            host_ip: port.host_ip.clone().unwrap_or_else(|| "0.0.0.0".to_owned()),
+            protocol: port.protocol.clone(),
+        });
+        let restart = spec.service.restart.as_ref().map(|restart| restart.value);
+        let container = Container {
+            name: new.name.clone(),
+            state: ContainerState::Created,
+            lines: Vec::new(),
+            labels: new.labels.clone(),
+            image: spec.image.clone(),
+            image_id,
+            networks: spec.networks.first().map(|joined| (joined.name.clone(), String::new())).into_iter().collect(),
+            volumes,
+            ports: ports.collect(),
+            checked: spec.service.healthcheck.as_ref().is_some_and(|check| !check.disable),
+            restarted: matches!(restart, Some(Restart::Always | Restart::UnlessStopped)),
+            behaviour: Behaviour::default(),
+            looks: 0,
+            started: None,
+        };
+        let id = self.id();
+        self.containers.insert(id.clone(), container);
+        Ok(id)
+    }
+
+    fn start(&mut self, id: &str) -> Result<(), EngineError> {
+        let container = self.containers.get(id).ok_or_else(|| missing("container", id))?;
+        if container.state.is_up() {
+            return Ok(());
+        }
+        let mut joined = BTreeMap::new();
+        for (name, known) in &container.networks {
+            let found = self.networks.iter().find(|(id, network)| {
+                network.name == *name && (known.is_empty() || known == *id)
+            });
+            let (network, _) = found.ok_or_else(|| missing("network", name))?;
+            joined.insert(name.clone(), network.clone());
+        }
+        for port in container.ports.iter().filter(|port| port.published.is_some()) {
+            let holds = |other: &&Container| {
+                other.state.is_up()
+                    && other.ports.iter().any(|held| held.published == port.published && held.protocol == port.protocol)
+            };
+            if let Some(holder) = self.containers.values().find(holds) {
+                let port = port.published.map(|port| port.to_string()).unwrap_or_default();
+                return Err(EngineError::PortInUse { port, holder: Some(holder.name.clone()) });
+            }
+        }
+        let behaviour = self.behaviours.get(container.label(labels::SERVICE)).cloned().unwrap_or_default();
+        if let Some(container) = self.containers.get_mut(id) {
+            container.networks = joined;
+            container.behaviour = behaviour;
+            container.state = ContainerState::Running;
+            container.looks = 0;
+            container.started = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, id: &str, volumes: bool) -> Result<(), EngineError> {
+        let Some(container) = self.containers.get(id) else {
+            return Ok(());
+        };
+        if container.state.is_up() {
+            return Err(refused(409, format!("cannot remove the running container {}", container.name)));
+        }
+        let own: Vec<String> =
+            container.volumes.iter().filter(|(_, own)| *own).map(|(mount, _)| mount.name.clone()).collect();
+        self.containers.remove(id);
+        for name in own.iter().filter(|_| volumes) {
+            let used = |found: &Container| found.volumes.iter().any(|(mount, _)| mount.name == *name);
+            if !self.containers.values().any(used) {
+                self.volumes.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn observe(&mut self, query: &Query) -> Observed {
+        self.containers.values_mut().for_each(Container::live);
+        let own = |found: &BTreeMap<String, String>| found.get(labels::PROJECT) == Some(&query.project);
+        let record = |found: &BTreeMap<String, String>| found.get(labels::SPEC).and_then(|text| Recorded::read(text));
+        let mut containers: Vec<_> = (self.containers.iter())
+            .filter(|(_, container)| own(&container.labels) && container.labels.contains_key(labels::CONFIG_HASH))
+            .map(|(id, container)| observed(id, container, record(&container.labels)))
+            .collect();
+        containers.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut networks: Vec<_> = (self.networks.iter())
+            .filter(|(_, network)| own(&network.labels) || query.networks.contains(&network.name))
+            .map(|(id, network)| ObservedNetwork {
+                id: id.clone(),
+                name: network.name.clone(),
+                key: network.labels.get(labels::NETWORK).filter(|_| own(&network.labels)).cloned(),
+                recorded: record(&network.labels),
+            })
+            .collect();
+        networks.sort_by(|a, b| a.name.cmp(&b.name));
+        let volumes = (self.volumes.iter())
+            .filter(|(name, found)| own(found) || query.volumes.contains(name))
+            .map(|(name, found)| ObservedVolume {
+                name: name.clone(),
+                key: found.get(labels::VOLUME).filter(|_| own(found)).cloned(),
+                recorded: record(found),
+            })
+            .collect();
+        let images = (query.images.iter())
+            .filter_map(|name| Some((name.clone(), ObservedImage { id: self.images.get(name)?.clone() })))
+            .collect();
+        Observed { containers, networks, volumes, images }
+    }
+}
+
+fn observed(id: &str, container: &Container, recorded: Option<Recorded>) -> ObservedContainer {
+    let depends_on = container.label(labels::DEPENDS_ON).split(',');
+    ObservedContainer {
+        id: id.to_owned(),
+        name: container.name.clone(),
+        service: container.label(labels::SERVICE).to_owned(),
+        number: container.label(labels::NUMBER).parse().unwrap_or(0),
+        one_off: container.label(labels::ONE_OFF) == "True",
+        state: container.state,
+        health: container.health(),
+        image_id: container.image_id.clone(),
+        image: container.image.clone(),
+        recorded,
+        depends_on: depends_on
+            .filter_map(|entry| entry.split(':').next())
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        networks: container.networks.clone(),
+        volumes: container.volumes.iter().map(|(mount, _)| mount.clone()).collect(),
+        config_files: container.label(labels::CONFIG_FILES).to_owned(),
+        command: String::new(),
+        created: 0,
+        status: container.state.word().to_owned(),
+        ports: if container.state.is_up() { container.ports.clone() } else { Vec::new() },
+    }
+}

@@ -1,0 +1,419 @@
+//! Over stacks that chance makes: what is planned and run reaches what is wanted,
+//! also after a crash at any call, and nothing is lost on the way.
+
+mod execute_support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::time::Duration;
+
+use execute_support::{desired, observe, paused, plan, run};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use stack_engine::event::EventKind;
+use stack_engine::execute::Pace;
+use stack_engine::fake::{Behaviour, FakeEngine, Fault, When};
+use stack_plan::address::Address;
+use stack_plan::containers::{Policy, Recreate};
+use stack_plan::desired::Desired;
+use stack_plan::observed::Observed;
+use stack_plan::plan::{Action, Cause, Change, Plan, StepId, Target};
+use stack_plan::teardown::{Teardown, teardown};
+
+const NETWORKS: usize = 3;
+const VOLUMES: usize = 2;
+
+/// A service that chance makes; what does not fit is left out when it is written.
+#[derive(Clone, Debug)]
+struct Made {
+    there: bool,
+    depends_on: Vec<(usize, u8, bool, bool)>,
+    networks: [bool; NETWORKS],
+    volume: Option<usize>,
+    anonymous: bool,
+    port: Option<u16>,
+    name: Option<usize>,
+    replicas: u32,
+    level: u8,
+    checked: bool,
+    job: bool,
+}
+
+/// One generation of a stack.
+#[derive(Clone, Debug)]
+struct Generation {
+    services: Vec<Made>,
+    networks: [u8; NETWORKS],
+    volumes: [u8; VOLUMES],
+}
+
+fn service() -> impl Strategy<Value = Made> {
+    let shape = (
+        prop::bool::weighted(0.85),
+        vec((0..8_usize, 0..3_u8, any::<bool>(), prop::bool::weighted(0.8)), 0..3),
+        any::<[bool; NETWORKS]>(),
+        prop::option::weighted(0.3, 0..VOLUMES),
+        prop::bool::weighted(0.2),
+    );
+    let rest = (
+        prop::option::weighted(0.4, 8000..8003_u16),
+        prop::option::weighted(0.2, 0..2_usize),
+        1..4_u32,
+        0..2_u8,
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+    );
+    (shape, rest).prop_map(
+        |((there, depends_on, networks, volume, anonymous), (port, name, replicas, level, checked, job))| Made {
+            there,
+            depends_on,
+            networks,
+            volume,
+            anonymous,
+            port,
+            name,
+            replicas,
+            level,
+            checked,
+            job,
+        },
+    )
+}
+
+/// Two generations: of the second, about half of the services are as they were.
+fn generations() -> impl Strategy<Value = (Generation, Generation)> {
+    let services = vec((service(), service(), any::<bool>()), 3..8);
+    let networks = any::<[bool; NETWORKS]>();
+    let volumes = vec(prop::bool::weighted(0.2), VOLUMES);
+    (services, networks, volumes).prop_map(|(services, networks, volumes)| {
+        let first = Generation {
+            services: services.iter().map(|(first, ..)| first.clone()).collect(),
+            networks: [0; NETWORKS],
+            volumes: [0; VOLUMES],
+        };
+        let second = Generation {
+            services: services
+                .into_iter()
+                .map(|(first, second, same)| if same { first } else { second })
+                .collect(),
+            networks: networks.map(|remade| u8::from(remade && networks[0])),
+            volumes: std::array::from_fn(|index| u8::from(volumes[index])),
+        };
+        (first, second)
+    })
+}
+
+impl Generation {
+    /// The stack file.
+    fn text(&self) -> String {
+        let mut text = String::from("services:\n  base:\n    image: base\n");
+        let mut ports = BTreeSet::new();
+        let mut names = BTreeSet::new();
+        for (index, made) in self.services.iter().enumerate().filter(|(_, made)| made.there) {
+            let _ = write!(text, "  s{index}:\n    image: image{}\n", made.level);
+            let _ = writeln!(text, "    environment: {{ LEVEL: \"{}\" }}", made.level);
+            let port = made.port.filter(|port| ports.insert(*port));
+            let name = made.name.filter(|name| names.insert(*name));
+            if let Some(port) = port {
+                let _ = writeln!(text, "    ports: [\"{port}:80\"]");
+            }
+            if let Some(name) = name {
+                let _ = writeln!(text, "    container_name: shop-of-{name}");
+            }
+            if port.is_none() && name.is_none() && !made.job {
+                let _ = writeln!(text, "    scale: {}", made.replicas);
+            }
+            if made.job {
+                text.push_str("    restart: \"no\"\n");
+            } else if made.checked {
+                text.push_str("    healthcheck: { test: [CMD, look] }\n");
+            }
+            let joined: Vec<_> = (0..NETWORKS).filter(|network| made.networks[*network]).collect();
+            if !joined.is_empty() {
+                let joined: Vec<_> = joined.iter().map(|network| format!("n{network}")).collect();
+                let _ = writeln!(text, "    networks: [{}]", joined.join(", "));
+            }
+            let mut mounts: Vec<String> = made.volume.iter().map(|volume| format!("v{volume}:/named")).collect();
+            if made.anonymous {
+                mounts.push("/anonymous".to_owned());
+            }
+            if !mounts.is_empty() {
+                let _ = writeln!(text, "    volumes: [{}]", mounts.join(", "));
+            }
+            text.push_str("    depends_on:\n      base: { condition: service_started }\n");
+            let mut seen = BTreeSet::new();
+            for (on, condition, restart, required) in &made.depends_on {
+                if *on >= index || !seen.insert(on) || !self.services.get(*on).is_some_and(|other| other.there) {
+                    continue;
+                }
+                let other = &self.services[*on];
+                let condition = match condition {
+                    1 if other.checked && !other.job => "service_healthy",
+                    2 if other.job => "service_completed_successfully",
+                    _ => "service_started",
+                };
+                let _ = writeln!(
+                    text,
+                    "      s{on}: {{ condition: {condition}, restart: {restart}, required: {required} }}"
+                );
+            }
+        }
+        text.push_str("networks:\n");
+        for (index, version) in self.networks.iter().enumerate() {
+            let _ = writeln!(text, "  n{index}: {{ labels: {{ version: \"{version}\" }} }}");
+        }
+        text.push_str("volumes:\n");
+        for (index, version) in self.volumes.iter().enumerate() {
+            let _ = writeln!(text, "  v{index}: {{ labels: {{ version: \"{version}\" }} }}");
+        }
+        text
+    }
+
+    fn behave(&self, engine: &FakeEngine) {
+        for (index, made) in self.services.iter().enumerate() {
+            let exits = made.job.then_some((Duration::from_millis(20), 0));
+            let healthy_after = u32::from(made.level);
+            engine.behave(&format!("s{index}"), Behaviour { exits, healthy_after, ..Behaviour::default() });
+        }
+    }
+}
+
+fn engine(seed: u64) -> FakeEngine {
+    let engine = FakeEngine::new();
+    for image in ["base", "image0", "image1"] {
+        engine.put_image(image, &format!("sha256:{image}"));
+    }
+    engine.take(Duration::from_millis(3));
+    engine.stagger(seed);
+    engine
+}
+
+fn policy(wait: bool) -> Policy {
+    Policy { remove_orphans: true, wait, ..Policy::default() }
+}
+
+/// All that a step comes after, directly or not.
+fn before(plan: &Plan, id: StepId) -> BTreeSet<StepId> {
+    let mut all = BTreeSet::new();
+    let mut next = vec![id];
+    while let Some(id) = next.pop() {
+        let step = plan.step(id).expect("a step of the plan");
+        for earlier in step.after.iter().chain(&step.after_any) {
+            assert!(*earlier < id, "{earlier} is not before {id}:\n{plan}");
+            if all.insert(*earlier) {
+                next.push(*earlier);
+            }
+        }
+    }
+    all
+}
+
+/// What holds for every plan, whatever is planned.
+fn assert_sound(plan: &Plan, changed_volumes: &BTreeSet<String>) {
+    for step in &plan.steps {
+        let before = before(plan, step.id);
+        let target = match &step.action {
+            Action::Start(target)
+            | Action::Stop { target, .. }
+            | Action::RemoveContainer { target, .. }
+            | Action::Rename { target, .. }
+            | Action::Connect { target, .. }
+            | Action::Await { target, .. } => Some(target),
+            _ => None,
+        };
+        if let Some(Target::Made(maker)) = target {
+            assert!(before.contains(maker), "{} does not wait for {maker}:\n{plan}", step.id);
+        }
+        let replaced = matches!(step.cause, Cause::Changed(_) | Cause::ImageMoved | Cause::Asked);
+        let removes = matches!(step.action, Action::RemoveContainer { .. });
+        if replaced && removes && step.group == Change::Replace {
+            let made = before.iter().filter_map(|id| plan.step(*id)).any(|earlier| {
+                matches!(earlier.action, Action::CreateContainer(_)) && earlier.address == step.address
+            });
+            assert!(made, "{} goes before another takes its place:\n{plan}", step.id);
+        }
+    }
+    for lost in plan.data_losses() {
+        let Address::Volume(key) = lost else { panic!("{lost} has no data") };
+        assert!(changed_volumes.contains(key), "{lost} is lost:\n{plan}");
+    }
+}
+
+/// What is there when the jobs are done, without the ids.
+async fn standing(engine: &FakeEngine, desired: &Desired) -> BTreeMap<String, String> {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let observed = observe(engine, desired).await;
+    let mut all = BTreeMap::new();
+    for container in observed.containers {
+        let mut mounts: Vec<_> = (container.volumes.iter())
+            .map(|mount| if mount.is_anonymous() { &mount.target } else { &mount.name })
+            .collect();
+        mounts.sort();
+        let text = format!(
+            "{}/{} {:?} {} {:?} {:?} {:?} {:?}",
+            container.service,
+            container.number,
+            container.state,
+            container.image_id,
+            container.networks.keys(),
+            mounts,
+            container.ports,
+            container.recorded
+        );
+        all.insert(container.name, text);
+    }
+    for network in observed.networks {
+        all.insert(format!("network:{}", network.name), format!("{:?}", network.recorded));
+    }
+    for volume in observed.volumes {
+        all.insert(format!("volume:{}", volume.name), format!("{:?}", volume.recorded));
+    }
+    all
+}
+
+async fn up(engine: &FakeEngine, generation: &Generation, desired: &Desired, wait: bool, parallel: usize) -> Plan {
+    generation.behave(engine);
+    let plan = plan(engine, desired, &policy(wait)).await;
+    let (summary, events) = run(engine, plan.clone(), Pace { parallel, wait_timeout: None }).await;
+    let failures: Vec<_> = events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::StepFailed { failure, .. } => Some((event.step, failure.error.to_string())),
+            _ => None,
+        })
+        .collect();
+    assert!(summary.succeeded() && failures.is_empty(), "{failures:?}\n{plan}\n{}", generation.text());
+    plan
+}
+
+async fn assert_nothing_to_do(engine: &FakeEngine, desired: &Desired, wait: bool) {
+    let left = plan(engine, desired, &policy(wait)).await;
+    assert!(left.is_empty(), "there is more to do:\n{left}");
+    let made = observe(engine, desired).await.volumes;
+    for name in engine.volumes().iter().filter(|name| name.len() != 64) {
+        let labelled = made.iter().any(|volume| volume.name == *name && volume.key.is_some());
+        assert!(labelled, "the volume {name} was made by the way");
+    }
+}
+
+fn changed(first: &Generation, second: &Generation) -> BTreeSet<String> {
+    let versions = first.volumes.iter().zip(&second.volumes).enumerate();
+    versions.filter(|(_, (was, now))| was != now).map(|(index, _)| format!("v{index}")).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_planned_and_run_reaches_what_is_wanted(
+        (first, second) in generations(),
+        seed in any::<u64>(),
+        wait in any::<bool>(),
+        parallel in 1..20_usize,
+    ) {
+        paused(async {
+            let engine = engine(seed);
+            let (one, two) = (desired(&first.text()), desired(&second.text()));
+            assert_sound(&up(&engine, &first, &one, wait, parallel).await, &BTreeSet::new());
+            assert_nothing_to_do(&engine, &one, wait).await;
+            assert_sound(&up(&engine, &second, &two, wait, parallel).await, &changed(&first, &second));
+            assert_nothing_to_do(&engine, &two, wait).await;
+            // The way does not matter: from nothing, the same is reached.
+            let fresh = self::engine(seed);
+            up(&fresh, &second, &two, wait, parallel).await;
+            let (there, wanted) = (standing(&engine, &two).await, standing(&fresh, &two).await);
+            for (name, text) in &wanted {
+                if !name.starts_with("network:") {
+                    assert_eq!(there.get(name), Some(text), "{name}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_plan((first, second) in generations(), seed in any::<u64>()) {
+        paused(async {
+            let engine = engine(seed);
+            up(&engine, &first, &desired(&first.text()), false, 8).await;
+            let one = plan(&engine, &desired(&second.text()), &policy(true)).await;
+            let two = plan(&engine, &desired(&second.text()), &policy(true)).await;
+            assert_eq!(format!("{one:?}"), format!("{two:?}"));
+            assert_eq!(one.to_string(), two.to_string());
+        });
+    }
+
+    #[test]
+    fn after_a_crash_at_any_call_the_next_run_reaches_the_same_end(
+        (first, second) in generations(),
+        seed in any::<u64>(),
+        point in any::<prop::sample::Index>(),
+        again in any::<prop::sample::Index>(),
+        done in any::<bool>(),
+    ) {
+        paused(async {
+            let (one, two) = (desired(&first.text()), desired(&second.text()));
+            let whole = engine(seed);
+            up(&whole, &first, &one, false, 8).await;
+            whole.forget_calls();
+            up(&whole, &second, &two, false, 8).await;
+            let calls = whole.calls().len();
+            if calls == 0 {
+                return;
+            }
+            let broken = engine(seed);
+            up(&broken, &first, &one, false, 8).await;
+            second.behave(&broken);
+            // Once while it changes, and once while it recovers from that.
+            for (index, among) in [(point, calls), (again, calls)] {
+                broken.forget_calls();
+                broken.fail(When::Nth(index.index(among) + 1), Fault::Die { done });
+                let planned = plan(&broken, &two, &policy(false)).await;
+                assert_sound(&planned, &changed(&first, &second));
+                run(&broken, planned, Pace { parallel: 8, wait_timeout: None }).await;
+                broken.revive();
+            }
+            up(&broken, &second, &two, false, 8).await;
+            assert_nothing_to_do(&broken, &two, false).await;
+            assert_eq!(standing(&broken, &two).await, standing(&whole, &two).await);
+        });
+    }
+
+    #[test]
+    fn down_leaves_nothing_but_volumes((first, second) in generations(), seed in any::<u64>()) {
+        paused(async {
+            let engine = engine(seed);
+            let two = desired(&second.text());
+            up(&engine, &first, &desired(&first.text()), false, 8).await;
+            up(&engine, &second, &two, false, 8).await;
+            let observed = observe(&engine, &two).await;
+            let plan = teardown("shop", None, &observed, &Teardown::default());
+            assert_sound(&plan, &BTreeSet::new());
+            let (summary, _) = run(&engine, plan, Pace::default()).await;
+            assert!(summary.succeeded());
+            let left = observe(&engine, &two).await;
+            assert!(left.containers.is_empty() && left.networks.is_empty(), "{left:?}");
+            let names = |observed: &Observed| -> Vec<_> {
+                observed.volumes.iter().map(|volume| volume.name.clone()).collect()
+            };
+            assert_eq!(names(&left), names(&observed));
+        });
+    }
+
+    #[test]
+    fn everything_can_be_made_anew_at_once((first, _) in generations(), seed in any::<u64>()) {
+        paused(async {
+            let engine = engine(seed);
+            let one = desired(&first.text());
+            up(&engine, &first, &one, false, 8).await;
+            let anew = Policy { recreate: Recreate::Always, ..policy(false) };
+            let plan = plan(&engine, &one, &anew).await;
+            assert_sound(&plan, &BTreeSet::new());
+            assert!(plan.unchanged.iter().all(|address| !matches!(address, Address::Container(..))), "{plan}");
+            let before = standing(&engine, &one).await;
+            let (summary, _) = run(&engine, plan, Pace::default()).await;
+            assert!(summary.succeeded());
+            assert_nothing_to_do(&engine, &one, false).await;
+            assert_eq!(standing(&engine, &one).await, before);
+        });
+    }
+}
