@@ -2,7 +2,7 @@
 
 mod start;
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -138,24 +138,8 @@ impl Engine {
         }
     }
 
-    /// Starts something long without sending anything; every line of its answer goes to `seen`.
-    pub(crate) fn post(&self, path: &str, patience: Patience, seen: &mut dyn FnMut(&Value)) -> Result<()> {
-        self.post_body(path, Body::Empty, patience, seen)
-    }
-
-    /// Sends a stream to its end and returns every line of the answer.
-    pub(crate) fn post_stream(
-        &self,
-        path: &str,
-        source: &mut dyn Read,
-        patience: Patience,
-    ) -> Result<Vec<Value>> {
-        let mut lines = Vec::new();
-        self.post_body(path, Body::Stream(source), patience, &mut |line| lines.push(line.clone()))?;
-        Ok(lines)
-    }
-
-    fn post_body(
+    /// Makes something, or starts something long; every line of the answer goes to `seen`.
+    pub(crate) fn post(
         &self,
         path: &str,
         body: Body<'_>,
@@ -175,6 +159,24 @@ impl Engine {
             seen(&line);
         }
         Ok(())
+    }
+
+    /// Makes something and returns its id.
+    pub(crate) fn create(&self, path: &str, body: &Value) -> Result<String> {
+        let mut id = None;
+        self.post(path, Body::Json(body), Patience::of(Duration::from_secs(120)), &mut |line| {
+            id = line["Id"].as_str().map(str::to_owned);
+        })?;
+        id.with_context(|| format!("POST {path}: the engine named nothing"))
+    }
+
+    /// Removes something.
+    pub(crate) fn delete(&self, path: &str) -> Result<()> {
+        let answer = http::send(&self.address, "DELETE", path, Body::Empty, SHORT)?;
+        match answer.status {
+            200..300 | 404 => Ok(()),
+            _ => bail!("{}", message(&answer.text()?)),
+        }
     }
 
     /// Says which engine this is.

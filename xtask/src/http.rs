@@ -22,6 +22,7 @@ pub(crate) enum Address {
 /// What is sent after the head.
 pub(crate) enum Body<'a> {
     Empty,
+    Json(&'a serde_json::Value),
     /// Sent in chunks as it is read. When reading fails the request is broken
     /// off, so that the server never takes a part for the whole.
     Stream(&'a mut dyn Read),
@@ -139,6 +140,11 @@ pub(crate) fn send(
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     match body {
         Body::Empty => stream.write_all(format!("{head}Content-Length: 0\r\n\r\n").as_bytes())?,
+        Body::Json(value) => {
+            let text = value.to_string();
+            let kind = "Content-Type: application/json\r\nContent-Length";
+            stream.write_all(format!("{head}{kind}: {}\r\n\r\n{text}", text.len()).as_bytes())?;
+        }
         Body::Stream(source) => {
             let kind = "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n\r\n";
             stream.write_all(format!("{head}{kind}").as_bytes())?;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::engine::Engine;
-use crate::http::{self, Patience};
+use crate::http::{self, Body, Patience};
 use crate::say;
 use recipe::Recipe;
 
@@ -94,12 +94,25 @@ fn inspect(engine: &Engine, image: &str) -> Result<Option<Value>> {
     engine.get(&format!("/images/{image}/json"))
 }
 
+/// Removes a stand-in that has lost its name to a newer one, unless a container still uses it.
+fn forget(before: &Value, engine: &Engine) {
+    let id = before["Id"].as_str().unwrap_or_default();
+    let still = inspect(engine, id).ok().flatten();
+    let nameless = |image: &Value| image["RepoTags"].as_array().is_none_or(Vec::is_empty);
+    if origin(before) == "stand-in"
+        && still.as_ref().is_some_and(nameless)
+        && let Err(error) = engine.delete(&format!("/images/{id}"))
+    {
+        say(&format!("the stand-in made before stays: {error:#}"));
+    }
+}
+
 fn pull(recipe: &Recipe, engine: &Engine) -> Result<()> {
     let (name, tag) = recipe.name_and_tag();
     say(&format!("{}: pulling", recipe.image));
     let path = format!("/images/create?fromImage={}&tag={}", http::escaped(name), http::escaped(tag));
     let mut downloading = false;
-    engine.post(&path, REGISTRY, &mut |line| {
+    engine.post(&path, Body::Empty, REGISTRY, &mut |line| {
         if !downloading && line["status"].as_str().is_some_and(|status| status.starts_with("Downloading")) {
             downloading = true;
             say(&format!("{}: downloading", recipe.image));

@@ -1,5 +1,6 @@
 //! Stand-ins: base images made of Debian's packages, for machines that reach no registry of images.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use super::recipe::Recipe;
 use super::registry::{Access, BUNDLE, certificates};
 use crate::debian::{self, Services};
 use crate::engine::Engine;
-use crate::http::{self, Patience};
+use crate::http::{self, Body, Patience};
 use crate::say;
 
 /// The label of every stand-in.
@@ -67,31 +68,57 @@ pub(super) fn make(recipe: &Recipe, engine: &Engine) -> Result<String> {
     }
     parts.insert(0, Box::new(root_archive(recipe, &files, &commands)?));
 
+    let changes = changes(recipe, &env);
+    let (name, tag) = recipe.name_and_tag();
+    let named = format!("repo={}&tag={}", http::escaped(name), http::escaped(tag));
+    // An import cannot set the stop signal: it is set, and the name given, in a second step.
+    let stop_signal = recipe.config.stop_signal.as_deref();
+    let mut path = "/images/create?fromSrc=-".to_owned();
+    if stop_signal.is_none() {
+        path.push_str(&format!("&{named}"));
+    }
+    path.extend(changes.iter().map(|change| format!("&changes={}", http::escaped(change))));
+    // Unpacking a large root takes the engine a while after all of it has been sent.
+    let patience = Patience::of(Duration::from_secs(300));
+    let mut id = None;
+    engine.post(&path, Body::Stream(&mut Joined::new(parts)), patience, &mut |line| {
+        id = line["status"].as_str().map(str::to_owned);
+    })?;
+    let id = id.context("the engine named no image")?;
+    match stop_signal {
+        Some(signal) => with_stop_signal(engine, &id, signal, &named),
+        None => Ok(id),
+    }
+}
+
+/// The image's settings as the instructions that an import takes.
+fn changes(recipe: &Recipe, env: &BTreeMap<String, String>) -> Vec<String> {
+    let config = &recipe.config;
     let mut changes = vec![format!("LABEL {LABEL}=true"), format!("LABEL {LABEL}.of={}", recipe.image)];
     changes.extend(env.iter().map(|(key, value)| format!("ENV {key}={}", json!(value))));
-    let config = &recipe.config;
     changes.extend(config.expose.iter().map(|port| format!("EXPOSE {port}")));
     if !config.volumes.is_empty() {
         changes.push(format!("VOLUME {}", json!(config.volumes)));
     }
     changes.extend(config.workdir.iter().map(|path| format!("WORKDIR {path}")));
-    changes.extend(config.stop_signal.iter().map(|signal| format!("STOPSIGNAL {signal}")));
     if !config.entrypoint.is_empty() {
         changes.push(format!("ENTRYPOINT {}", json!(config.entrypoint)));
     }
     if !config.cmd.is_empty() {
         changes.push(format!("CMD {}", json!(config.cmd)));
     }
-    let (name, tag) = recipe.name_and_tag();
-    let mut path =
-        format!("/images/create?fromSrc=-&repo={}&tag={}", http::escaped(name), http::escaped(tag));
-    path.extend(changes.iter().map(|change| format!("&changes={}", http::escaped(change))));
-    // Unpacking a large root takes the engine a while after all of it has been sent.
-    let patience = Patience::of(Duration::from_secs(300));
-    let lines = engine.post_stream(&path, &mut Joined::new(parts), patience)?;
-    let id =
-        lines.iter().rev().find_map(|line| line["status"].as_str()).context("the engine named no image")?;
-    Ok(id.to_owned())
+    changes
+}
+
+/// The same image with a stop signal, under a name. Returns its id.
+fn with_stop_signal(engine: &Engine, image: &str, signal: &str, named: &str) -> Result<String> {
+    let container = engine.create("/containers/create", &json!({ "Image": image }))?;
+    let path = format!("/commit?container={container}&{named}");
+    let made = engine.create(&path, &json!({ "StopSignal": signal }));
+    let removed = engine.delete(&format!("/containers/{container}?v=true"));
+    let id = made?;
+    removed.with_context(|| format!("container {container}, which was made for this, cannot be removed"))?;
+    Ok(id)
 }
 
 /// Files on their way into a new root.
