@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 
+use crate::tree::Entry;
+
 mod resources;
 mod services;
 
@@ -242,10 +244,12 @@ impl Schema {
         self.children.get(key).or(self.each.as_deref())
     }
 
-    /// Where an attribute of this mapping is written: in the order of the table, extensions last.
-    #[must_use]
-    pub fn place(&self, key: &str) -> usize {
-        self.children.get_index_of(key).unwrap_or(usize::MAX)
+    /// Puts the attributes of this mapping in the order of the table, extensions last.
+    pub(crate) fn order(&self, entries: &mut IndexMap<String, Entry>) {
+        let place = |key: &str| self.children.get_index_of(key).unwrap_or(usize::MAX);
+        if !entries.keys().is_sorted_by_key(|key| place(key)) {
+            entries.sort_by_cached_key(|key, _| place(key));
+        }
     }
 }
 

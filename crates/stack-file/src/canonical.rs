@@ -166,7 +166,8 @@ impl Reader<'_> {
                 read.insert(key, Entry { key: entry.key, node });
             }
         }
-        Some(Node { kind: Kind::Mapping(ordered(read, schema)), origin })
+        schema.order(&mut read);
+        Some(Node { kind: Kind::Mapping(read), origin })
     }
 
     fn keyed(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
@@ -465,12 +466,6 @@ fn name_fault(name: &str) -> Option<&'static str> {
     }
     let fine = name.chars().all(|each| each.is_ascii_alphanumeric() || matches!(each, '.' | '_' | '-'));
     (!fine).then_some("use letters, digits, `.`, `_` and `-`")
-}
-
-/// The order of the table; extensions last.
-fn ordered(mut entries: IndexMap<String, Entry>, schema: &Schema) -> IndexMap<String, Entry> {
-    entries.sort_by(|a, _, b, _| schema.place(a).cmp(&schema.place(b)));
-    entries
 }
 
 /// An extension (`x-…`): anything goes, values as they are read.

@@ -70,7 +70,7 @@ impl Completion<'_> {
                     self.service(service, &key);
                     self.drop_optional(name, service, &enabled, &disabled);
                     if let Some(row) = row {
-                        service.sort_by(|a, _, b, _| row.place(a).cmp(&row.place(b)));
+                        row.order(service);
                     }
                     for (network, entry) in mapping_of(service, "networks") {
                         networks.entry(network.clone()).or_insert_with(|| entry.key.clone());
@@ -102,7 +102,7 @@ impl Completion<'_> {
             "volumes" => 3,
             _ => 4,
         };
-        top.sort_by(|a, _, b, _| order(a).cmp(&order(b)));
+        top.sort_by_cached_key(|key, _| order(key));
         disabled
     }
 

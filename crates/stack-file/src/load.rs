@@ -262,8 +262,8 @@ fn active_profiles(request: &Request<'_>, variables: &Variables<'_>) -> BTreeSet
 }
 
 fn decoded<T>(tree: &Node, kind: &str, read: impl Fn(&str, &crate::tree::Entry) -> T) -> IndexMap<String, T> {
-    let entries = tree.get(kind).and_then(Node::as_mapping).into_iter().flatten();
-    entries.map(|(key, entry)| (key.clone(), read(key, entry))).collect()
+    let Some(entries) = tree.get(kind).and_then(Node::as_mapping) else { return IndexMap::new() };
+    entries.iter().map(|(key, entry)| (key.clone(), read(key, entry))).collect()
 }
 
 fn keys(tree: &Node, kind: &str) -> Vec<String> {

@@ -67,7 +67,7 @@ fn merge_below(base: Node, over: Node, schema: Option<&Schema>) -> Node {
                 }
             }
             if let Some(schema) = schema.filter(|schema| !schema.children.is_empty()) {
-                base.sort_by(|a, _, b, _| schema.place(a).cmp(&schema.place(b)));
+                schema.order(&mut base);
             }
             Kind::Mapping(base)
         }
