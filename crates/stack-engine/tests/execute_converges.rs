@@ -64,18 +64,8 @@ fn service() -> impl Strategy<Value = Made> {
         prop::bool::weighted(0.2),
     );
     (shape, rest).prop_map(
-        |((there, depends_on, networks, volume, anonymous), (port, name, replicas, level, checked, job))| Made {
-            there,
-            depends_on,
-            networks,
-            volume,
-            anonymous,
-            port,
-            name,
-            replicas,
-            level,
-            checked,
-            job,
+        |((there, depends_on, networks, volume, anonymous), (port, name, replicas, level, checked, job))| {
+            Made { there, depends_on, networks, volume, anonymous, port, name, replicas, level, checked, job }
         },
     )
 }
@@ -133,7 +123,8 @@ impl Generation {
                 let joined: Vec<_> = joined.iter().map(|network| format!("n{network}")).collect();
                 let _ = writeln!(text, "    networks: [{}]", joined.join(", "));
             }
-            let mut mounts: Vec<String> = made.volume.iter().map(|volume| format!("v{volume}:/named")).collect();
+            let mut mounts: Vec<String> =
+                made.volume.iter().map(|volume| format!("v{volume}:/named")).collect();
             if made.anonymous {
                 mounts.push("/anonymous".to_owned());
             }
@@ -143,7 +134,10 @@ impl Generation {
             text.push_str("    depends_on:\n      base: { condition: service_started }\n");
             let mut seen = BTreeSet::new();
             for (on, condition, restart, required) in &made.depends_on {
-                if *on >= index || !seen.insert(on) || !self.services.get(*on).is_some_and(|other| other.there) {
+                if *on >= index
+                    || !seen.insert(on)
+                    || !self.services.get(*on).is_some_and(|other| other.there)
+                {
                     continue;
                 }
                 let other = &self.services[*on];
@@ -271,7 +265,13 @@ async fn standing(engine: &FakeEngine, desired: &Desired) -> BTreeMap<String, St
     all
 }
 
-async fn up(engine: &FakeEngine, generation: &Generation, desired: &Desired, wait: bool, parallel: usize) -> Plan {
+async fn up(
+    engine: &FakeEngine,
+    generation: &Generation,
+    desired: &Desired,
+    wait: bool,
+    parallel: usize,
+) -> Plan {
     generation.behave(engine);
     let plan = plan(engine, desired, &policy(wait)).await;
     let (summary, events) = run(engine, plan.clone(), Pace { parallel, wait_timeout: None }).await;

@@ -7,8 +7,8 @@ use stack_file::model::{MountSource, Restart};
 use stack_plan::fields::Recorded;
 use stack_plan::labels;
 use stack_plan::observed::{
-    ContainerState, Health, Observed, ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork, ObservedPort,
-    ObservedVolume,
+    ContainerState, Health, Observed, ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork,
+    ObservedPort, ObservedVolume,
 };
 use stack_plan::plan::{Action, Condition, NewContainer};
 use tokio::time::Instant;
@@ -155,9 +155,9 @@ impl State {
     pub(super) fn fault(&self, nth: usize, line: &str) -> Option<Fault> {
         let hit = self.faults.iter().find(|(when, _)| match when {
             When::Nth(wanted) => *wanted == nth,
-            When::Call(wanted) => {
-                line.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-            }
+            When::Call(wanted) => line
+                .strip_prefix(wanted.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')),
         });
         hit.map(|(_, fault)| *fault)
     }
@@ -171,19 +171,24 @@ impl State {
 
     /// How a call stands in the log.
     pub(super) fn line(&self, action: &Action, id: Option<&str>) -> String {
-        let container = || id.and_then(|id| self.containers.get(id)).map_or("nothing".to_owned(), Container::address);
+        let container =
+            || id.and_then(|id| self.containers.get(id)).map_or("nothing".to_owned(), Container::address);
         let about = match action {
             Action::CreateNetwork(spec) => spec.address.to_string(),
             Action::CreateVolume(spec) => spec.address.to_string(),
             Action::CreateContainer(new) => format!("{}/{}", new.spec.name(), new.number),
-            Action::RemoveNetwork(id) => match self.networks.get(id).and_then(|found| found.labels.get(labels::NETWORK)) {
-                Some(key) => format!("network:{key}"),
-                None => "nothing".to_owned(),
-            },
-            Action::RemoveVolume(name) => match self.volumes.get(name).and_then(|found| found.get(labels::VOLUME)) {
-                Some(key) => format!("volume:{key}"),
-                None => name.clone(),
-            },
+            Action::RemoveNetwork(id) => {
+                match self.networks.get(id).and_then(|found| found.labels.get(labels::NETWORK)) {
+                    Some(key) => format!("network:{key}"),
+                    None => "nothing".to_owned(),
+                }
+            }
+            Action::RemoveVolume(name) => {
+                match self.volumes.get(name).and_then(|found| found.get(labels::VOLUME)) {
+                    Some(key) => format!("volume:{key}"),
+                    None => name.clone(),
+                }
+            }
             Action::RemoveImage(reference) => format!("image:{reference}"),
             Action::Pull(spec) | Action::Build(spec) => spec.address.to_string(),
             _ => container(),
@@ -193,10 +198,16 @@ impl State {
 
     /// How long a stop takes.
     pub(super) fn stopping(&self, action: &Action, id: Option<&str>) -> Duration {
-        let (Action::Stop { grace, .. }, Some(container)) = (action, id.and_then(|id| self.containers.get(id))) else {
+        let (Action::Stop { grace, .. }, Some(container)) =
+            (action, id.and_then(|id| self.containers.get(id)))
+        else {
             return Duration::ZERO;
         };
-        if container.state.is_up() { container.behaviour.stops_in.min(grace.unwrap_or(GRACE)) } else { Duration::ZERO }
+        if container.state.is_up() {
+            container.behaviour.stops_in.min(grace.unwrap_or(GRACE))
+        } else {
+            Duration::ZERO
+        }
     }
 
     pub(super) fn perform(&mut self, action: &Action, id: Option<&str>) -> Result<Outcome, EngineError> {
@@ -243,8 +254,12 @@ impl State {
             }
             Action::RemoveImage(reference) => {
                 let image = self.images.get(reference);
-                if let Some(container) = self.containers.values().find(|found| Some(&found.image_id) == image) {
-                    return Err(refused(409, format!("image {reference} is being used by {}", container.name)));
+                if let Some(container) = self.containers.values().find(|found| Some(&found.image_id) == image)
+                {
+                    return Err(refused(
+                        409,
+                        format!("image {reference} is being used by {}", container.name),
+                    ));
                 }
                 self.images.remove(reference);
             }
@@ -326,7 +341,12 @@ impl State {
             labels: new.labels.clone(),
             image: spec.image.clone(),
             image_id,
-            networks: spec.networks.first().map(|joined| (joined.name.clone(), String::new())).into_iter().collect(),
+            networks: spec
+                .networks
+                .first()
+                .map(|joined| (joined.name.clone(), String::new()))
+                .into_iter()
+                .collect(),
             volumes,
             ports: ports.collect(),
             checked: spec.service.healthcheck.as_ref().is_some_and(|check| !check.disable),
@@ -347,16 +367,20 @@ impl State {
         }
         let mut joined = BTreeMap::new();
         for (name, known) in &container.networks {
-            let found = self.networks.iter().find(|(id, network)| {
-                network.name == *name && (known.is_empty() || known == *id)
-            });
+            let found = self
+                .networks
+                .iter()
+                .find(|(id, network)| network.name == *name && (known.is_empty() || known == *id));
             let (network, _) = found.ok_or_else(|| missing("network", name))?;
             joined.insert(name.clone(), network.clone());
         }
         for port in container.ports.iter().filter(|port| port.published.is_some()) {
             let holds = |other: &&Container| {
                 other.state.is_up()
-                    && other.ports.iter().any(|held| held.published == port.published && held.protocol == port.protocol)
+                    && other
+                        .ports
+                        .iter()
+                        .any(|held| held.published == port.published && held.protocol == port.protocol)
             };
             if let Some(holder) = self.containers.values().find(holds) {
                 let port = port.published.map(|port| port.to_string()).unwrap_or_default();
@@ -396,9 +420,12 @@ impl State {
     pub(super) fn observe(&mut self, query: &Query) -> Observed {
         self.containers.values_mut().for_each(Container::live);
         let own = |found: &BTreeMap<String, String>| found.get(labels::PROJECT) == Some(&query.project);
-        let record = |found: &BTreeMap<String, String>| found.get(labels::SPEC).and_then(|text| Recorded::read(text));
+        let record =
+            |found: &BTreeMap<String, String>| found.get(labels::SPEC).and_then(|text| Recorded::read(text));
         let mut containers: Vec<_> = (self.containers.iter())
-            .filter(|(_, container)| own(&container.labels) && container.labels.contains_key(labels::CONFIG_HASH))
+            .filter(|(_, container)| {
+                own(&container.labels) && container.labels.contains_key(labels::CONFIG_HASH)
+            })
             .map(|(id, container)| observed(id, container, record(&container.labels)))
             .collect();
         containers.sort_by(|a, b| a.name.cmp(&b.name));

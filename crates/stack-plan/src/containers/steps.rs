@@ -137,7 +137,7 @@ impl<'a> Planner<'a> {
         let to = slot.spec.container_name(&self.desired.project, slot.number);
         let rename = Action::Rename { target: Target::Made(made.created), to };
         let mut after = self.name_freed(claims, index);
-        after.extend([removed, made.joined]);
+        after.push(removed);
         let renamed = self.draft.add(&slot.address, rename, group, cause, after);
         Some(self.start(slot, made.created, renamed, before, group, cause, claims, index))
     }

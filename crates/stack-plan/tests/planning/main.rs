@@ -1,0 +1,7 @@
+//! The planner against what is there, written by hand: each case is an obligation.
+
+mod containers;
+mod ground;
+mod records;
+mod support;
+mod teardown;
