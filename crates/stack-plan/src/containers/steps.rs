@@ -146,9 +146,10 @@ impl<'a> Planner<'a> {
     fn make_beside(&mut self, slot: &Slot<'a>, old: &str, cause: &Cause) -> Made {
         let name = slot.spec.container_name(&self.desired.project, slot.number);
         let temporary = temporary_name(old, &name);
-        // An interrupted run may have left one of the same name.
-        let left = self.observed.containers.iter().find(|container| container.name == temporary);
-        let after = left.and_then(|container| self.gone.get(container.id.as_str()).copied());
+        // An interrupted run may have left one of the same name, also of a service that is not asked for.
+        let observed = self.observed;
+        let left = observed.containers.iter().find(|container| container.name == temporary);
+        let after = left.map(|left| self.retire(left, Change::Remove, &Cause::Interrupted, []));
         let made = self.make(slot, temporary, Change::Replace, cause, after);
         let target = Target::Made(made.created);
         self.draft.undo(made.created, vec![Action::RemoveContainer { target, volumes: false }]);
