@@ -379,6 +379,14 @@ impl Draft {
         step.after_any = all.into_iter().collect();
     }
 
+    /// Lets the step wait for others too, as far as they come before it.
+    pub(crate) fn also_after(&mut self, id: StepId, others: &[StepId]) {
+        let after = &mut self.steps[id.0 as usize - 1].after;
+        after.extend(others.iter().filter(|other| **other < id));
+        after.sort_unstable();
+        after.dedup();
+    }
+
     /// Says what takes the step back.
     pub(crate) fn undo(&mut self, id: StepId, undo: Vec<Action>) {
         self.steps[id.0 as usize - 1].undo = undo;

@@ -1,6 +1,6 @@
 //! Networks and volumes: what containers stand on.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use stack_file::source::Origin;
@@ -18,21 +18,48 @@ struct Standing<'a> {
     recorded: Option<&'a Recorded>,
 }
 
+/// What becomes of a container that loses what it stands on.
+enum Prospect {
+    /// A container takes its place when the ground is made.
+    ComesBack,
+    /// It is removed in any case, for this cause.
+    Goes(Cause),
+    /// Nothing takes its place, though nobody has asked for its end.
+    Falls,
+}
+
 impl<'a> Planner<'a> {
     pub(super) fn ground(&mut self) {
-        self.volumes();
-        self.networks();
+        let selected = self.selected.clone();
+        self.volumes(&selected);
+        self.networks(&selected);
+        // Services that are not asked for, but come back because something goes from under
+        // them, get what they miss; what has changed under them alone is left for their own turn.
+        let observed = self.observed;
+        self.returning = (observed.containers.iter())
+            .filter(|container| self.cleared.contains_key(container.id.as_str()))
+            .map(|container| container.service.as_str())
+            .filter(|service| !selected.contains(service))
+            .collect();
+        let returning = self.returning.clone();
+        if !returning.is_empty() {
+            self.volumes(&returning);
+            self.networks(&returning);
+        }
     }
 
-    fn volumes(&mut self) {
+    fn volumes(&mut self, services: &BTreeSet<&str>) {
         let desired = self.desired;
         let used: HashSet<&str> = (desired.services.iter())
-            .filter(|service| self.selected.contains(service.name()))
+            .filter(|service| services.contains(service.name()))
             .flat_map(|service| service.volume_names.values().map(String::as_str))
             .collect();
         for spec in &desired.volumes {
             let name = spec.volume.name.as_str();
             let found = self.observed.volumes.iter().find(|volume| volume.name == name);
+            if self.is_settled(found.is_some() || self.made_volumes.contains_key(name)) {
+                continue;
+            }
             if spec.volume.external {
                 if found.is_none() && used.contains(name) {
                     self.missing_external(&spec.address, "volume", name);
@@ -65,10 +92,16 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn networks(&mut self) {
+    /// Whether a network or volume is left as it is: for services that come back, only what
+    /// is missing is made.
+    fn is_settled(&self, there: bool) -> bool {
+        there && !self.returning.is_empty()
+    }
+
+    fn networks(&mut self, services: &BTreeSet<&str>) {
         let desired = self.desired;
         let used: HashSet<&str> = (desired.services.iter())
-            .filter(|service| self.selected.contains(service.name()))
+            .filter(|service| services.contains(service.name()))
             .flat_map(|service| service.networks.iter().map(|joined| joined.name.as_str()))
             .collect();
         for spec in &desired.networks {
@@ -77,6 +110,9 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let found = self.network(name);
+            if self.is_settled(found.is_some() || self.made_networks.contains_key(name)) {
+                continue;
+            }
             if spec.network.external {
                 if found.is_none() {
                     self.missing_external(&spec.address, "network", name);
@@ -116,9 +152,13 @@ impl<'a> Planner<'a> {
     }
 
     fn missing_external(&mut self, address: &Address, kind: &str, name: &str) {
-        self.warnings.push(format!(
+        let told = format!(
             "{address} is external, and there is no {kind} {name}; make it with: docker {kind} create {name}"
-        ));
+        );
+        // What is asked for and what comes back may both need it.
+        if !self.warnings.contains(&told) {
+            self.warnings.push(told);
+        }
     }
 
     /// Why a network or volume is made, or made anew; `None` when it stays as it is.
@@ -151,21 +191,47 @@ impl<'a> Planner<'a> {
     /// Removes every container of the project that has the volume, whether it runs or not.
     fn clear_volume(&mut self, name: &str, resource: &Address) -> Vec<StepId> {
         let observed = self.observed;
+        let cause = Cause::DependencyReplaced(resource.clone());
         let mut steps = Vec::new();
+        let mut back = Vec::new();
         for container in &observed.containers {
-            if container.volumes.iter().any(|mount| mount.name == name) {
-                let mut group = Change::Replace;
-                if self.comes_back(container) {
-                    self.cleared.entry(&container.id).or_insert_with(|| resource.clone());
-                } else {
-                    group = Change::Remove;
+            if !container.volumes.iter().any(|mount| mount.name == name) {
+                continue;
+            }
+            match self.prospect(container) {
+                Prospect::ComesBack => back.push(container),
+                Prospect::Goes(why) => steps.push(self.retire(container, Change::Remove, &why, [])),
+                Prospect::Falls => {
                     self.warnings.push(format!(
                         "{} is removed, because it uses {resource}, which is made anew",
                         container.name
                     ));
+                    steps.push(self.retire(container, Change::Remove, &cause, []));
                 }
-                let cause = Cause::DependencyReplaced(resource.clone());
-                steps.push(self.retire(container, group, &cause, []));
+            }
+        }
+        let mut others: BTreeMap<&str, Vec<StepId>> = BTreeMap::new();
+        for container in back {
+            let service = container.service.as_str();
+            let others = others.entry(service).or_insert_with(|| self.clear_others(service));
+            self.cleared.entry(&container.id).or_insert_with(|| resource.clone());
+            let removed = self.retire(container, Change::Replace, &cause, []);
+            // After a crash between the two, one of the others would stay in the place of this one.
+            self.draft.also_after(removed, others);
+            steps.push(removed);
+        }
+        steps
+    }
+
+    /// The steps after which the containers of a service are gone that have none of its places
+    /// and do not stay.
+    fn clear_others(&mut self, service: &str) -> Vec<StepId> {
+        let mut steps = Vec::new();
+        for container in self.containers.get(service).cloned().unwrap_or_default() {
+            match self.prospect(container) {
+                Prospect::Goes(why) => steps.push(self.retire(container, Change::Remove, &why, [])),
+                Prospect::Falls => steps.extend(self.gone.get(container.id.as_str())),
+                Prospect::ComesBack => {}
             }
         }
         steps
@@ -176,34 +242,51 @@ impl<'a> Planner<'a> {
     fn clear_network(&mut self, network: &ObservedNetwork, resource: &Address) -> Vec<StepId> {
         let observed = self.observed;
         let mut steps = Vec::new();
-        let attached =
-            |container: &&ObservedContainer| container.networks.values().any(|id| *id == network.id);
+        // Until its first start a container is on a network by name alone.
+        let attached = |container: &&ObservedContainer| {
+            let mut joined = container.networks.iter();
+            joined.any(|(name, id)| *id == network.id || id.is_empty() && *name == network.name)
+        };
         for container in observed.containers.iter().filter(attached) {
-            let comes_back = self.comes_back(container);
-            if comes_back {
+            let prospect = self.prospect(container);
+            if matches!(prospect, Prospect::ComesBack) {
                 self.cleared.entry(&container.id).or_insert_with(|| resource.clone());
             }
-            if let Some(removed) = self.gone.get(container.id.as_str()) {
+            if let Prospect::Goes(why) = prospect {
+                steps.push(self.retire(container, Change::Remove, &why, []));
+            } else if let Some(removed) = self.gone.get(container.id.as_str()) {
                 steps.push(*removed);
             } else if let Some(stopped) = self.stopped.get(container.id.as_str()) {
                 steps.push(*stopped);
             } else if container.state.is_up() {
-                if !comes_back {
+                let mut group = Change::Replace;
+                if matches!(prospect, Prospect::Falls) {
+                    group = Change::Stop;
                     self.warnings.push(format!(
                         "{} is stopped, because it uses {resource}, which is made anew",
                         container.name
                     ));
                 }
                 let cause = Cause::DependencyReplaced(resource.clone());
-                let group = if comes_back { Change::Replace } else { Change::Stop };
                 steps.push(self.stop(container, group, &cause, Vec::new()));
             }
         }
         steps
     }
 
-    /// Whether the container belongs to a service that the file has and enables.
-    fn comes_back(&self, container: &ObservedContainer) -> bool {
-        !container.one_off && self.services.contains_key(container.service.as_str())
+    /// What becomes of a container under which a network or volume is made anew.
+    fn prospect(&self, container: &ObservedContainer) -> Prospect {
+        let service = container.service.as_str();
+        if container.one_off {
+            Prospect::Falls
+        } else if self.has_place(container) {
+            Prospect::ComesBack
+        } else if self.selected.contains(service) {
+            Prospect::Goes(self.why_without_place(container))
+        } else if self.policy.remove_orphans && !self.is_known(service) {
+            Prospect::Goes(Cause::Orphaned)
+        } else {
+            Prospect::Falls
+        }
     }
 }

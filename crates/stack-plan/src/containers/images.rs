@@ -1,5 +1,6 @@
 //! Images: which are pulled or built.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stack_file::model::PullPolicy;
@@ -12,10 +13,17 @@ impl Planner<'_> {
     pub(super) fn images(&mut self) {
         let desired = self.desired;
         for image in &desired.images {
-            if !image.services.iter().any(|service| self.selected.contains(service.as_str())) {
+            let among = |services: &BTreeSet<&str>| {
+                image.services.iter().any(|service| services.contains(service.as_str()))
+            };
+            let asked = among(&self.selected);
+            if !asked && !among(&self.returning) {
                 continue;
             }
-            let Some((build, cause)) = self.image_step(image) else {
+            // A service that is not asked for, but comes back, gets no newer image for it.
+            let Some((build, cause)) =
+                self.image_step(image).filter(|(_, why)| asked || *why == Cause::Missing)
+            else {
                 continue;
             };
             let spec = Arc::new(image.clone());

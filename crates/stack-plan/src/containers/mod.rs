@@ -17,6 +17,7 @@ use crate::desired::{Desired, ServiceSpec};
 use crate::observed::{Observed, ObservedContainer};
 use crate::plan::{Action, Cause, Change, Condition, Draft, Plan, StepId, Target};
 
+use self::replicas::Places;
 use self::waits::Fate;
 
 /// What the command line asks of `up`, beside the file.
@@ -74,6 +75,7 @@ pub enum BuildPolicy {
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
     let mut planner = Planner::new(desired, observed, policy);
+    planner.places();
     planner.ground();
     planner.images();
     planner.orphans();
@@ -100,8 +102,12 @@ struct Planner<'a> {
     services: HashMap<&'a str, &'a ServiceSpec>,
     /// The containers by service, without those of `run`.
     containers: HashMap<&'a str, Vec<&'a ObservedContainer>>,
+    /// The places of each service, and who has them.
+    places: HashMap<&'a str, Places<'a>>,
     /// The services that are asked for, and what they need.
     selected: BTreeSet<&'a str>,
+    /// Services that are not asked for, and of which containers come back.
+    returning: BTreeSet<&'a str>,
     draft: Draft,
     unchanged: Vec<Address>,
     warnings: Vec<String>,
@@ -135,7 +141,9 @@ impl<'a> Planner<'a> {
             policy,
             services: desired.services.iter().map(|spec| (spec.name(), spec)).collect(),
             containers,
+            places: HashMap::new(),
             selected: selection.into_iter().map(ServiceSpec::name).collect(),
+            returning: BTreeSet::new(),
             draft: Draft::default(),
             unchanged: Vec::new(),
             warnings: Vec::new(),

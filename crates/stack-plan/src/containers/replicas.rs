@@ -11,6 +11,9 @@ use crate::desired::ServiceSpec;
 use crate::observed::{ContainerState, ObservedContainer};
 use crate::plan::{Cause, Change};
 
+/// The places of a service by number, each with the container that has it now.
+pub(super) type Places<'a> = BTreeMap<u32, Option<&'a ObservedContainer>>;
+
 /// The place of one container of a service.
 pub(super) struct Slot<'a> {
     pub(super) address: Address,
@@ -45,25 +48,18 @@ impl<'a> Planner<'a> {
         // The services so far of which at least one container is replaced or restarted.
         let mut replaced = HashMap::new();
         for service in &desired.services {
-            let selected = self.selected.contains(service.name());
-            let existing = self.occupants(service);
-            let numbers = match selected {
-                true => self.numbers(service, &existing),
+            let mut places = self.places.remove(service.name()).unwrap_or_default();
+            if self.selected.contains(service.name()) {
+                self.remove_others(service, &places);
+            } else {
                 // Of a service that is not asked for, only what a network or volume takes down comes back.
-                false => (existing.iter())
-                    .filter(|(_, container)| self.cleared.contains_key(container.id.as_str()))
-                    .map(|(number, _)| *number)
-                    .collect(),
-            };
-            if selected {
-                self.remove_others(service, &existing, &numbers);
+                places.retain(|_, old| old.is_some_and(|old| self.cleared.contains_key(old.id.as_str())));
             }
-            if numbers.is_empty() {
+            if places.is_empty() {
                 continue;
             }
             let spec = Arc::new(service.clone());
-            for number in numbers {
-                let old = existing.get(&number).copied();
+            for (number, old) in places {
                 let temporary = old.is_some_and(|container| self.is_temporary(container));
                 let job = jobs.contains(service.name());
                 let course = self.course(service, old, temporary, job, &replaced);
@@ -89,6 +85,24 @@ impl<'a> Planner<'a> {
             }
         }
         self.carry_out(&slots);
+    }
+
+    /// Finds which places each service is to have, and which containers have them now.
+    pub(super) fn places(&mut self) {
+        let desired = self.desired;
+        for service in &desired.services {
+            let existing = self.occupants(service);
+            let numbers = self.numbers(service, &existing).into_iter();
+            let places = numbers.map(|number| (number, existing.get(&number).copied())).collect();
+            self.places.insert(service.name(), places);
+        }
+    }
+
+    /// Whether the container has one of the places of its service.
+    pub(super) fn has_place(&self, container: &ObservedContainer) -> bool {
+        let places = self.places.get(container.service.as_str());
+        let occupant = places.and_then(|places| places.get(&container.number).copied().flatten());
+        occupant.is_some_and(|occupant| occupant.id == container.id)
     }
 
     /// The container that has each number: where several claim one, the best of them.
@@ -130,22 +144,21 @@ impl<'a> Planner<'a> {
     }
 
     /// Removes the containers of the service that have none of its places.
-    fn remove_others(
-        &mut self,
-        service: &ServiceSpec,
-        existing: &BTreeMap<u32, &'a ObservedContainer>,
-        numbers: &BTreeSet<u32>,
-    ) {
+    fn remove_others(&mut self, service: &ServiceSpec, places: &Places<'a>) {
         for (number, containers) in self.by_number(service.name()) {
+            let occupant = places.get(&number).copied().flatten();
             for container in containers {
-                let occupies = existing.get(&number).is_some_and(|occupant| occupant.id == container.id);
-                if occupies && numbers.contains(&number) {
-                    continue;
+                if occupant.is_none_or(|occupant| occupant.id != container.id) {
+                    let cause = self.why_without_place(container);
+                    self.retire(container, Change::Remove, &cause, []);
                 }
-                let cause = if self.is_temporary(container) { Cause::Interrupted } else { Cause::Surplus };
-                self.retire(container, Change::Remove, &cause, []);
             }
         }
+    }
+
+    /// Why a container has none of the places of its service.
+    pub(super) fn why_without_place(&self, container: &ObservedContainer) -> Cause {
+        if self.is_temporary(container) { Cause::Interrupted } else { Cause::Surplus }
     }
 
     fn course(

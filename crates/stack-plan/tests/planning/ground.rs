@@ -87,6 +87,152 @@ fn a_changed_network_is_made_anew_while_its_containers_are_stopped() {
     );
 }
 
+/// The plan of `up a`.
+fn up_a(text: &str, observed: &Observed) -> Plan {
+    plan(text, observed, &Policy { services: vec!["a".to_owned()], ..Policy::default() })
+}
+
+/// Which steps there are about a container, without what they wait for.
+fn steps_of(plan: &Plan, address: &str) -> Vec<String> {
+    let steps = plan.steps.iter().filter(|step| step.address.to_string() == address);
+    steps.map(|step| format!("{}, {}", step.action.word(), step.cause)).collect()
+}
+
+#[test]
+fn what_is_not_asked_for_comes_back_as_often_as_the_file_says() {
+    let text = |version: u8, more: &str| {
+        format!(
+            "
+services:
+  a: {{ image: a, volumes: ['data:/data'] }}
+  b: {{ image: b, volumes: ['data:/data'], {more} }}
+volumes:
+  data: {{ labels: {{ version: '{version}' }} }}
+"
+        )
+    };
+    // Three containers would claim the one name.
+    let plan = up_a(&text(2, "container_name: one"), &up(&text(1, "scale: 3")));
+    assert_eq!(
+        steps_of(&plan, "b/1"),
+        ["stop", "remove", "create", "start"].map(|word| format!("{word}, depends on volume:data, replaced"))
+    );
+    let gone = ["stop", "remove"].map(|word| format!("{word}, depends on volume:data, replaced"));
+    assert_eq!(steps_of(&plan, "b/2"), gone);
+    assert_eq!(steps_of(&plan, "b/3"), gone);
+    assert_eq!(
+        plan.warnings,
+        ["shop-b-2", "shop-b-3"]
+            .map(|name| format!("{name} is removed, because it uses volume:data, which is made anew"))
+    );
+}
+
+#[test]
+fn of_too_many_containers_those_to_go_are_gone_before_the_one_that_comes_back() {
+    let text = |version: u8, scale: u8| {
+        data(version).replace("{ image: db, ", &format!("{{ image: db, scale: {scale}, "))
+    };
+    // Otherwise a crash in between would leave db/2 to be kept, and db/1 would be the one too many.
+    assert_plan(
+        &default(&text(2, 1), &up(&text(1, 2))),
+        &[
+            "[] -> #1 db/2, stop, more than asked for",
+            "[1] -> #2 db/2, remove, more than asked for",
+            "[] -> #3 db/1, stop, depends on volume:data, replaced",
+            "[2,3] -> #4 db/1, remove, depends on volume:data, replaced",
+            "[2,4] -> #5 volume:data, remove, changed: labels.version, loses data",
+            "[5] -> #6 volume:data, create, changed: labels.version",
+            "[4,6] -> #7 db/1, create, depends on volume:data, replaced",
+            "[7] -> #8 db/1, start, depends on volume:data, replaced",
+        ],
+    );
+}
+
+#[test]
+fn one_too_many_on_a_changed_network_is_removed_and_not_only_stopped() {
+    let observed = up(&NET.replace("image: a,", "image: a, scale: 2,"));
+    let plan = default(&NET.replace("false", "true"), &observed);
+    assert_eq!(steps_of(&plan, "a/2"), ["stop, more than asked for", "remove, more than asked for"]);
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+}
+
+#[test]
+fn what_was_never_started_is_on_its_network_too() {
+    let mut observed = up(NET);
+    let made = container(&mut observed, "shop-b-1");
+    made.state = ContainerState::Created;
+    made.networks.values_mut().for_each(String::clear);
+    // It is made anew: by its record it is as wanted, but it would be started on a network that is gone.
+    let plan = up_a(&NET.replace("false", "true"), &observed);
+    assert_eq!(
+        steps_of(&plan, "b/1"),
+        ["create", "remove", "rename", "start"]
+            .map(|word| format!("{word}, depends on network:front, replaced"))
+    );
+}
+
+#[test]
+fn what_comes_back_unasked_gets_what_it_misses_and_no_more() {
+    let text = |internal: bool, pull: &str, rest: &str| {
+        format!(
+            "
+services:
+  a: {{ image: a, networks: [front] }}
+  b: {{ image: b, pull_policy: {pull}, networks: [front, back{rest}], volumes: ['data:/data'] }}
+networks:
+  front: {{ internal: {internal} }}
+  back: {{ internal: {internal} }}
+  new: {{}}
+  out: {{ external: true }}
+volumes:
+  data: {{ labels: {{ internal: '{internal}' }} }}
+"
+        )
+    };
+    let mut observed = up(&text(false, "missing", ""));
+    observed.networks.retain(|network| network.name == "shop_front" || network.name == "shop_back");
+    let plan = up_a(&text(true, "always", ", new, out"), &observed);
+    assert_eq!(steps_of(&plan, "network:front"), ["remove, changed: internal", "create, changed: internal"]);
+    assert_eq!(steps_of(&plan, "network:new"), ["create, missing"]);
+    // These changed under it alone: they have their own turn. So has an image that is there.
+    for alone in ["network:back", "volume:data", "image:b"] {
+        assert!(steps_of(&plan, alone).is_empty(), "{plan}");
+    }
+    assert_eq!(steps_of(&plan, "b/1").len(), 8, "{plan}");
+    assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+
+    observed.images.remove("b");
+    let plan = up_a(&text(true, "missing", ""), &observed);
+    assert_eq!(steps_of(&plan, "image:b"), ["pull, missing"]);
+}
+
+#[test]
+fn what_an_interrupted_replacement_left_does_not_bar_the_next_one_of_a_service_not_asked_for() {
+    let now = NET.replace("false", "true");
+    let observed = up(NET);
+    let made = |plan: &Plan| {
+        let mut names = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::CreateContainer(new) if new.spec.name() == "b" => Some(new.name.clone()),
+            _ => None,
+        });
+        names.next().expect("a container of b")
+    };
+    let mut interrupted = observed.clone();
+    let mut left = container(&mut interrupted, "shop-b-1").clone();
+    (left.id, left.name) = ("left".to_owned(), made(&up_a(&now, &observed)));
+    left.state = ContainerState::Created;
+    left.networks.clear();
+    interrupted.containers.push(left);
+    let plan = up_a(&now, &interrupted);
+    let removed = (plan.steps.iter())
+        .find(|step| step.cause.to_string() == "left by an interrupted run")
+        .expect("what was left goes");
+    let created = (plan.steps.iter())
+        .find(|step| step.address.to_string() == "b/1" && step.action.word() == "create")
+        .expect("b comes back");
+    assert!(created.after.contains(&removed.id), "{plan}");
+}
+
 #[test]
 fn an_orphan_on_a_changed_network_is_stopped_and_that_is_said() {
     let without_b = NET.replace("  b: { image: b, networks: [front] }\n", "");
