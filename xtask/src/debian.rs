@@ -38,6 +38,12 @@ pub(crate) fn has_program(name: &str) -> bool {
         .any(|directory: std::path::PathBuf| directory.join(name).is_file())
 }
 
+/// The path of programs with the directories that a plain user's lacks.
+pub(crate) fn path_with_sbin() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/local/sbin:/usr/sbin:/sbin")
+}
+
 /// Whether systemd runs this machine.
 pub(crate) fn has_systemd() -> bool {
     Path::new("/run/systemd/system").is_dir()
@@ -73,10 +79,27 @@ pub(crate) fn install(packages: &[&str], why: &str, services: Services) -> Resul
     }
     say(&format!("installing {list}: needed {why}\n  {}", install_command(packages)));
     let _off = (services == Services::StayOff).then(ServicesOff::set).transpose()?;
+    let before = units();
     apt(&["update"])?;
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
     arguments.extend(packages);
-    apt(&arguments)
+    apt(&arguments)?;
+    if services == Services::StayOff && has_systemd() {
+        // The policy keeps them from starting now; packages enable their units all the same.
+        let new: Vec<_> = units().into_iter().filter(|unit| !before.contains(unit)).collect();
+        let disabled = Command::new("systemctl").arg("disable").args(&new).stdin(Stdio::null()).output();
+        if !new.is_empty() && !disabled.is_ok_and(|output| output.status.success()) {
+            say(&format!("next: systemctl disable {}; else they start with the machine", new.join(" ")));
+        }
+    }
+    Ok(())
+}
+
+/// The services that systemd knows by packages.
+fn units() -> Vec<String> {
+    let entries = std::fs::read_dir("/lib/systemd/system").into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.ends_with(".service")).collect()
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {

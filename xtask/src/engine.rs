@@ -4,6 +4,7 @@ mod start;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,9 @@ const PACKAGES: [&str; 3] = ["docker.io", "iptables", "ca-certificates"];
 
 /// How long the engine may think about a short question.
 const SHORT: Patience = Patience { first: Duration::from_secs(30), between: Duration::from_secs(30) };
+
+/// How long it may take to stop a container that does not want to.
+const LONG: Duration = Duration::from_secs(300);
 
 /// An engine that answered.
 pub(crate) struct Engine {
@@ -64,7 +68,8 @@ pub(crate) fn ensure() -> Result<Engine> {
     }
     let standard = Address::Unix(SOCKET.into());
     let mut denied = false;
-    for address in [vec![standard.clone()], of_this_user()].concat() {
+    let usual = [standard.clone()].into_iter().chain(of_this_user());
+    for address in of_the_context().into_iter().chain(usual) {
         match look(&address) {
             Look::Answers => return Ok(Engine { address }),
             Look::Denied => denied = true,
@@ -79,6 +84,13 @@ pub(crate) fn ensure() -> Result<Engine> {
     }
     install_and_start()?;
     Ok(Engine { address: standard })
+}
+
+/// Where the docker context that is in use says; docker and stackctl ask there first, too.
+fn of_the_context() -> Option<Address> {
+    let format = "{{.Endpoints.docker.Host}}";
+    let output = Command::new("docker").args(["context", "inspect", "--format", format]).output().ok()?;
+    http::parse_host(String::from_utf8(output.stdout).ok()?.trim()).ok()
 }
 
 /// Where engines that belong to one user listen: rootless, and Docker Desktop's.
@@ -108,13 +120,13 @@ fn install_and_start() -> Result<()> {
 }
 
 impl Engine {
-    /// What a program needs in its environment to find this engine; nothing where it looks there anyway.
-    pub(crate) fn variable(&self) -> Option<(&'static str, String)> {
-        match &self.address {
-            Address::Unix(path) if path.as_os_str() == SOCKET => None,
-            Address::Unix(path) => Some(("DOCKER_HOST", format!("unix://{}", path.display()))),
-            Address::Tcp(host) => Some(("DOCKER_HOST", format!("tcp://{host}"))),
-        }
+    /// What a program needs in its environment to use this engine and no other.
+    pub(crate) fn variable(&self) -> (&'static str, String) {
+        let value = match &self.address {
+            Address::Unix(path) => format!("unix://{}", path.display()),
+            Address::Tcp(host) => format!("tcp://{host}"),
+        };
+        ("DOCKER_HOST", value)
     }
 
     /// The machine where published ports are to be found.
@@ -131,11 +143,16 @@ impl Engine {
             .with_context(|| format!("GET {path}"))?;
         let status = answer.status;
         let text = answer.text()?;
-        match status {
-            404 => Ok(None),
-            200..300 => Ok(Some(serde_json::from_str(&text).with_context(|| format!("GET {path}"))?)),
-            _ => bail!("GET {path}: {status}: {}", message(&text)),
+        if status == 404 {
+            return Ok(None);
         }
+        Ok(Some(value(status, &text).with_context(|| format!("GET {path}"))?))
+    }
+
+    /// A connection that stays open, for many calls in a row.
+    pub(crate) fn line(&self) -> Result<Line> {
+        let line = http::Line::open(&self.address, LONG).context("the engine cannot be reached")?;
+        Ok(Line(line))
     }
 
     /// Makes something, or starts something long; every line of the answer goes to `seen`.
@@ -170,6 +187,28 @@ impl Engine {
         id.with_context(|| format!("POST {path}: the engine named nothing"))
     }
 
+    /// Starts something, and reads what it says until it ends.
+    pub(crate) fn drain(&self, path: &str, body: &Value) -> Result<()> {
+        let what = || format!("POST {path}");
+        let answer = http::send(&self.address, "POST", path, Body::Json(body), Patience::of(LONG))
+            .with_context(what)?;
+        let status = answer.status;
+        let text = answer.text().with_context(what)?;
+        if status >= 400 {
+            bail!("POST {path}: {status}: {}", message(&text));
+        }
+        Ok(())
+    }
+
+    /// Asks whether it is there.
+    pub(crate) fn ping(&self) -> Result<()> {
+        match look(&self.address) {
+            Look::Answers => Ok(()),
+            Look::Denied => bail!("the engine may not be used any more"),
+            Look::Silent(cause) => bail!("the engine does not answer: {cause}"),
+        }
+    }
+
     /// Removes something.
     pub(crate) fn delete(&self, path: &str) -> Result<()> {
         let answer = http::send(&self.address, "DELETE", path, Body::Empty, SHORT)?;
@@ -188,6 +227,34 @@ impl Engine {
     }
 }
 
+/// A connection to the engine that stays open.
+pub(crate) struct Line(http::Line);
+
+impl Line {
+    /// Asks for something or does something; `Null` where the answer is empty.
+    pub(crate) fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let what = || format!("{method} {path}");
+        let (status, text) = self.0.call(method, path, body).with_context(what)?;
+        value(status, &text).with_context(what)
+    }
+
+    /// Asks for something that goes on; it ends when the line is dropped.
+    pub(crate) fn follow(&mut self, path: &str) -> Result<()> {
+        self.0.send("GET", path, None).with_context(|| format!("GET {path}"))
+    }
+}
+
+/// What an answer holds, or the error that it is.
+fn value(status: u16, text: &str) -> Result<Value> {
+    match status {
+        200..300 if text.trim().is_empty() => Ok(Value::Null),
+        200..300 => serde_json::from_str(text).context("the answer is not JSON"),
+        // What was asked for is so already.
+        304 => Ok(Value::Null),
+        _ => bail!("{status}: {}", message(text)),
+    }
+}
+
 /// What the engine says in an answer that is an error.
 fn message(text: &str) -> String {
     serde_json::from_str::<Value>(text)
@@ -201,15 +268,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_away_from_the_usual_place_is_named_to_programs() {
-        let usual = Engine { address: Address::Unix(SOCKET.into()) };
-        assert_eq!(usual.variable(), None);
+    fn an_engine_is_named_to_programs() {
         let rootless = Engine { address: Address::Unix("/run/user/1000/docker.sock".into()) };
-        assert_eq!(
-            rootless.variable(),
-            Some(("DOCKER_HOST", "unix:///run/user/1000/docker.sock".to_owned()))
-        );
+        assert_eq!(rootless.variable(), ("DOCKER_HOST", "unix:///run/user/1000/docker.sock".to_owned()));
         let remote = Engine { address: Address::Tcp("10.0.0.7:2375".into()) };
+        assert_eq!(remote.variable(), ("DOCKER_HOST", "tcp://10.0.0.7:2375".to_owned()));
         assert_eq!(remote.host(), "10.0.0.7");
     }
 
@@ -222,5 +285,13 @@ mod tests {
     fn an_error_is_what_the_engine_says() {
         assert_eq!(message("{\"message\":\"no such image\"}\n"), "no such image");
         assert_eq!(message("plain\n"), "plain");
+    }
+
+    #[test]
+    fn an_answer_is_a_value_or_an_error() {
+        assert_eq!(value(200, "[1]").expect("a value"), serde_json::json!([1]));
+        assert_eq!(value(204, "").expect("a value"), Value::Null);
+        let error = value(409, "{\"message\":\"in use\"}").expect_err("an error");
+        assert_eq!(error.to_string(), "409: in use");
     }
 }

@@ -1,4 +1,5 @@
-//! A small HTTP/1.1 client: one request on one connection, bodies streamed both ways.
+//! A small HTTP/1.1 client: one request on one connection, bodies streamed both
+//! ways; or a line that stays open for many short ones.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -17,6 +18,16 @@ pub(crate) enum Address {
     Unix(PathBuf),
     /// `host:port`.
     Tcp(String),
+}
+
+impl Address {
+    /// What requests call the server.
+    fn host(&self) -> &str {
+        match self {
+            Self::Unix(_) => "docker",
+            Self::Tcp(host) => host,
+        }
+    }
 }
 
 /// What is sent after the head.
@@ -133,10 +144,7 @@ pub(crate) fn send(
 ) -> io::Result<Answer> {
     let mut stream = Stream::open(address)?;
     stream.limit_reads(patience.first)?;
-    let host = match address {
-        Address::Unix(_) => "docker",
-        Address::Tcp(host) => host,
-    };
+    let host = address.host();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     match body {
         Body::Empty => stream.write_all(format!("{head}Content-Length: 0\r\n\r\n").as_bytes())?,
@@ -177,14 +185,21 @@ fn malformed(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("the answer is not HTTP: {what}"))
 }
 
-fn receive(mut reader: BufReader<Stream>, between: Duration) -> io::Result<Answer> {
+/// What stands before a body.
+struct Head {
+    status: u16,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+fn read_head(reader: &mut impl BufRead) -> io::Result<Head> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let status = line
         .strip_prefix("HTTP/1.")
         .and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok())
         .ok_or_else(|| malformed("no status line"))?;
-    let (mut length, mut chunked) = (None, false);
+    let mut head = Head { status, length: None, chunked: false };
     loop {
         let mut header = String::new();
         if reader.read_line(&mut header)? == 0 {
@@ -196,19 +211,87 @@ fn receive(mut reader: BufReader<Stream>, between: Duration) -> io::Result<Answe
         }
         match header.split_once(':').map(|(name, value)| (name, value.trim())) {
             Some(("content-length", value)) => {
-                length = Some(value.parse().map_err(|_| malformed("its length is no number"))?);
+                head.length = Some(value.parse().map_err(|_| malformed("its length is no number"))?);
             }
-            Some(("transfer-encoding", value)) => chunked = value == "chunked",
+            Some(("transfer-encoding", value)) => head.chunked = value == "chunked",
             _ => {}
         }
     }
+    // These never have a body, and say no length.
+    if matches!(status, 204 | 304) {
+        head.length = Some(0);
+    }
+    Ok(head)
+}
+
+fn receive(mut reader: BufReader<Stream>, between: Duration) -> io::Result<Answer> {
+    let head = read_head(&mut reader)?;
     reader.get_ref().limit_reads(between)?;
-    let body: Box<dyn BufRead> = match (chunked, length) {
-        (true, _) => Box::new(BufReader::new(Chunks { inner: reader, left: 0, ended: false })),
+    let body: Box<dyn BufRead> = match (head.chunked, head.length) {
+        (true, _) => Box::new(BufReader::new(Chunks::of(reader))),
         (false, Some(length)) => Box::new(reader.take(length)),
         (false, None) => Box::new(reader),
     };
-    Ok(Answer { status, body })
+    Ok(Answer { status: head.status, body })
+}
+
+/// A connection that stays open: one request after another, each answer read whole.
+pub(crate) struct Line {
+    host: String,
+    reader: BufReader<Stream>,
+}
+
+impl Line {
+    /// Opens a connection.
+    pub(crate) fn open(address: &Address, patience: Duration) -> io::Result<Self> {
+        let stream = Stream::open(address)?;
+        stream.limit_reads(patience)?;
+        Ok(Self { host: address.host().to_owned(), reader: BufReader::new(stream) })
+    }
+
+    /// Sends a request; returns the answer's status and text. A status of 400 and up is no error.
+    pub(crate) fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> io::Result<(u16, String)> {
+        self.send(method, path, body)?;
+        self.receive()
+    }
+
+    /// Sends a request whose answer is not waited for.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> io::Result<()> {
+        let text = body.map(ToString::to_string).unwrap_or_default();
+        let kind = if body.is_some() { "Content-Type: application/json\r\n" } else { "" };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{kind}Content-Length: {}\r\n\r\n{text}",
+            self.host,
+            text.len()
+        );
+        self.reader.get_mut().write_all(request.as_bytes())
+    }
+
+    fn receive(&mut self) -> io::Result<(u16, String)> {
+        let head = read_head(&mut self.reader)?;
+        let mut bytes = Vec::new();
+        match (head.chunked, head.length) {
+            (true, _) => drop(Chunks::of(&mut self.reader).read_to_end(&mut bytes)?),
+            (false, Some(length)) => {
+                self.reader.by_ref().take(length).read_to_end(&mut bytes)?;
+                if bytes.len() as u64 != length {
+                    return Err(malformed("its body broke off"));
+                }
+            }
+            (false, None) => return Err(malformed("nothing says where its body ends")),
+        }
+        Ok((head.status, String::from_utf8_lossy(&bytes).into_owned()))
+    }
 }
 
 /// Reads a body that comes in chunks.
@@ -216,6 +299,12 @@ struct Chunks<R> {
     inner: R,
     left: u64,
     ended: bool,
+}
+
+impl<R: BufRead> Chunks<R> {
+    fn of(inner: R) -> Self {
+        Self { inner, left: 0, ended: false }
+    }
 }
 
 impl<R: BufRead> Read for Chunks<R> {
@@ -226,6 +315,13 @@ impl<R: BufRead> Read for Chunks<R> {
             let digits = line.split(';').next().unwrap_or_default().trim();
             self.left = u64::from_str_radix(digits, 16).map_err(|_| malformed("a chunk without a size"))?;
             self.ended = self.left == 0;
+            if self.ended {
+                // What follows the last chunk ends with an empty line, and must not be taken for another answer.
+                let mut trailer = String::new();
+                while self.inner.read_line(&mut trailer)? > 0 && !trailer.trim().is_empty() {
+                    trailer.clear();
+                }
+            }
         }
         if self.ended {
             return Ok(0);
@@ -361,6 +457,38 @@ mod tests {
             serve("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nonly this");
         let got = send(&address, "GET", "/", Body::Empty, Patience::of(SOON)).expect("a head");
         assert!(got.text().is_err());
+    }
+
+    #[test]
+    fn a_line_stays_open_from_one_answer_to_the_next() {
+        let answers = [
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n0\r\nx: y\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone",
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha",
+        ];
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("socket");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let server = thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a client");
+            let mut reader = BufReader::new(stream);
+            for answer in answers {
+                let mut request = String::new();
+                while !request.ends_with("\r\n\r\n") {
+                    reader.read_line(&mut request).expect("a request");
+                }
+                assert_eq!(request, "GET /x HTTP/1.1\r\nHost: docker\r\nContent-Length: 0\r\n\r\n");
+                reader.get_mut().write_all(answer.as_bytes()).expect("an answer");
+            }
+        });
+        let mut line = Line::open(&Address::Unix(path), SOON).expect("a line");
+        let mut call = || line.call("GET", "/x", None);
+        assert_eq!(call().expect("an answer"), (200, "he".to_owned()));
+        assert_eq!(call().expect("an answer"), (204, String::new()));
+        assert_eq!(call().expect("an answer"), (404, "none".to_owned()));
+        assert!(call().is_err(), "half a body is not an answer");
+        server.join().expect("a server");
     }
 
     #[test]

@@ -68,8 +68,12 @@ pub(crate) fn ensure(root: &Path, engine: &Engine, rebuild: bool) -> Result<()> 
     let made = each(&recipes, |recipe| {
         say(&format!("{}: making a stand-in from Debian's packages", recipe.image));
         let begun = Instant::now();
+        let before = inspect(engine, &recipe.image)?;
         stand_in::make(recipe, engine)
             .with_context(|| format!("{}: no stand-in could be made", recipe.image))?;
+        if let Some(before) = before {
+            forget(&before, engine);
+        }
         say(&format!("{}: made in {} s", recipe.image, begun.elapsed().as_secs()));
         Ok(())
     });

@@ -56,7 +56,7 @@ fn by_hand(options: &[&'static str], answers: &impl Fn() -> bool) -> Result<Opti
     let mut child = Command::new("setsid")
         .arg("dockerd")
         .args(options)
-        .env("PATH", with_sbin())
+        .env("PATH", debian::path_with_sbin())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -74,12 +74,6 @@ fn by_hand(options: &[&'static str], answers: &impl Fn() -> bool) -> Result<Opti
 
 fn spaced(options: &[&str]) -> String {
     options.iter().map(|option| format!("{option} ")).collect()
-}
-
-/// The path of programs with the directories that a plain user's lacks.
-fn with_sbin() -> String {
-    let path = std::env::var("PATH").unwrap_or_default();
-    format!("{path}:/usr/local/sbin:/usr/sbin:/sbin")
 }
 
 /// Asks again and again, each time a little later. `None` when it answers, else why not.
@@ -167,7 +161,7 @@ fn remedy(log: &str, options: &[&str]) -> Option<Remedy> {
 }
 
 fn uses_legacy_iptables() -> bool {
-    let output = Command::new("iptables").arg("--version").env("PATH", with_sbin()).output();
+    let output = Command::new("iptables").arg("--version").env("PATH", debian::path_with_sbin()).output();
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("legacy"))
 }
 
@@ -181,7 +175,7 @@ impl Remedy {
                 for name in ["iptables", "ip6tables"] {
                     let set = Command::new("update-alternatives")
                         .args(["--set", name, &format!("/usr/sbin/{name}-legacy")])
-                        .env("PATH", with_sbin())
+                        .env("PATH", debian::path_with_sbin())
                         .output()?;
                     if !set.status.success() || (name == "iptables" && !uses_legacy_iptables()) {
                         bail!("{name} cannot be set: {}", String::from_utf8_lossy(&set.stderr).trim());
