@@ -1,0 +1,158 @@
+//! `cargo xtask test`: every check there is.
+
+mod leftovers;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::cargo::cargo;
+use crate::debian::{self, Services};
+use crate::engine::{self, Engine};
+use crate::{images, say, tidy};
+use leftovers::Resources;
+
+/// Programs that the tests start, and the packages of Debian that hold them.
+const PROGRAMS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("nginx", "nginx")];
+
+/// `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TestArgs {
+    /// What goes to `cargo test` in place of every check: a filter, `-p PACKAGE`, `-- --nocapture`.
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    only: Vec<String>,
+}
+
+/// Runs every check, or only the tests that are asked for.
+pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
+    let begun = Instant::now();
+    let mut stages = Stages::default();
+    let mut engine = None;
+    stages.run("engine", "cargo xtask images", || {
+        let found = engine::ensure()?;
+        found.introduce()?;
+        images::ensure(root, &found, false)?;
+        programs()?;
+        engine = Some(found);
+        Ok(())
+    })?;
+    let engine = engine.context("no engine")?;
+    if arguments.only.is_empty() {
+        stages.cargo("fmt", cargo(root).args(["fmt", "--all", "--check"]))?;
+        stages.run("tidy", "cargo xtask tidy", || tidy::run(root))?;
+        let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        stages.cargo("clippy", cargo(root).args(clippy))?;
+        let mut doc = cargo(root);
+        doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings");
+        stages.cargo("doc", &mut doc)?;
+    }
+    let before = Resources::of_tests(&engine)?;
+    let tests = stages.cargo("test", &mut tests(root, &engine, &arguments.only));
+    // Tests that fail leave things behind, too, and then that is not what is wrong.
+    let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
+    tests?;
+    leftovers?;
+    say(&format!("\n{}every check passed in {}", stages.table(), shown(begun.elapsed())));
+    Ok(())
+}
+
+fn tests(root: &Path, engine: &Engine, only: &[String]) -> Command {
+    let (name, value) = engine.variable();
+    let mut command = cargo(root);
+    command.args(["test", "--workspace"]).args(only);
+    command.env(name, value).env("PATH", debian::path_with_sbin());
+    command
+}
+
+/// Sees to it that the programs are there. Their services stay off: the tests start their own.
+fn programs() -> Result<()> {
+    let missing: Vec<_> =
+        PROGRAMS.iter().filter(|(name, _)| !debian::has_program(name)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    debian::install(&missing, "by the tests", Services::StayOff)
+}
+
+/// What is run one after another, and how long each took.
+#[derive(Default)]
+struct Stages {
+    took: Vec<(&'static str, Duration)>,
+}
+
+impl Stages {
+    /// Runs a stage. `alone` is the command that runs it without the others.
+    fn run(&mut self, name: &'static str, alone: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        say(&format!("── {name}"));
+        let begun = Instant::now();
+        let done = work();
+        let took = begun.elapsed();
+        self.took.push((name, took));
+        done.map_err(|error| anyhow!("{name} failed after {}: {error:#}\nnext: {alone}", shown(took)))?;
+        say(&format!("   {name} took {}", shown(took)));
+        Ok(())
+    }
+
+    fn cargo(&mut self, name: &'static str, command: &mut Command) -> Result<()> {
+        let alone = spelled(command);
+        self.run(name, &alone, || {
+            let status = command.status().context("cargo cannot be run")?;
+            if !status.success() {
+                bail!("{status}");
+            }
+            Ok(())
+        })
+    }
+
+    fn table(&self) -> String {
+        self.took.iter().map(|(name, took)| format!("{name:10}{:>10}\n", shown(*took))).collect()
+    }
+}
+
+/// A call of cargo as a person would type it.
+fn spelled(command: &Command) -> String {
+    let flags = command.get_envs().find(|(name, _)| *name == "RUSTDOCFLAGS");
+    let flags = flags.and_then(|(_, value)| Some(format!("RUSTDOCFLAGS={} ", value?.to_string_lossy())));
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+    format!("{}cargo {}", flags.unwrap_or_default(), arguments.join(" "))
+}
+
+fn shown(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 60.. => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{:.1} s", time.as_secs_f64()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_that_fails_says_how_to_run_it_alone() {
+        let mut stages = Stages::default();
+        stages.run("first", "true", || Ok(())).expect("a stage");
+        let error =
+            stages.run("second", "cargo second", || bail!("it broke")).expect_err("a fault").to_string();
+        assert!(error.starts_with("second failed after 0.0 s: it broke\n"), "{error}");
+        assert!(error.ends_with("next: cargo second"), "{error}");
+        assert_eq!(stages.table().lines().count(), 2);
+    }
+
+    #[test]
+    fn a_program_that_ends_badly_fails_its_stage() {
+        let mut command = Command::new("false");
+        command.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings");
+        let error = Stages::default().cargo("doc", &mut command).expect_err("a fault").to_string();
+        assert!(error.contains("exit status: 1"), "{error}");
+        assert!(error.ends_with("next: RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps"), "{error}");
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(shown(Duration::from_millis(1234)), "1.2 s");
+        assert_eq!(shown(Duration::from_secs(65)), "1 min 05 s");
+    }
+}
