@@ -1,0 +1,231 @@
+//! `cargo xtask bench`: stackctl beside docker compose and beside the floor,
+//! the same calls made raw; all in one run, in turn.
+
+mod floor;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo::{self, Profile};
+use crate::engine::{self, Engine};
+use crate::{images, say};
+use floor::Calls;
+use report::{Figures, Report};
+
+/// The project of the benchmark.
+const PROJECT: &str = "stackctl-bench";
+
+/// Its ports, out of the way of a stack that runs.
+const PORTS: [(&str, &str); 4] = [
+    ("REDIS_PUBLISH", "46379"),
+    ("APP1_PUBLISH", "43001"),
+    ("APP2_PUBLISH", "43002"),
+    ("NGINX_PUBLISH", "40080"),
+];
+
+/// `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// How often each is measured; medians are shown
+    #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Program of docker compose, where it is not a plugin of docker
+    #[arg(long, value_name = "PATH")]
+    compose: Option<PathBuf>,
+    /// Stack to bring up [default: the project's own]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// Measures, and says what is short of its target.
+pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
+    let engine = engine::ensure()?;
+    engine.introduce()?;
+    images::ensure(root, &engine, false)?;
+    let stackctl = cargo::build(root, "stackctl", Profile::Release)?;
+
+    let file = match &arguments.file {
+        Some(file) => std::path::absolute(file)?,
+        None => root.join("stack.yaml"),
+    };
+    let ours = Tool::new(root, &engine, &file, "stackctl", vec![stackctl.display().to_string()]);
+    let compose = compose(arguments.compose.as_deref())?
+        .map(|command| Tool::new(root, &engine, &file, "docker compose", command));
+    // What an interrupted run has left would be measured, too.
+    ours.run(&["down", "-v"])?;
+    let measured = measure(&engine, &ours, compose.as_ref(), arguments.runs);
+    // Also after a failure nothing stays.
+    let removed = ours.run(&["down", "-v", "--rmi", "local"]);
+    let report = measured?;
+    removed?;
+    say(&report.to_string());
+    if report.is_short() {
+        bail!("a target is missed");
+    }
+    Ok(())
+}
+
+/// How docker compose is called here, if it is.
+fn compose(named: Option<&Path>) -> Result<Option<Vec<String>>> {
+    if let Some(path) = named {
+        let path = std::path::absolute(path)?;
+        if !path.is_file() {
+            bail!("{} is not there", path.display());
+        }
+        return Ok(Some(vec![path.display().to_string()]));
+    }
+    let version = Command::new("docker").args(["compose", "version"]).stdin(Stdio::null()).output();
+    if version.is_ok_and(|output| output.status.success()) {
+        return Ok(Some(vec!["docker".to_owned(), "compose".to_owned()]));
+    }
+    say("docker compose is not installed, and is not compared; a program of it can be named by --compose");
+    Ok(None)
+}
+
+fn measure(engine: &Engine, ours: &Tool, compose: Option<&Tool>, runs: u32) -> Result<Report> {
+    say("making the images, and learning the calls");
+    ours.run(&["up", "--build", "--wait"])?;
+    let calls = Calls::record(engine, PROJECT)?;
+    ours.run(&["down", "-v"])?;
+
+    let mut report = Report { runs, ..Report::default() };
+    report.stackctl.memory = Some(ours.memory(engine)?);
+    if let Some(compose) = compose {
+        // The first round of each is not timed: it warms the disk, and looking at the memory takes time.
+        let memory = compose.memory(engine)?;
+        // docker is not compose: it starts it.
+        let figures = Figures { memory: compose.is_one_program().then_some(memory), ..Figures::default() };
+        report.compose = Some(figures);
+    }
+    calls.replay(engine)?.remove(engine)?;
+
+    for round in 1..=runs {
+        say(&format!("round {round} of {runs}"));
+        ours.round(engine, &mut report.stackctl)?;
+        if let (Some(compose), Some(figures)) = (compose, &mut report.compose) {
+            compose.round(engine, figures)?;
+        }
+        let floor = &mut report.floor;
+        let begun = Instant::now();
+        let made = calls.replay(engine)?;
+        floor.up.push(begun.elapsed());
+        floor::settle(engine, PROJECT)?;
+        let begun = Instant::now();
+        calls.look(engine)?;
+        floor.second.push(begun.elapsed());
+        let begun = Instant::now();
+        made.remove(engine)?;
+        floor.down.push(begun.elapsed());
+    }
+    for _ in 0..runs * 20 {
+        report.start.push(ours.run(&["version"])?);
+    }
+    Ok(report)
+}
+
+/// A program that brings stacks up.
+struct Tool<'a> {
+    root: &'a Path,
+    name: &'static str,
+    /// The program and what comes before the command.
+    command: Vec<String>,
+    file: &'a Path,
+    engine: (&'static str, String),
+}
+
+impl<'a> Tool<'a> {
+    fn new(
+        root: &'a Path,
+        engine: &Engine,
+        file: &'a Path,
+        name: &'static str,
+        command: Vec<String>,
+    ) -> Self {
+        Self { root, name, command, file, engine: engine.variable() }
+    }
+
+    fn is_one_program(&self) -> bool {
+        self.command.len() == 1
+    }
+
+    fn call(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.command[0]);
+        command.args(&self.command[1..]).arg("-f").arg(self.file).args(["-p", PROJECT]).args(arguments);
+        command.current_dir(self.root).envs(PORTS).env(self.engine.0, &self.engine.1).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end, and tells how long it took.
+    fn run(&self, arguments: &[&str]) -> Result<Duration> {
+        let mut command = self.call(arguments);
+        let begun = Instant::now();
+        let output = command.output().with_context(|| format!("{} cannot be run", self.name))?;
+        let took = begun.elapsed();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("{} {} ended with {}:\n{}", self.name, arguments.join(" "), output.status, said.trim_end());
+        }
+        Ok(took)
+    }
+
+    /// Brings the stack up, asks for the same again, and takes it down.
+    fn round(&self, engine: &Engine, figures: &mut Figures) -> Result<()> {
+        figures.up.push(self.run(&["up", "--wait"])?);
+        // Asked for again when the engine's own verdicts are in.
+        floor::settle(engine, PROJECT)?;
+        figures.second.push(self.run(&["up", "--wait"])?);
+        figures.down.push(self.run(&["down", "-v"])?);
+        Ok(())
+    }
+
+    /// The most memory that any of these commands holds, in KiB.
+    fn memory(&self, engine: &Engine) -> Result<u64> {
+        let first = self.peak(&["up", "--wait"])?;
+        floor::settle(engine, PROJECT)?;
+        let second = self.peak(&["up", "--wait"])?;
+        Ok(first.max(second).max(self.peak(&["down", "-v"])?))
+    }
+
+    fn peak(&self, arguments: &[&str]) -> Result<u64> {
+        let mut child = self.call(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        loop {
+            // The mark only rises, so the last look before the end has the peak.
+            peak = high_water(&std::fs::read_to_string(&status).unwrap_or_default()).max(peak);
+            if let Some(code) = child.try_wait()? {
+                if !code.success() {
+                    bail!("{} {} ended with {code}", self.name, arguments.join(" "));
+                }
+                return Ok(peak);
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+    }
+}
+
+/// The most memory that a process has held, in KiB, by its status.
+fn high_water(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_of_memory_is_read_from_the_status() {
+        assert_eq!(high_water("Name:\tx\nVmPeak:\t  9000 kB\nVmHWM:\t  1234 kB\n"), 1234);
+        assert_eq!(high_water(""), 0);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_refused() {
+        assert!(compose(Some(Path::new("/nowhere/docker-compose"))).is_err());
+    }
+}
