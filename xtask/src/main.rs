@@ -1,10 +1,16 @@
-//! The chores of the project: `cargo xtask up`, `test`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `bench`, `images` and `tidy`.
 
+mod bench;
+mod cargo;
 mod debian;
 mod engine;
 mod http;
 mod images;
+mod rooms;
 mod say;
+mod test;
+mod tidy;
+mod up;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +28,21 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Pull the base images, or make stand-ins where no registry answers.
+    /// Bring the first stack up, and look whether it works
+    ///
+    /// An engine is installed and started where none is, base images are pulled or
+    /// made. Published ports are moved by REDIS_PUBLISH, APP1_PUBLISH, APP2_PUBLISH
+    /// and NGINX_PUBLISH.
+    Up,
+    /// Run every check there is
+    ///
+    /// With arguments for `cargo test` after `--`, only the tests that they ask for.
+    Test(test::TestArgs),
+    /// Compare stackctl with docker compose, and with the same calls made raw
+    Bench(bench::BenchArgs),
+    /// Look whether the rules of the house are kept
+    Tidy,
+    /// Pull the base images, or make stand-ins where no registry answers
     Images(images::ImagesArgs),
 }
 
@@ -35,6 +55,14 @@ fn root() -> Result<PathBuf> {
 fn run() -> Result<()> {
     let root = root()?;
     match Arguments::parse().chore {
+        Chore::Up => up::run(&root),
+        Chore::Test(arguments) => test::run(&root, &arguments),
+        Chore::Bench(arguments) => bench::run(&root, &arguments),
+        Chore::Tidy => {
+            tidy::run(&root)?;
+            say("the house is tidy");
+            Ok(())
+        }
         Chore::Images(arguments) => images::run(&root, &arguments),
     }
 }
