@@ -54,14 +54,19 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
     tests?;
     leftovers?;
-    say(&format!("\n{}every check passed in {}", stages.table(), shown(begun.elapsed())));
+    let what = if arguments.only.is_empty() { "every check" } else { "what was asked for" };
+    say(&format!("\n{}{what} passed in {}", stages.table(), shown(begun.elapsed())));
     Ok(())
 }
 
 fn tests(root: &Path, engine: &Engine, only: &[String]) -> Command {
     let (name, value) = engine.variable();
     let mut command = cargo(root);
-    command.args(["test", "--workspace"]).args(only);
+    command.arg("test");
+    if only.is_empty() {
+        command.arg("--workspace");
+    }
+    command.args(only);
     command.env(name, value).env("PATH", debian::path_with_sbin());
     command
 }
