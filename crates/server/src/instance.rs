@@ -1,0 +1,131 @@
+//! One running instance: its store, its hub and its listener, from the start to the drained end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::drain;
+use crate::http::{self, App};
+use crate::hub::Hub;
+use crate::store::memory::MemoryStore;
+use crate::store::redis::{RedisOptions, RedisStore};
+use crate::store::{Notice, Store, StoreError};
+
+/// How many notices of Redis may wait before every room is looked at again instead.
+const NOTICE_CAPACITY: usize = 16_384;
+/// How long plain HTTP requests may take to end once the rooms are drained.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
+
+/// Why an instance cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port cannot be listened on.
+    #[error("port {port} cannot be opened: {source}; set SERVER_PORT to a free one")]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The address of Redis cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A running instance. Dropping it ends it at once.
+pub struct Instance {
+    app: Arc<App>,
+    address: SocketAddr,
+    end: Option<oneshot::Sender<()>>,
+    listening: JoinHandle<io::Result<()>>,
+    tending: Vec<JoinHandle<()>>,
+}
+
+impl Instance {
+    /// Opens the port and starts to serve. Redis is not waited for: until it
+    /// answers, the instance is not ready.
+    ///
+    /// # Errors
+    /// If the port cannot be opened, or the address of Redis makes no sense.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let port = config.port;
+        let listener =
+            TcpListener::bind(("0.0.0.0", port)).await.map_err(|source| StartError::Port { port, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
+        let (store, mut feed) = store(&config)?;
+        let hub = Hub::new(Arc::clone(&store), config.timing.check);
+        let app = App::new(config, store, Arc::clone(&hub));
+        let hearing = tokio::spawn({
+            let hub = Arc::clone(&hub);
+            async move {
+                while let Some(notice) = feed.next().await {
+                    hub.notice(notice);
+                }
+            }
+        });
+        let tending = vec![hearing, tokio::spawn(hub.tend())];
+        let (end, ended) = oneshot::channel::<()>();
+        let listening = tokio::spawn(http::serve(listener, Arc::clone(&app), ended.map(drop)));
+        tracing::info!(port = address.port(), store = app.store.name(), "listening");
+        Ok(Self { app, address, end: Some(end), listening, tending })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What its parts share.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Sends every client elsewhere, lets what is under way end, and ends.
+    pub async fn drain(mut self) {
+        drain::run(&self.app).await;
+        if let Some(end) = self.end.take() {
+            // The listener may have ended by itself.
+            let _ = end.send(());
+        }
+        let _ = timeout(LAST_REQUESTS, &mut self.listening).await;
+        self.app.store.close().await;
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.listening.abort();
+        for task in &self.tending {
+            task.abort();
+        }
+    }
+}
+
+type Feed = BoxStream<'static, Notice>;
+
+fn store(config: &Config) -> Result<(Arc<dyn Store>, Feed), StoreError> {
+    let history = config.limits.history;
+    Ok(match &config.redis {
+        Some(address) => {
+            let options =
+                RedisOptions { address: address.clone(), history, notice_capacity: NOTICE_CAPACITY };
+            let (store, mut feed) = RedisStore::start(options)?;
+            (Arc::new(store), stream::poll_fn(move |context| feed.poll_recv(context)).boxed())
+        }
+        None => {
+            let (store, mut feed) = MemoryStore::new(history);
+            (Arc::new(store), stream::poll_fn(move |context| feed.poll_recv(context)).boxed())
+        }
+    })
+}

@@ -1,0 +1,17 @@
+//! A WebSocket server that keeps rooms in step on any number of instances.
+//!
+//! A frame goes from the [`session`] to the [`store`], which gives it its place
+//! in the room's history in one atomic step; the [`hub`] of every instance
+//! hears of it and passes it on to the sessions that are in the room. An
+//! instance holds nothing that another could not rebuild.
+
+pub mod config;
+pub mod drain;
+pub mod http;
+pub mod hub;
+pub mod instance;
+pub mod limits;
+pub mod log;
+pub mod protocol;
+pub mod session;
+pub mod store;

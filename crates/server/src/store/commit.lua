@@ -1,0 +1,112 @@
+-- The one atomic step of a room. The loader puts `local RUN_ID = '…'` in front,
+-- so a script belongs to one Redis process: after a restart it is unknown
+-- (NOSCRIPT), and the node has to learn the new run id before it can write.
+--
+-- KEYS  1 meta hash, 2 stream, 3 idempotency key (only write, only with a key)
+-- ARGV  1 operation, 2 epoch for a room that does not exist yet
+--
+-- read    3 since epoch or '', 4 since offset, 5 most events, 6 most bytes,
+--         7 '1' if a part of the missing events will do, 8 '1' if the document is always wanted
+--         → {epoch, offset, version, kind, doc or false, recovered, {payload…}}
+-- recent  3 most events, 4 most bytes
+--         → {epoch, offset, {newest payload, …, oldest payload}}
+-- write   3 'state' or 'msg', 4 wanted version or '', 5 document, 6 head, 7 tail, 8 history length, 9 channel
+--         → {'ok' or 'dup', epoch, offset} or {'conflict', version, doc or false}
+local META_TTL_MS = 86400000
+local STREAM_TTL_MS = 600000
+local IDEMPOTENCY_TTL_MS = 300000
+-- Offsets that a crashed Redis has forgotten must not come again as versions or
+-- positions of the new epoch, so a new epoch starts far above them.
+local EPOCH_GAP = 1048576
+
+local meta, stream = KEYS[1], KEYS[2]
+local operation = ARGV[1]
+
+local function text(number) return string.format('%.0f', number) end
+
+if operation == 'write' and KEYS[3] then
+  local done = redis.call('GET', KEYS[3])
+  if done then
+    local epoch, offset = string.match(done, '^(%x+) (%d+)$')
+    return {'dup', epoch, tonumber(offset)}
+  end
+end
+
+local fields = redis.call('HMGET', meta, 'e', 'o', 'v', 'k', 'rid')
+local epoch, offset, version, kind = fields[1], tonumber(fields[2]), tonumber(fields[3]), fields[4]
+if not epoch then
+  epoch, offset, version, kind = ARGV[2], 0, 0, 'doc'
+  redis.call('DEL', stream)
+  redis.call('HSET', meta, 'e', epoch, 'o', 0, 'v', 0, 'k', kind, 'rid', RUN_ID, 'c', redis.call('TIME')[1])
+elseif fields[5] ~= RUN_ID then
+  epoch = string.sub(redis.sha1hex(epoch .. RUN_ID), 1, 16)
+  offset = offset + EPOCH_GAP
+  if version > 0 then version = offset end
+  redis.call('DEL', stream)
+  redis.call('HSET', meta, 'e', epoch, 'o', text(offset), 'v', text(version), 'rid', RUN_ID)
+end
+redis.call('PEXPIRE', meta, META_TTL_MS)
+
+if operation == 'read' then
+  local since, most, bytes_left = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+  local events, recovered = {}, 0
+  if ARGV[3] == epoch and since <= offset then
+    local next, whole, full = since + 1, true, false
+    while next <= offset and whole and not full do
+      local rows = redis.call('XRANGE', stream, text(next) .. '-0', '+', 'COUNT', 64)
+      if #rows == 0 then whole = false end
+      for _, row in ipairs(rows) do
+        local payload = row[2][2]
+        if row[1] ~= text(next) .. '-0' then
+          whole = false
+          break
+        end
+        bytes_left = bytes_left - #payload
+        if #events >= most or (bytes_left < 0 and #events > 0) then
+          full = true
+          break
+        end
+        events[#events + 1] = payload
+        next = next + 1
+      end
+    end
+    if whole and (next > offset or ARGV[7] == '1') then recovered = 1 end
+  end
+  if recovered == 0 then events = {} end
+  local doc = false
+  if recovered == 0 or ARGV[8] == '1' then doc = redis.call('HGET', meta, 'd') end
+  return {epoch, offset, version, kind, doc, recovered, events}
+end
+
+if operation == 'recent' then
+  local bytes_left = tonumber(ARGV[4])
+  local events = {}
+  for _, row in ipairs(redis.call('XREVRANGE', stream, '+', '-', 'COUNT', ARGV[3])) do
+    bytes_left = bytes_left - #row[2][2]
+    if bytes_left < 0 and #events > 0 then break end
+    events[#events + 1] = row[2][2]
+  end
+  return {epoch, offset, events}
+end
+
+if ARGV[4] ~= '' and tonumber(ARGV[4]) ~= version then
+  return {'conflict', version, redis.call('HGET', meta, 'd')}
+end
+
+offset = offset + 1
+local o = text(offset)
+local payload = ARGV[6] .. epoch .. '","offset":' .. o
+if ARGV[3] == 'state' then
+  payload = payload .. ',"version":' .. o .. ARGV[7]
+  redis.call('HSET', meta, 'o', o, 'v', o, 'd', ARGV[5])
+else
+  payload = payload .. ARGV[7]
+  redis.call('HSET', meta, 'o', o)
+end
+redis.call('XADD', stream, 'MAXLEN', '~', ARGV[8], o .. '-0', 'd', payload)
+redis.call('PEXPIRE', stream, STREAM_TTL_MS)
+redis.call('PUBLISH', ARGV[9], epoch .. ':' .. o .. ':' .. payload)
+if KEYS[3] then
+  redis.call('SET', KEYS[3], epoch .. ' ' .. o, 'PX', IDEMPOTENCY_TTL_MS)
+end
+return {'ok', epoch, offset}

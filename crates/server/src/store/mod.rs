@@ -1,0 +1,207 @@
+//! Where rooms live: one atomic step for every change, and a feed of what
+//! changed. [`memory`] serves one instance alone, [`redis`] any number of them.
+
+pub mod memory;
+pub mod redis;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+/// How long a room without any access is kept, in milliseconds.
+pub(crate) const ROOM_TTL_MS: u64 = 86_400_000;
+/// How long the history of a room is kept after its last change, in milliseconds.
+pub(crate) const HISTORY_TTL_MS: u64 = 600_000;
+/// How long an idempotency key is remembered, in milliseconds.
+pub(crate) const IDEMPOTENCY_TTL_MS: u64 = 300_000;
+
+/// A place in the history of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Sixteen hexadecimal digits; changes when the history starts anew.
+    pub epoch: String,
+    /// Counts the events of the epoch; grows by exactly one with each.
+    pub offset: u64,
+}
+
+/// One event of a room's history: the exact text that clients get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The event's place in its epoch.
+    pub offset: u64,
+    /// The frame, one JSON object.
+    pub payload: String,
+}
+
+/// What a reader wants to know about a room.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The last event that the reader has; `None` asks for the document.
+    pub since: Option<Position>,
+    /// The most events to give.
+    pub max_events: usize,
+    /// The most bytes of events to give; one event is always given.
+    pub max_bytes: usize,
+    /// Whether the first part of what is missing is of use, when all of it is too much.
+    pub part: bool,
+    /// Whether the document is wanted even when the missing events are given.
+    pub doc: bool,
+}
+
+/// A room at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The newest event of the room.
+    pub position: Position,
+    /// The offset of the document's last change, 0 if it was never set.
+    pub version: u64,
+    /// The kind of room, `doc`.
+    pub kind: String,
+    /// The document's JSON text; given if asked for or if not recovered.
+    pub doc: Option<String>,
+    /// Whether `events` continue the reader's position without a gap.
+    pub recovered: bool,
+    /// The events after the reader's position, oldest first.
+    pub events: Vec<Event>,
+}
+
+/// The newest part of a room's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// The newest event of the room.
+    pub position: Position,
+    /// The frames, oldest first.
+    pub payloads: Vec<String>,
+}
+
+/// What a write changes.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Replaces the document.
+    State {
+        /// The new document's JSON text.
+        doc: String,
+        /// The version that the document must have for the write to happen.
+        if_version: Option<u64>,
+    },
+    /// Adds a message and leaves the document alone.
+    Message,
+}
+
+/// One write. The event's frame is `head`, the epoch, `","offset":`, the
+/// offset, for a state also `,"version":` and the offset, and `tail`.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// What changes.
+    pub change: Change,
+    /// The frame up to the epoch.
+    pub head: String,
+    /// The frame after offset and version.
+    pub tail: String,
+    /// Names the write, so that a second try is recognised; unique per room.
+    pub idempotency: Option<String>,
+}
+
+/// What came of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The write has its place in the history.
+    Done {
+        /// Where the event stands.
+        position: Position,
+        /// Whether an earlier write with the same key was found instead.
+        repeated: bool,
+    },
+    /// The document has another version than the one wanted; nothing changed.
+    Conflict {
+        /// The version of the document.
+        version: u64,
+        /// The document's JSON text, if it was ever set.
+        doc: Option<String>,
+    },
+}
+
+/// Why the store did not answer.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum StoreError {
+    /// Nothing was done and nothing will be.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The write may or may not have happened.
+    #[error("the store did not answer in time")]
+    UnknownOutcome,
+    /// The store answered something that it never should.
+    #[error("unexpected answer of the store: {0}")]
+    Broken(String),
+}
+
+/// Whether the store can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Reads and writes are served.
+    Up,
+    /// They fail, for the reason given, such as `connection refused (redis:6379)`.
+    Down(String),
+}
+
+/// What the store tells without being asked.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// An event of a subscribed room. May be lost, never reordered.
+    Event {
+        /// The room's name.
+        room: String,
+        /// The epoch of the event.
+        epoch: String,
+        /// The event.
+        event: Event,
+    },
+    /// Events may have been lost: every subscribed room has to be looked at.
+    Resync,
+}
+
+/// The contract of a store. Every call is one atomic step on one room; a room
+/// that does not exist is made by the first call that names it.
+pub trait Store: Send + Sync + 'static {
+    /// `memory` or `redis`.
+    fn name(&self) -> &'static str;
+    /// Writes one event, and tells it to every subscriber of the room.
+    fn commit<'a>(&'a self, room: &'a str, write: Write) -> BoxFuture<'a, Result<Outcome, StoreError>>;
+    /// Reads the room's document, or what happened since a position.
+    fn read<'a>(&'a self, room: &'a str, read: Read) -> BoxFuture<'a, Result<Snapshot, StoreError>>;
+    /// Reads the newest `max_events` events, at most `max_bytes` of them.
+    fn recent<'a>(
+        &'a self,
+        room: &'a str,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> BoxFuture<'a, Result<Recent, StoreError>>;
+    /// Asks for a room's notices. Once it returns, no later event is missed
+    /// without a [`Notice::Resync`].
+    fn subscribe<'a>(&'a self, room: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Ends the notices of a room.
+    fn unsubscribe<'a>(&'a self, room: &'a str) -> BoxFuture<'a, ()>;
+    /// Whether the store can be used, and every change of that.
+    fn health(&self) -> watch::Receiver<Health>;
+    /// Sends what is still under way and closes all connections.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+impl Write {
+    /// The frame of this write at a position, as `commit.lua` builds it too.
+    pub(crate) fn payload(&self, position: &Position) -> String {
+        let Position { epoch, offset } = position;
+        match self.change {
+            Change::State { .. } => {
+                format!("{}{epoch}\",\"offset\":{offset},\"version\":{offset}{}", self.head, self.tail)
+            }
+            Change::Message => format!("{}{epoch}\",\"offset\":{offset}{}", self.head, self.tail),
+        }
+    }
+}
+
+/// A new epoch, 16 hexadecimal digits.
+pub(crate) fn fresh_epoch() -> String {
+    let mut digits = uuid::Uuid::new_v4().simple().to_string();
+    digits.truncate(16);
+    digits
+}
