@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::outbox::{Frame, Outbox};
@@ -59,7 +60,7 @@ pub(crate) async fn run(socket: WebSocket, app: Arc<App>, _place: Place) {
     let limits = &app.config.limits;
     let outbox = Arc::new(Outbox::new(limits.queue_frames, limits.queue_bytes));
     let (sink, stream) = socket.split();
-    let writer = tokio::spawn(write(sink, Arc::clone(&outbox), app.config.timing.write));
+    let mut writer = tokio::spawn(write(sink, Arc::clone(&outbox), app.config.timing.write));
     let number = app.hub.register(&outbox);
     let mut conn = uuid::Uuid::new_v4().simple().to_string();
     conn.truncate(16);
@@ -78,7 +79,7 @@ pub(crate) async fn run(socket: WebSocket, app: Arc<App>, _place: Place) {
     };
     tracing::debug!(conn = session.conn, user = session.user, "connected");
     let start = Instant::now();
-    session.serve(stream).await;
+    session.serve(stream, &mut writer).await;
     session.app.hub.remove(session.number, session.rooms.iter());
     let close = session.outbox.closed_with();
     let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -89,8 +90,10 @@ pub(crate) async fn run(socket: WebSocket, app: Arc<App>, _place: Place) {
         }
     }
     session.outbox.abandon();
-    // It ends at once, because its outbox has.
-    let _ = writer.await;
+    if !writer.is_finished() {
+        // It ends at once, because its outbox has.
+        let _ = writer.await;
+    }
 }
 
 async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: Arc<Outbox>, patience: Duration) {
@@ -120,7 +123,7 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: Arc<Outbox>, pat
 }
 
 impl Session {
-    async fn serve(&mut self, mut stream: SplitStream<WebSocket>) {
+    async fn serve(&mut self, mut stream: SplitStream<WebSocket>, writer: &mut JoinHandle<()>) {
         let timing = self.app.config.timing.clone();
         let mut alarm = Alarm { at: Instant::now() + timing.hello, kind: AlarmKind::Hello, pushed: 0 };
         loop {
@@ -154,7 +157,15 @@ impl Session {
                 }
             }
         };
-        let _ = timeout(CLOSE_WRITE + CLOSE_ANSWER, farewell).await;
+        let patience = async {
+            // The close frame is written then, or never will be.
+            let _ = writer.await;
+            sleep(CLOSE_ANSWER).await;
+        };
+        tokio::select! {
+            () = farewell => {}
+            () = patience => {}
+        }
     }
 
     fn ring(&self, alarm: &mut Alarm) {

@@ -275,7 +275,8 @@ impl Shared {
             let up = found.is_ok();
             let health = match found {
                 Ok(()) => Health::Up,
-                Err(reason) => Health::Down(reason),
+                // The plainest cause there is: whether anybody listens there at all.
+                Err(reason) => Health::Down(self.options.address.fault().await.unwrap_or(reason)),
             };
             self.health.send_if_modified(|present| {
                 let changed = *present != health;
@@ -329,7 +330,7 @@ impl Shared {
     /// Makes sure that the script of the present Redis process is loaded.
     async fn load_script(&self) -> Result<Script, String> {
         if !self.commands.is_connected() {
-            return Err(self.fault().await);
+            return Err(self.lost());
         }
         let commands = self.commands.with_options(&at_once());
         let info: String = match commands.info(Some(InfoKind::Server)).await {
@@ -359,11 +360,8 @@ impl Shared {
         Ok(script)
     }
 
-    /// Why there is no connection.
-    async fn fault(&self) -> String {
-        if let Some(reason) = self.options.address.fault().await {
-            return reason;
-        }
+    /// What is known of a connection that is not there.
+    fn lost(&self) -> String {
         let last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match last {
             Some(error) => format!("{error} ({})", self.options.address),
@@ -374,7 +372,7 @@ impl Shared {
     fn shown(&self, error: &FredError) -> String {
         let reason = match error.kind() {
             ErrorKind::Timeout => "no answer in time",
-            ErrorKind::Canceled | ErrorKind::IO => "connection lost",
+            ErrorKind::Canceled | ErrorKind::IO | ErrorKind::Routing => "connection lost",
             _ => error.details(),
         };
         format!("{reason} ({})", self.options.address)

@@ -1,0 +1,153 @@
+//! Rooms across instances: one order, one winner, nothing lost on the way.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use server::instance::Instance;
+
+use crate::support::{Client, Redis, assert_no_gap, config, eventually, instance};
+
+async fn two(redis: &Redis) -> [Instance; 2] {
+    [instance(config("a", Some(redis))).await, instance(config("b", Some(redis))).await]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_two_instances_see_one_order_without_a_gap() {
+    let redis = Redis::start();
+    let instances = two(&redis).await;
+    let mut clients = Vec::new();
+    for number in 0..8 {
+        let mut client = Client::at(&instances[number % 2]).await;
+        assert_eq!(client.hello["server"], ["a", "b"][number % 2]);
+        client.join("r").await;
+        clients.push(client);
+    }
+    let seen = join_all(clients.into_iter().enumerate().map(async |(number, mut client)| {
+        for round in 0..50 {
+            client.publish("r", json!([number, round])).await;
+        }
+        client.events_to(400).await
+    }))
+    .await;
+    for events in &seen {
+        assert_eq!((events.first().map(|(offset, _)| *offset), events.len()), (Some(1), 400));
+        assert_no_gap(events);
+        assert_eq!(events, &seen[0], "the same frame at the same offset");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_counter_by_compare_and_set_is_exact() {
+    let redis = Redis::start();
+    let instances = two(&redis).await;
+    let increments = (0..10).map(async |number: usize| {
+        let mut client = Client::at(&instances[number % 2]).await;
+        let joined = client.join("counter").await;
+        let (mut version, mut count) = (joined["version"].clone(), joined["doc"].as_u64().unwrap_or(0));
+        let mut won = 0;
+        while won < 20 {
+            let frame = json!({ "t": "set", "room": "counter", "doc": count + 1, "if_version": version });
+            let reply = client.call(frame).await;
+            if reply["ok"].is_object() {
+                won += 1;
+                (version, count) = (reply["ok"]["version"].clone(), count + 1);
+            } else {
+                assert_eq!(reply["err"]["code"], "conflict", "{reply}");
+                (version, count) =
+                    (reply["err"]["version"].clone(), reply["err"]["doc"].as_u64().unwrap_or(0));
+            }
+        }
+    });
+    join_all(increments).await;
+    let mut reader = Client::at(&instances[0]).await;
+    let joined = reader.join("counter").await;
+    assert_eq!(
+        (&joined["doc"], &joined["version"]),
+        (&json!(200), &json!(200)),
+        "every accepted write counts once"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joining_while_others_write_loses_nothing_and_repeats_nothing() {
+    let redis = Redis::start();
+    let instances = two(&redis).await;
+    let mut writer = Client::at(&instances[0]).await;
+    writer.join("busy").await;
+    let writing = async {
+        for number in 0..300 {
+            writer.publish("busy", json!(number)).await;
+        }
+    };
+    let joining = join_all((0..20).map(async |number: usize| {
+        let mut client = Client::at(&instances[number % 2]).await;
+        let joined = client.join("busy").await;
+        let from = joined["offset"].as_u64().expect("an offset");
+        let events = if from < 300 { client.events_to(300).await } else { Vec::new() };
+        assert_eq!(events.len() as u64, 300 - from);
+        assert!(events.first().is_none_or(|(offset, _)| *offset == from + 1));
+        assert_no_gap(&events);
+    }));
+    futures_util::future::join(writing, joining).await;
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_elsewhere_gets_what_it_missed() {
+    let redis = Redis::start();
+    let [a, b] = two(&redis).await;
+    let mut here = Client::at(&a).await;
+    let joined = here.join("r").await;
+    let since = json!({ "epoch": joined["epoch"], "offset": joined["offset"] });
+    drop(here);
+    let mut other = Client::at(&b).await;
+    other.join("r").await;
+    for number in 0..5 {
+        other.publish("r", json!(number)).await;
+    }
+    let mut back = Client::at(&b).await;
+    let reply = back.call(json!({ "t": "join", "room": "r", "since": since })).await;
+    assert_eq!(reply["ok"]["recovered"], true, "{reply}");
+    let data: Vec<Value> =
+        reply["ok"]["events"].as_array().expect("events").iter().map(|event| event["data"].clone()).collect();
+    assert_eq!(data, [0, 1, 2, 3, 4].map(Value::from));
+    assert!(reply["ok"].get("doc").is_none());
+
+    let history = back.call(json!({ "t": "get", "room": "r", "what": "history", "limit": 2 })).await;
+    assert_eq!(history["ok"]["events"][1]["data"], 4, "{history}");
+    let stale = json!({ "epoch": "0000000000000000", "offset": 1 });
+    let reply = back.call(json!({ "t": "get", "room": "r", "what": "history", "since": stale })).await;
+    assert_eq!(reply["err"]["code"], "not_found");
+}
+
+#[tokio::test]
+async fn rooms_are_let_go_when_everyone_has_left() {
+    let redis = Redis::start();
+    let a = instance(config("a", Some(&redis))).await;
+    let mut client = Client::at(&a).await;
+    for room in ["one", "two", "three"] {
+        client.join(room).await;
+    }
+    assert_eq!((a.app().hub.rooms(), a.app().hub.members()), (3, 3));
+    assert_eq!(redis.ask(&["PUBSUB", "CHANNELS"]).lines().count(), 3);
+    client.call(json!({ "t": "leave", "room": "one" })).await;
+    assert_eq!(a.app().hub.members(), 2);
+    drop(client);
+    eventually("rooms and subscriptions are gone", async || {
+        let left = (a.app().hub.rooms(), a.app().hub.members(), a.app().places.taken());
+        (left == (0, 0, 0) && redis.ask(&["PUBSUB", "CHANNELS"]).is_empty()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_instance_without_redis_keeps_its_own_rooms() {
+    let alone = instance(config("alone", None)).await;
+    let (mut one, mut two) = (Client::at(&alone).await, Client::at(&alone).await);
+    one.join("r").await;
+    two.join("r").await;
+    let reply = one.call(json!({ "t": "set", "room": "r", "doc": { "a": 1 }, "if_version": 0 })).await;
+    assert_eq!(reply["ok"]["version"], 1, "{reply}");
+    let push = two.push_of("state").await;
+    assert_eq!((&push["doc"]["a"], &push["by"]), (&json!(1), &one.hello["user"]));
+    let reply = two.call(json!({ "t": "set", "room": "r", "doc": 2, "if_version": 0 })).await;
+    assert_eq!((&reply["err"]["code"], &reply["err"]["doc"]["a"]), (&json!("conflict"), &json!(1)));
+}

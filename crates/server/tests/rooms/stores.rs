@@ -1,0 +1,219 @@
+//! One suite for every store.
+
+use std::sync::Arc;
+
+use server::store::memory::MemoryStore;
+use server::store::redis::{Address, RedisOptions, RedisStore};
+use server::store::{Change, Health, Notice, Outcome, Position, Read, Store, Write};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::support::{PATIENCE, Redis};
+
+const HISTORY: usize = 100;
+
+enum Feed {
+    Memory(mpsc::UnboundedReceiver<Notice>),
+    Redis(mpsc::Receiver<Notice>),
+}
+
+struct Fixture {
+    store: Arc<dyn Store>,
+    feed: Feed,
+    _redis: Option<Redis>,
+}
+
+impl Fixture {
+    async fn all() -> Vec<Self> {
+        let (memory, feed) = MemoryStore::new(HISTORY);
+        let memory = Self { store: Arc::new(memory), feed: Feed::Memory(feed), _redis: None };
+        let redis = Redis::start();
+        let address = Address::host("127.0.0.1", redis.port);
+        let options = RedisOptions { address, history: HISTORY, notice_capacity: 1024 };
+        let (store, feed) = RedisStore::start(options).expect("a store");
+        let mut health = store.health();
+        let up = health.wait_for(|health| *health == Health::Up);
+        timeout(PATIENCE, up).await.expect("in time").expect("it lives");
+        vec![memory, Self { store: Arc::new(store), feed: Feed::Redis(feed), _redis: Some(redis) }]
+    }
+
+    async fn event(&mut self) -> (String, String, u64, String) {
+        loop {
+            let notice = match &mut self.feed {
+                Feed::Memory(feed) => timeout(PATIENCE, feed.recv()).await,
+                Feed::Redis(feed) => timeout(PATIENCE, feed.recv()).await,
+            };
+            match notice.expect("in time").expect("it lives") {
+                Notice::Event { room, epoch, event } => return (room, epoch, event.offset, event.payload),
+                Notice::Resync => {}
+            }
+        }
+    }
+}
+
+fn write(change: Change, key: Option<&str>) -> Write {
+    Write {
+        change,
+        head: r#"{"t":"x","epoch":""#.to_owned(),
+        tail: r#","tail":1}"#.to_owned(),
+        idempotency: key.map(str::to_owned),
+    }
+}
+
+fn state(doc: &str, if_version: Option<u64>) -> Write {
+    write(Change::State { doc: doc.to_owned(), if_version }, None)
+}
+
+fn message() -> Write {
+    write(Change::Message, None)
+}
+
+fn since(position: Option<Position>) -> Read {
+    Read { since: position, max_events: 1000, max_bytes: 1 << 20, part: false, doc: false }
+}
+
+async fn done(store: &Arc<dyn Store>, room: &str, write: Write) -> (Position, bool) {
+    match store.commit(room, write).await.expect("an answer") {
+        Outcome::Done { position, repeated } => (position, repeated),
+        conflict => panic!("{conflict:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_new_room_is_empty_and_keeps_its_epoch() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let first = store.read("r", since(None)).await.expect("a snapshot");
+        assert_eq!((first.position.offset, first.version, first.doc.as_deref()), (0, 0, None));
+        assert_eq!((first.kind.as_str(), first.recovered), ("doc", false));
+        assert_eq!(first.position.epoch.len(), 16);
+        let second = store.read("r", since(None)).await.expect("a snapshot");
+        assert_eq!(first.position, second.position);
+        let other = store.read("other", since(None)).await.expect("a snapshot");
+        assert_ne!(first.position.epoch, other.position.epoch);
+    }
+}
+
+#[tokio::test]
+async fn every_write_takes_the_next_offset_and_a_state_makes_it_the_version() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        assert_eq!(done(store, "r", state("1", None)).await.0.offset, 1);
+        assert_eq!(done(store, "r", message()).await.0.offset, 2);
+        assert_eq!(done(store, "r", state("{\"b\": \"\\u0000\"}", Some(1))).await.0.offset, 3);
+        let now = store.read("r", since(None)).await.expect("a snapshot");
+        assert_eq!((now.position.offset, now.version), (3, 3));
+        assert_eq!(now.doc.as_deref(), Some("{\"b\": \"\\u0000\"}"), "byte by byte");
+    }
+}
+
+#[tokio::test]
+async fn a_write_for_another_version_changes_nothing() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let conflict = Outcome::Conflict { version: 0, doc: None };
+        assert_eq!(store.commit("r", state("1", Some(7))).await, Ok(conflict));
+        done(store, "r", state("1", Some(0))).await;
+        let conflict = Outcome::Conflict { version: 1, doc: Some("1".to_owned()) };
+        assert_eq!(store.commit("r", state("2", Some(0))).await, Ok(conflict));
+        assert_eq!(store.read("r", since(None)).await.expect("a snapshot").position.offset, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_same_key_writes_once() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let keyed = || write(Change::Message, Some("user:k"));
+        let (first, repeated) = done(store, "r", keyed()).await;
+        assert!(!repeated);
+        done(store, "r", message()).await;
+        assert_eq!(done(store, "r", keyed()).await, (first.clone(), true));
+        assert_eq!(done(store, "other", keyed()).await.0.offset, 1, "keys belong to rooms");
+        assert_eq!(store.read("r", since(None)).await.expect("a snapshot").position.offset, 2);
+    }
+}
+
+#[tokio::test]
+async fn what_was_missed_is_given_in_order_or_the_document_is() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let (start, _) = done(store, "r", message()).await;
+        for _ in 0..9 {
+            done(store, "r", message()).await;
+        }
+        let missed = store.read("r", since(Some(start.clone()))).await.expect("a snapshot");
+        assert!(missed.recovered);
+        assert_eq!(
+            missed.events.iter().map(|event| event.offset).collect::<Vec<_>>(),
+            (2..=10).collect::<Vec<_>>()
+        );
+        let wanted = format!(r#"{{"t":"x","epoch":"{}","offset":2,"tail":1}}"#, start.epoch);
+        assert_eq!(missed.events[0].payload, wanted);
+
+        let few = Read { max_events: 4, ..since(Some(start.clone())) };
+        assert!(!store.read("r", few.clone()).await.expect("a snapshot").recovered);
+        let part = store.read("r", Read { part: true, ..few }).await.expect("a snapshot");
+        assert_eq!((part.recovered, part.events.len(), part.position.offset), (true, 4, 10));
+        let tiny = Read { max_bytes: 1, part: true, ..since(Some(start.clone())) };
+        assert_eq!(store.read("r", tiny).await.expect("a snapshot").events.len(), 1);
+
+        let now = Position { offset: 10, ..start.clone() };
+        let nothing = store.read("r", since(Some(now))).await.expect("a snapshot");
+        assert!(nothing.recovered && nothing.events.is_empty());
+        for wrong in [Position { offset: 11, ..start.clone() }, Position { epoch: "0".repeat(16), ..start }] {
+            assert!(!store.read("r", since(Some(wrong))).await.expect("a snapshot").recovered);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_old_history_is_cut_and_says_so() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let (start, _) = done(store, "r", message()).await;
+        for _ in 0..400 {
+            done(store, "r", message()).await;
+        }
+        let missed = store.read("r", since(Some(start.clone()))).await.expect("a snapshot");
+        assert!(!missed.recovered && missed.events.is_empty());
+        let recent = Position { offset: 400 - HISTORY as u64 + 2, ..start };
+        assert!(store.read("r", since(Some(recent))).await.expect("a snapshot").recovered);
+        let last = store.recent("r", 3, 1 << 20).await.expect("an answer");
+        assert_eq!((last.position.offset, last.payloads.len()), (401, 3));
+        assert!(last.payloads[2].contains("\"offset\":401"));
+        assert_eq!(store.recent("r", 3, 1).await.expect("an answer").payloads.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn subscribers_hear_of_their_rooms_only() {
+    for mut fixture in Fixture::all().await {
+        let store = Arc::clone(&fixture.store);
+        store.subscribe("r").await.expect("a subscription");
+        done(&store, "other", message()).await;
+        let (at, _) = done(&store, "r", state("[]", None)).await;
+        let (room, epoch, offset, payload) = fixture.event().await;
+        assert_eq!((room.as_str(), &epoch, offset), ("r", &at.epoch, 1));
+        assert_eq!(payload, format!(r#"{{"t":"x","epoch":"{epoch}","offset":1,"version":1,"tail":1}}"#));
+        store.unsubscribe("r").await;
+        done(&store, "r", message()).await;
+        store.subscribe("r").await.expect("a subscription");
+        done(&store, "r", message()).await;
+        assert_eq!(fixture.event().await.2, 3, "2 was not subscribed to");
+    }
+}
+
+#[tokio::test]
+async fn racing_writes_get_one_winner_for_each_version() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let mut version = 0;
+        for _ in 0..20 {
+            let racers = (0..8).map(|_| store.commit("r", state("1", Some(version))));
+            let outcomes = futures_util::future::join_all(racers).await;
+            let won: Vec<u64> = outcomes
+                .into_iter()
+                .filter_map(|outcome| match outcome.expect("an answer") {
+                    Outcome::Done { position, .. } => Some(position.offset),
+                    Outcome::Conflict { .. } => None,
+                })
+                .collect();
+            assert_eq!(won, [version + 1]);
+            version += 1;
+        }
+    }
+}
