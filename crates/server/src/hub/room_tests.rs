@@ -17,8 +17,9 @@ fn snapshot(epoch: &str, offset: u64) -> Snapshot {
     }
 }
 
-fn filled(top: u64, offsets: std::ops::RangeInclusive<u64>) -> Snapshot {
-    Snapshot { recovered: true, events: offsets.map(event).collect(), ..snapshot(EPOCH, top) }
+/// What the store gives a reader that has everything up to `since`.
+fn filled(top: u64, since: u64, last: u64) -> Snapshot {
+    Snapshot { recovered: true, events: (since + 1..=last).map(event).collect(), ..snapshot(EPOCH, top) }
 }
 
 fn event(offset: u64) -> Event {
@@ -64,7 +65,7 @@ async fn an_event_after_a_gap_is_held_until_the_gap_is_filled() {
     let (mut room, outbox) = joined_at(4);
     assert_eq!(room.take(EPOCH.to_owned(), event(8)), Next::Fill);
     assert_eq!(room.take(EPOCH.to_owned(), event(7)), Next::Fill);
-    assert_eq!(room.fill(filled(8, 5..=6), 2, reset), Next::Settled);
+    assert_eq!(room.fill(filled(8, 4, 6), 2, reset), Next::Settled);
     assert_eq!(told(&outbox).await, "joined 5 6 7 8");
     assert_eq!(room.held(), 0);
 }
@@ -72,8 +73,8 @@ async fn an_event_after_a_gap_is_held_until_the_gap_is_filled() {
 #[tokio::test]
 async fn a_part_of_what_is_missing_asks_for_the_rest() {
     let (mut room, outbox) = joined_at(0);
-    assert_eq!(room.fill(filled(9, 1..=3), 0, reset), Next::Fill);
-    assert_eq!(room.fill(filled(9, 4..=9), 0, reset), Next::Settled);
+    assert_eq!(room.fill(filled(9, 0, 3), 0, reset), Next::Fill);
+    assert_eq!(room.fill(filled(9, 3, 9), 0, reset), Next::Settled);
     assert_eq!(told(&outbox).await, "joined 1 2 3 4 5 6 7 8 9");
 }
 
@@ -82,9 +83,9 @@ async fn the_feed_may_be_faster_than_the_fill() {
     let (mut room, outbox) = joined_at(4);
     assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
     // Read before event 5: it knows less than the room does.
-    assert_eq!(room.fill(filled(4, 5..=4), 0, reset), Next::Settled);
+    assert_eq!(room.fill(filled(4, 4, 4), 0, reset), Next::Settled);
     assert_eq!(room.fill(snapshot(EPOCH, 4), 0, reset), Next::Settled);
-    assert_eq!(room.fill(filled(6, 5..=6), 0, reset), Next::Settled);
+    assert_eq!(room.fill(filled(6, 4, 6), 0, reset), Next::Settled);
     assert_eq!(told(&outbox).await, "joined 5 6");
 }
 
@@ -103,7 +104,7 @@ async fn a_hole_that_nobody_can_fill_and_a_new_epoch_start_the_room_anew() {
 async fn events_of_an_epoch_that_never_was_are_forgotten() {
     let (mut room, _outbox) = joined_at(4);
     assert_eq!(room.take("old".to_owned(), event(9)), Next::Fill);
-    assert_eq!(room.fill(filled(4, 5..=4), 1, reset), Next::Settled);
+    assert_eq!(room.fill(filled(4, 4, 4), 1, reset), Next::Settled);
     assert_eq!(room.held(), 0);
 }
 
@@ -155,8 +156,8 @@ async fn too_much_to_hold_is_fetched_again() {
         assert_eq!(room.take(EPOCH.to_owned(), event(offset)), Next::Fill);
     }
     let top = MOST_HELD as u64 + 2;
-    assert_eq!(room.fill(filled(top, 1..=top), 0, reset), Next::Fill, "more may have come since");
-    assert_eq!(room.fill(filled(top, 1..=0), 0, reset), Next::Settled);
+    assert_eq!(room.fill(filled(top, 0, top), 0, reset), Next::Fill, "more may have come since");
+    assert_eq!(room.fill(filled(top, 0, 0), 0, reset), Next::Settled);
     let told = told(&outbox).await;
     assert_eq!(told.split(' ').count() as u64, top + 1);
 }

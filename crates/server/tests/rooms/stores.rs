@@ -201,8 +201,7 @@ async fn subscribers_hear_of_their_rooms_only() {
 #[tokio::test]
 async fn racing_writes_get_one_winner_for_each_version() {
     for Fixture { store, .. } in &Fixture::all().await {
-        let mut version = 0;
-        for _ in 0..20 {
+        for version in 0..20 {
             let racers = (0..8).map(|_| store.commit("r", state("1", Some(version))));
             let outcomes = futures_util::future::join_all(racers).await;
             let won: Vec<u64> = outcomes
@@ -213,7 +212,6 @@ async fn racing_writes_get_one_winner_for_each_version() {
                 })
                 .collect();
             assert_eq!(won, [version + 1]);
-            version += 1;
         }
     }
 }
