@@ -48,9 +48,18 @@ pub struct Work<'a> {
     /// The ids of what earlier steps have made.
     pub ledger: &'a Ledger,
     /// When a wait gives up.
-    pub deadline: Option<Instant>,
+    pub deadline: Option<Deadline>,
     /// Told how it goes on.
     pub report: &'a dyn Fn(Progress),
+}
+
+/// When a wait gives up.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Instant,
+    /// The time that was given, from the start of the plan.
+    pub limit: Duration,
 }
 
 /// What came of it.
@@ -276,8 +285,8 @@ pub enum NotReady {
     Gone,
     /// It was not ready in time.
     TimedOut {
-        /// How long was waited.
-        after: Duration,
+        /// The time that was given.
+        limit: Duration,
     },
 }
 
@@ -293,7 +302,7 @@ impl std::fmt::Display for NotReady {
             Self::Exited { code } => write!(f, "ended with exit code {code}"),
             Self::NoHealthcheck => f.write_str("has no health check, so it can never be healthy"),
             Self::Gone => f.write_str("was removed meanwhile"),
-            Self::TimedOut { after } => write!(f, "not ready within {} s", after.as_secs()),
+            Self::TimedOut { limit } => write!(f, "not ready within {} s", limit.as_secs()),
         }
     }
 }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use crate::engine::{Engine, EngineError, Failure, Ledger, Outcome, Work};
+use crate::engine::{Deadline, Engine, EngineError, Failure, Ledger, Outcome, Work};
 use crate::event::{Event, EventKind, Progress, Summary};
 
 /// How a plan is run.
@@ -47,7 +47,7 @@ pub async fn execute<E: Engine>(
     tell(None, EventKind::PlanReady(Arc::clone(plan)));
 
     let ledger = Ledger::default();
-    let deadline = pace.wait_timeout.map(|timeout| begun + timeout);
+    let deadline = pace.wait_timeout.map(|limit| Deadline { at: begun + limit, limit });
     let parallel = pace.parallel.max(1);
     let mut run = Run::new(plan);
     let mut under_way = FuturesUnordered::new();

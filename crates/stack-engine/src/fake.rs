@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep};
 
 use self::rules::{Container, State};
 use crate::engine::{
-    Channel, Engine, EngineError, Evidence, Failure, LogLine, NotReady, Outcome, Query, Selection, Work,
+    Channel, Deadline, Engine, EngineError, Evidence, Failure, LogLine, NotReady, Outcome, Query, Selection,
+    Work,
 };
 use crate::event::{Progress, Waiting};
 
@@ -198,7 +199,6 @@ impl FakeEngine {
     }
 
     async fn wait(&self, work: &Work<'_>, condition: Condition) -> Result<Outcome, Failure> {
-        let begun = Instant::now();
         let id = target(work)?.unwrap_or_default();
         loop {
             let verdict = {
@@ -216,11 +216,11 @@ impl FakeEngine {
                 Ok(false) => (work.report)(Progress::Waiting(Waiting::Probed { failures: 1 })),
                 Err(why) => return Err(self.failure(&id, why)),
             }
-            if work.deadline.is_some_and(|deadline| Instant::now() + LOOK > deadline) {
-                if let Some(deadline) = work.deadline {
-                    tokio::time::sleep_until(deadline).await;
-                }
-                return Err(self.failure(&id, NotReady::TimedOut { after: begun.elapsed() }));
+            if let Some(Deadline { at, limit }) = work.deadline
+                && Instant::now() + LOOK > at
+            {
+                tokio::time::sleep_until(at).await;
+                return Err(self.failure(&id, NotReady::TimedOut { limit }));
             }
             sleep(LOOK).await;
         }

@@ -181,6 +181,8 @@ impl<'a> Down<'a> {
     }
 
     fn images(&mut self, kept: &[&ObservedContainer]) {
+        // The names of one image go one after another: the engine loses count otherwise.
+        let mut last: HashMap<&str, StepId> = HashMap::new();
         for image in self.desired.iter().flat_map(|desired| &desired.images) {
             if self.policy.images == RemoveImages::Local && image.named {
                 continue;
@@ -191,10 +193,12 @@ impl<'a> Down<'a> {
                 if kept.iter().any(|container| uses(container)) {
                     continue;
                 }
-                let users = self.users(uses);
+                let mut after = self.users(uses);
+                after.extend(last.get(found.id.as_str()));
                 let remove = Action::RemoveImage(reference.clone());
                 let address = Address::Image(reference.clone());
-                self.draft.add(&address, remove, Change::Remove, &Cause::Asked, users);
+                let removed = self.draft.add(&address, remove, Change::Remove, &Cause::Asked, after);
+                last.insert(&found.id, removed);
             }
         }
     }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::docker::watch::Happening;
 use crate::docker::{DockerEngine, answered, is_not_found};
-use crate::engine::{EngineError, Evidence, Failure, NotReady, Probe};
+use crate::engine::{Deadline, EngineError, Evidence, Failure, NotReady, Probe};
 use crate::event::{Progress, Waiting};
 
 /// The pause after the first failed probe; each further one is half as long again.
@@ -49,11 +49,10 @@ pub(super) async fn wait(
     engine: &DockerEngine,
     id: &str,
     condition: Condition,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
     report: &dyn Fn(Progress),
 ) -> Result<(), Failure> {
     let docker = &engine.docker;
-    let begun = Instant::now();
     let mut happenings = Some(engine.watch.listen());
     let mut probe: Option<Probing<'_>> = None;
     let mut last_probe = None;
@@ -124,8 +123,13 @@ pub(super) async fn wait(
                     pause = (pause * 3 / 2).min(LONGEST_PAUSE);
                 }
             }
-            () = async { match deadline { Some(deadline) => sleep_until(deadline).await, None => future::pending().await } } => {
-                let why = NotReady::TimedOut { after: begun.elapsed() };
+            limit = async {
+                match deadline {
+                    Some(Deadline { at, limit }) => { sleep_until(at).await; limit }
+                    None => future::pending().await,
+                }
+            } => {
+                let why = NotReady::TimedOut { limit };
                 let evidence = evidence(docker, look, last_probe).await;
                 return Err(Failure { error: EngineError::NotReady(why), evidence: Some(Box::new(evidence)) });
             }

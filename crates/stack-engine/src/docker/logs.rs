@@ -6,7 +6,7 @@ use std::pin::Pin;
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
-use bollard::query_parameters::LogsOptionsBuilder;
+use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use bytes::Bytes;
 use futures_util::future::{self, Either};
 use futures_util::stream::{self, SelectAll, Stream, StreamExt};
@@ -19,6 +19,8 @@ use crate::docker::watch::{Happening, Watch};
 use crate::docker::{answered, is_not_found};
 use crate::engine::{Channel, EngineError, LogLine, LogSource, Selection};
 
+/// How much earlier than a container's noted start its first lines may have been written.
+const EARLY: time::Duration = time::Duration::SECOND;
 /// A longer line is cut here, bytes: a container must not fill our memory.
 const LONGEST_LINE: usize = 1 << 20;
 
@@ -38,13 +40,14 @@ pub(super) fn follow(
     let mut following = Following {
         docker: docker.clone(),
         happenings,
-        active: selection.containers.iter().map(|source| source.id.clone()).collect(),
+        active: HashSet::new(),
+        shown: HashMap::new(),
         parts: SelectAll::new(),
         ended: HashMap::new(),
         selection,
     };
     for source in following.selection.containers.clone() {
-        following.add(source, None);
+        following.add(source, false);
     }
     Either::Right(stream::unfold(following, |mut following| async move {
         following.next().await.map(|line| (line, following))
@@ -63,25 +66,33 @@ struct Following {
     happenings: Option<broadcast::Receiver<Happening>>,
     /// The containers whose logs are open.
     active: HashSet<String>,
+    /// The time of the last line of each container.
+    shown: HashMap<String, OffsetDateTime>,
     parts: SelectAll<Pin<Box<dyn Stream<Item = Part> + Send>>>,
     /// Exit codes of containers whose last lines are still to come.
     ended: HashMap<String, i64>,
 }
 
 impl Following {
-    /// Opens a log; with `from`, only what was written since then (nanoseconds since 1970).
-    fn add(&mut self, source: LogSource, from: Option<i64>) {
-        let selection = match from {
-            Some(from) => Selection {
-                since: OffsetDateTime::from_unix_timestamp_nanos(from.into()).ok(),
-                tail: None,
-                ..self.selection.clone()
-            },
-            None => self.selection.clone(),
-        };
+    /// Opens a log, for a container that has just started without what it wrote in former runs.
+    fn add(&mut self, source: LogSource, started: bool) {
         self.active.insert(source.id.clone());
-        let lines = lines(&self.docker, source.clone(), &selection).map(Part::Line);
-        self.parts.push(Box::pin(lines.chain(stream::once(future::ready(Part::End(source))))));
+        let end = stream::once(future::ready(Part::End(source.clone())));
+        let selection = self.selection.clone();
+        if !started {
+            let lines = lines(&self.docker, source, &selection).map(Part::Line);
+            return self.parts.push(Box::pin(lines.chain(end)));
+        }
+        let (docker, shown) = (self.docker.clone(), self.shown.get(&source.id).copied());
+        let lines = async move {
+            // The event of a start comes after the first lines, so it does not tell where they begin.
+            // The clock is the engine's throughout.
+            let since = shown
+                .map(|shown| shown + time::Duration::nanoseconds(1))
+                .max(begin(&docker, &source.id).await);
+            lines(&docker, source, &Selection { since, tail: None, ..selection }).map(Part::Line)
+        };
+        self.parts.push(Box::pin(stream::once(lines).flatten().chain(end)));
     }
 
     async fn next(&mut self) -> Option<Result<LogLine, EngineError>> {
@@ -97,7 +108,12 @@ impl Following {
             };
             tokio::select! {
                 Some(part) = self.parts.next() => match part {
-                    Part::Line(line) => return Some(line),
+                    Part::Line(line) => {
+                        if let Ok(LogLine { source, at: Some(at), .. }) = &line {
+                            self.shown.insert(source.id.clone(), *at);
+                        }
+                        return Some(line);
+                    }
                     Part::End(source) => {
                         self.active.remove(&source.id);
                         if let Some(code) = self.ended.remove(&source.id) {
@@ -124,7 +140,7 @@ impl Following {
         }
         let source = LogSource { id: happening.id, service: happening.service, number: happening.number };
         match happening.action.as_str() {
-            "start" if !self.active.contains(&source.id) => self.add(source, Some(happening.at)),
+            "start" if !self.active.contains(&source.id) => self.add(source, true),
             "die" => {
                 let code = happening.exit_code.unwrap_or_default();
                 if self.active.contains(&source.id) {
@@ -137,6 +153,19 @@ impl Following {
         }
         None
     }
+}
+
+/// Where the lines of a container's present run, or of its last one, begin; `None` for the first line.
+async fn begin(docker: &Docker, id: &str) -> Option<OffsetDateTime> {
+    let found = docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
+    let state = found.state?;
+    let moment = |text: Option<String>| OffsetDateTime::parse(&text?, &Rfc3339).ok();
+    let (started, ended) = (moment(state.started_at)?, moment(state.finished_at)?);
+    if ended < started {
+        // It runs. The end of the run before is a bound, and year 1 if there was none.
+        return (ended.year() > 1).then_some(ended);
+    }
+    Some(started - EARLY)
 }
 
 fn exit(source: LogSource, code: i64) -> LogLine {

@@ -21,8 +21,6 @@ pub(super) struct Happening {
     pub(super) id: String,
     /// The Docker API's word: `start`, `die`, `health_status`, `destroy`.
     pub(super) action: String,
-    /// Nanoseconds since 1970 on the engine's clock.
-    pub(super) at: i64,
     /// The project, by label.
     pub(super) project: String,
     /// The service, by label.
@@ -63,7 +61,8 @@ async fn pass_on(docker: Docker, sender: broadcast::Sender<Happening>) {
         ("event", vec!["start", "die", "destroy", "health_status"]),
     ]);
     // What happens between now and the engine's taking the request is sent after the fact.
-    let now = OffsetDateTime::now_utc().unix_timestamp().to_string();
+    let now = OffsetDateTime::now_utc();
+    let now = format!("{}.{:09}", now.unix_timestamp(), now.nanosecond());
     let mut events = docker.events(Some(EventsOptionsBuilder::new().since(&now).filters(&filters).build()));
     while let Some(Ok(message)) = events.next().await {
         if let Some(happening) = happening(message) {
@@ -81,7 +80,6 @@ fn happening(message: EventMessage) -> Option<Happening> {
     Some(Happening {
         id: actor.id?,
         action: action.split(':').next().unwrap_or_default().to_owned(),
-        at: message.time_nano.unwrap_or_default(),
         project: attribute(labels::PROJECT),
         service: attribute(labels::SERVICE),
         number: attribute(labels::NUMBER).parse().unwrap_or(0),

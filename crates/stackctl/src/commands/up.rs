@@ -14,7 +14,7 @@ use stack_engine::execute::Pace;
 use stack_file::model::PullPolicy;
 use stack_plan::containers::{self, BuildPolicy, Policy, Recreate};
 use stack_plan::observed::Observed;
-use stack_plan::plan::Plan;
+use stack_plan::plan::{Action, Plan};
 use stack_plan::teardown::{Teardown, teardown};
 use time::OffsetDateTime;
 
@@ -256,6 +256,7 @@ impl Up<'_> {
         }
         let mut lines = pin!(self.engine.follow(self.selection(&observed, &mine)));
 
+        let starts = plan.steps.iter().any(|step| matches!(step.action, Action::Start(_)));
         let summary = {
             let mut running = pin!(self.run(plan, renderer));
             tokio::select! {
@@ -269,6 +270,9 @@ impl Up<'_> {
             None => return self.stop(&mine, lines, &mut logs, renderer).await,
         }
         renderer.settle();
+        if !starts && !self.anything_runs(&mine, "").await? {
+            return Ok(ExitCode::SUCCESS);
+        }
         while let Some(line) = tokio::select! {
             line = lines.next() => line,
             () = &mut stop => return self.stop(&mine, lines, &mut logs, renderer).await,
@@ -278,7 +282,8 @@ impl Up<'_> {
                 continue;
             }
             logs.show(&line)?;
-            if matches!(line.channel, Channel::Exit(_)) && !self.anything_runs(&mine).await? {
+            if matches!(line.channel, Channel::Exit(_)) && !self.anything_runs(&mine, &line.source.id).await?
+            {
                 break;
             }
         }
@@ -309,12 +314,26 @@ impl Up<'_> {
         }
     }
 
-    async fn anything_runs(&self, mine: &BTreeSet<String>) -> anyhow::Result<bool> {
-        let observed = self.engine.observe(&self.project.query()).await?;
-        Ok(observed
-            .containers
-            .iter()
-            .any(|container| mine.contains(&container.service) && container.state.is_up()))
+    /// Whether anything runs after the end of the container `ended`.
+    async fn anything_runs(&self, mine: &BTreeSet<String>, ended: &str) -> anyhow::Result<bool> {
+        // The engine tells of an end a moment before its list knows it, and
+        // what is restarted runs again just as soon.
+        for pause in [10, 20, 50, 100, 200, 400] {
+            let observed = self.engine.observe(&self.project.query()).await?;
+            let mut up = observed
+                .containers
+                .iter()
+                .filter(|container| mine.contains(&container.service) && container.state.is_up())
+                .peekable();
+            if up.peek().is_none() {
+                return Ok(false);
+            }
+            if up.any(|container| container.id != ended) {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        Ok(true)
     }
 
     /// Stops what was started: gracefully at first, at once when asked again.

@@ -238,9 +238,13 @@ fn attached_up_must_end_when_everything_has_ended() {
 #[test]
 fn logs_must_be_cut_merged_and_marked_as_asked() {
     let project = Project::new(
-        "services:\n  a: &talk\n    image: redis:latest\n    command: [sh, -c, 'for i in 1 2 3 4 5; do echo line $$i; done; echo oops >&2']\n  b: *talk\n",
+        "services:\n  a: &talk\n    image: redis:latest\n    command: [sh, -c, 'for i in 1 2 3 4 5; do echo line $$i; done; sleep 0.2; echo oops >&2']\n  b: *talk\n",
     );
     project.run(&["up", "--wait"]).exits(0);
+    eventually("both have said everything", PATIENCE, || {
+        let all = project.observe().containers;
+        all.iter().all(|found| found.state == ContainerState::Exited(0)).then_some(())
+    });
     let logs = project.run(&["logs", "a", "--no-color"]).exits(0);
     assert_eq!(logs.out.lines().collect::<Vec<_>>(), [1, 2, 3, 4, 5].map(|n| format!("a-1 | line {n}")));
     assert!(logs.err.contains("a-1 | oops"));
@@ -354,4 +358,22 @@ fn several_networks_and_named_volumes_must_be_made_and_joined() {
     assert_eq!(project.observe().volumes.len(), 1, "down keeps named volumes");
     project.run(&["down", "-v"]).exits(0);
     assert!(project.observe().volumes.is_empty());
+}
+
+#[test]
+fn attached_up_must_show_what_is_said_now_and_not_what_was_said_before() {
+    let project = Project::new(
+        "services:\n  short:\n    image: redis:latest\n    command: [sh, -c, 'date +said%s%N']\n",
+    );
+    let first = project.run(&["up", "--no-color"]).exits(0);
+    std::thread::sleep(Duration::from_millis(1500));
+    let second = project.run(&["up", "--no-color"]).exits(0).says("short-1 ended with exit code 0");
+    assert_eq!(
+        (first.out.lines().count(), second.out.lines().count()),
+        (1, 1),
+        "{}{}",
+        first.out,
+        second.out
+    );
+    assert_ne!(first.out, second.out);
 }
