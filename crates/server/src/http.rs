@@ -28,7 +28,7 @@ use crate::hub::Hub;
 use crate::limits::{Bucket, Places};
 use crate::protocol::SUBPROTOCOL;
 use crate::session;
-use crate::store::{Health, Store};
+use crate::store::Store;
 
 /// The first read of a connection; grows with longer frames. The library's own
 /// 128 KiB would be most of what an idle connection costs.
@@ -78,7 +78,7 @@ impl App {
         if self.is_draining() {
             reasons.push("draining".to_owned());
         }
-        if let Health::Down(reason) = &*self.store.health().borrow() {
+        if let Some(reason) = self.store.health().borrow().reason() {
             reasons.push(format!("{}: {reason}", self.store.name()));
         }
         if self.places.full() {

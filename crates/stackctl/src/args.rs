@@ -1,7 +1,9 @@
 //! The command line.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{build, config, down, logs, plan, ps, up, version};
@@ -52,10 +54,10 @@ pub(crate) struct Global {
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) context: Option<String>,
     /// How progress is shown
-    #[arg(long, value_enum, value_name = "KIND", global = true, env = "COMPOSE_PROGRESS", default_value_t)]
+    #[arg(long, value_parser = OrDefault::<Progress>::new(), value_name = "KIND", global = true, env = "COMPOSE_PROGRESS", default_value_t)]
     pub(crate) progress: Progress,
     /// When colours are used
-    #[arg(long, value_enum, value_name = "WHEN", global = true, env = "COMPOSE_ANSI", default_value_t)]
+    #[arg(long, value_parser = OrDefault::<Ansi>::new(), value_name = "WHEN", global = true, env = "COMPOSE_ANSI", default_value_t)]
     pub(crate) ansi: Ansi,
 }
 
@@ -87,6 +89,46 @@ pub(crate) enum Ansi {
     Always,
 }
 
+/// Takes an empty value for the default: a variable that is set to nothing is not set.
+#[derive(Clone)]
+struct OrDefault<E: ValueEnum + Send + Sync + 'static>(EnumValueParser<E>);
+
+impl<E: ValueEnum + Clone + Send + Sync + 'static> OrDefault<E> {
+    fn new() -> Self {
+        Self(EnumValueParser::new())
+    }
+}
+
+impl<E: ValueEnum + Clone + Default + Send + Sync + 'static> TypedValueParser for OrDefault<E> {
+    type Value = E;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<E, clap::Error> {
+        if value.is_empty() { Ok(E::default()) } else { self.0.parse_ref(command, argument, value) }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
+}
+
+macro_rules! shown {
+    ($kind:ty) => {
+        impl std::fmt::Display for $kind {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.to_possible_value().as_ref().map_or("", PossibleValue::get_name))
+            }
+        }
+    };
+}
+
+shown!(Progress);
+shown!(Ansi);
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -116,5 +158,13 @@ mod tests {
     #[test]
     fn no_two_flags_of_a_command_have_the_same_name() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn an_empty_choice_is_the_default_and_a_wrong_one_is_refused() {
+        let parse = |kind| Args::try_parse_from(["stackctl", "--progress", kind, "version"]);
+        assert_eq!(parse("").map(|args| args.global.progress).ok(), Some(Progress::Auto));
+        assert_eq!(parse("json").map(|args| args.global.progress).ok(), Some(Progress::Json));
+        assert!(parse("loud").is_err_and(|error| error.to_string().contains("possible values: auto, tty")));
     }
 }

@@ -137,10 +137,24 @@ pub enum StoreError {
 /// Whether the store can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
+    /// No connection was made yet, and none has failed.
+    Starting,
     /// Reads and writes are served.
     Up,
     /// They fail, for the reason given, such as `connection refused (redis:6379)`.
     Down(String),
+}
+
+impl Health {
+    /// Why reads and writes are not served.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Starting => Some("not connected yet"),
+            Self::Up => None,
+            Self::Down(reason) => Some(reason),
+        }
+    }
 }
 
 /// What the store tells without being asked.

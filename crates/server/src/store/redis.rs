@@ -145,7 +145,7 @@ impl Address {
 
 impl RedisStore {
     /// Starts to connect, and keeps trying for ever; until it succeeds the
-    /// store is [`Health::Down`].
+    /// store is not [`Health::Up`].
     ///
     /// # Errors
     /// If the options contradict each other.
@@ -154,14 +154,13 @@ impl RedisStore {
         let commands = build(&options, RespVersion::RESP2)?;
         // RESP3 lets the subscriber ask for a PONG, which confirms what it subscribed to before.
         let subscriber = build(&options, RespVersion::RESP3)?;
-        let down = Health::Down(format!("not connected yet ({})", options.address));
         let shared = Arc::new(Shared {
             options,
             commands,
             subscriber,
             subscribed: Mutex::default(),
             script: Mutex::default(),
-            health: watch::Sender::new(down),
+            health: watch::Sender::new(Health::Starting),
             notices,
             look: Notify::new(),
             last_error: Mutex::default(),
@@ -270,6 +269,14 @@ impl Shared {
             }
             while let Ok(_) | Err(TryRecvError::Lagged(_)) = reconnected.try_recv() {
                 subscriptions_lost = true;
+            }
+            if !self.commands.is_connected() {
+                // Either way it is known at once, and nothing is asked of Redis in vain.
+                tokio::select! {
+                    _ = self.commands.wait_for_connect() => {}
+                    () = self.look.notified() => {}
+                    () = sleep(CHECK_EVERY) => {}
+                }
             }
             let found = self.check(&mut subscriptions_lost).await;
             let up = found.is_ok();
@@ -381,8 +388,8 @@ impl Shared {
     /// Runs the script once. Only an answer that proves that it did not run
     /// (NOSCRIPT) leads to a second try.
     async fn run(&self, keys: Vec<String>, args: Vec<Value>, writes: bool) -> Result<Vec<Value>, StoreError> {
-        if let Health::Down(reason) = &*self.health.borrow() {
-            return Err(StoreError::Unavailable(reason.clone()));
+        if let Some(reason) = self.health.borrow().reason() {
+            return Err(StoreError::Unavailable(reason.to_owned()));
         }
         let mut sha = self.script.lock().unwrap_or_else(PoisonError::into_inner).sha.clone();
         let mut reloaded = false;
@@ -574,8 +581,8 @@ impl Store for RedisStore {
     fn subscribe<'a>(&'a self, room: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
             let shared = &self.shared;
-            if let Health::Down(reason) = &*shared.health.borrow() {
-                return Err(StoreError::Unavailable(reason.clone()));
+            if let Some(reason) = shared.health.borrow().reason() {
+                return Err(StoreError::Unavailable(reason.to_owned()));
             }
             // Known before it is sent, so that a reconnection in between subscribes again.
             shared.subscribed.lock().unwrap_or_else(PoisonError::into_inner).insert(room.to_owned());

@@ -25,7 +25,7 @@ pub(crate) struct DownArgs {
     #[arg(short, long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Remove containers of services that the file does not have
-    #[arg(long, env = "COMPOSE_REMOVE_ORPHANS")]
+    #[arg(long, env = "COMPOSE_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
     remove_orphans: bool,
     /// Remove images too: `local` those without a name in the file, `all` every one
     #[arg(long, value_enum, value_name = "WHICH")]

@@ -88,7 +88,7 @@ pub(crate) struct ChangeArgs {
     #[arg(long)]
     no_start: bool,
     /// Remove containers of services that the file does not have
-    #[arg(long, env = "COMPOSE_REMOVE_ORPHANS")]
+    #[arg(long, env = "COMPOSE_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
     remove_orphans: bool,
     /// How many containers of a service, in place of the file's number
     #[arg(long, value_name = "SERVICE=NUMBER")]

@@ -90,10 +90,10 @@ impl Plain {
 fn build_line(build: &BuildProgress) -> Option<String> {
     match build {
         BuildProgress::Finished { name, took, .. } if !name.starts_with("[internal]") => {
-            Some(format!("{name}  {}", words::took(*took)))
+            Some(format!("{}  {}", words::build_step(name), words::took(*took)))
         }
         BuildProgress::Cached { name, .. } if !name.starts_with("[internal]") => {
-            Some(format!("{name}  cached"))
+            Some(format!("{}  cached", words::build_step(name)))
         }
         _ => None,
     }

@@ -83,10 +83,20 @@ pub(crate) fn progress(progress: &Progress) -> Option<String> {
             Some(format!("ended with exit code {exit_code}, is started again"))
         }
         Progress::Build(build) => match build {
-            BuildProgress::Started { name, .. } => Some(name.clone()),
+            BuildProgress::Started { name, .. } => Some(build_step(name)),
             _ => None,
         },
         Progress::Pull(pull) => pulled(*pull),
+    }
+}
+
+/// The name of a build step on one line: long commands are cut.
+pub(crate) fn build_step(name: &str) -> String {
+    const LONGEST: usize = 100;
+    let line = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
@@ -144,4 +154,16 @@ fn pulled(pull: PullProgress) -> Option<String> {
         String::new()
     };
     Some(format!("{} of {} layers{bytes}", pull.layers_done, pull.layers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_step_is_one_short_line() {
+        assert_eq!(build_step("RUN a &&     b \n  c"), "RUN a && b c");
+        let long = build_step(&"é".repeat(150));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (101, true));
+    }
 }

@@ -23,7 +23,7 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<(Docker, (u32, u32)), Co
         "unix" => {
             let spoken = ping(Path::new(rest), endpoint).await?;
             let docker = Docker::connect_with_unix(address, seconds, &UNKNOWN)
-                .map_err(|error| silent(endpoint, &error))?;
+                .map_err(|error| silent(endpoint, &cause(&error)))?;
             return Ok((docker, spoken));
         }
         #[cfg(windows)]
@@ -37,10 +37,10 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<(Docker, (u32, u32)), Co
         "ssh" => over_ssh(address)?,
         _ => return Err(bad()),
     };
-    let docker = docker.map_err(|error| silent(endpoint, &error))?;
+    let docker = docker.map_err(|error| silent(endpoint, &cause(&error)))?;
     let answer = tokio::time::timeout(PATIENCE, docker.version()).await;
     let answer = match answer {
-        Ok(answer) => answer.map_err(|error| silent(endpoint, &error))?,
+        Ok(answer) => answer.map_err(|error| silent(endpoint, &cause(&error)))?,
         Err(_) => return Err(silent(endpoint, &"no answer within 10 s")),
     };
     let spoken = answer.api_version.as_deref().and_then(version).unwrap_or(OLDEST);
@@ -83,6 +83,15 @@ fn shown(address: &str) -> String {
         },
         _ => address.to_owned(),
     }
+}
+
+/// The innermost cause: the layers above it only say that something failed.
+fn cause(error: &bollard::errors::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(below) = innermost.source() {
+        innermost = below;
+    }
+    innermost.to_string()
 }
 
 fn silent(endpoint: &Endpoint, reason: &dyn std::fmt::Display) -> ConnectError {

@@ -108,7 +108,7 @@ async fn what_is_wrong_is_told_apart() {
     let certificates = folder.path().to_string_lossy().into_owned();
     let secure = variables(&[("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", &certificates)]);
     assert!(text("tcp://127.0.0.1:1", &secure).await.contains("key.pem cannot be used"));
-    assert!(text("tcp://127.0.0.1:1", &empty).await.contains("does not answer"));
+    assert!(text("tcp://127.0.0.1:1", &empty).await.contains("does not answer: Connection refused"));
 }
 
 #[tokio::test]
