@@ -29,6 +29,9 @@ pub(crate) fn explain(plan: &Plan, step: &Step, failure: &Failure, project: Opti
         describe(evidence, &mut row);
     }
     if let EngineError::Build(error) = &failure.error {
+        if let Some(step) = error.step() {
+            row("step", &words::build_step(step));
+        }
         let log = error.log();
         let lines: Vec<_> =
             log.iter().skip(log.len().saturating_sub(3 * SHOWN_LINES)).map(String::as_str).collect();

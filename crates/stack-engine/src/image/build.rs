@@ -120,7 +120,7 @@ pub enum BuildError {
     #[error(transparent)]
     Context(#[from] ContextError),
     /// A step failed.
-    #[error("{}{message}", step.as_ref().map(|step| format!("{step}: ")).unwrap_or_default())]
+    #[error("{}", plain(message))]
     Failed {
         /// The step that failed.
         step: Option<String>,
@@ -134,7 +134,27 @@ pub enum BuildError {
     Lost(String),
 }
 
+/// The builder's words without the whole command, which the step tells already.
+fn plain(message: &str) -> &str {
+    // The words of newer builders, and those of Docker 20.10.
+    let forms = [("process \"", "\" did not complete successfully: "), ("executor failed running [", "]: ")];
+    forms
+        .into_iter()
+        .filter(|(begin, _)| message.starts_with(begin))
+        .find_map(|(_, end)| message.rsplit_once(end))
+        .map_or(message, |(_, rest)| rest)
+}
+
 impl BuildError {
+    /// The step that failed, where there is one.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            Self::Failed { step, .. } => step.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The last lines of the step that failed.
     #[must_use]
     pub fn log(&self) -> &[String] {
@@ -375,5 +395,18 @@ impl Steps {
             }
             None => BuildError::Failed { step: None, message, log: self.plain.into() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_builder_are_said_without_the_command() {
+        let newer = "process \"/bin/sh -c exit 9\" did not complete successfully: exit code: 9";
+        let older = "executor failed running [/bin/sh -c a]: b; exit 9]: exit code: 9";
+        assert_eq!((plain(newer), plain(older)), ("exit code: 9", "exit code: 9"));
+        assert_eq!(plain("Dockerfile parse error line 3: x"), "Dockerfile parse error line 3: x");
     }
 }
