@@ -178,6 +178,26 @@ impl<'a> Down<'a> {
             let step = self.draft.add(&address, remove, Change::Remove, &Cause::Asked, users);
             self.draft.loses_data(step);
         }
+        self.anonymous_volumes(kept);
+    }
+
+    /// The engine takes a container's anonymous volumes along, but not those that were passed
+    /// on to it by the container before: it takes them for named ones.
+    fn anonymous_volumes(&mut self, kept: &[&ObservedContainer]) {
+        let mut seen = BTreeSet::new();
+        for (container, _) in self.removed.clone() {
+            for mount in container.volumes.iter().filter(|mount| mount.is_anonymous()) {
+                let uses =
+                    |other: &ObservedContainer| other.volumes.iter().any(|theirs| theirs.name == mount.name);
+                if !seen.insert(mount.name.as_str()) || kept.iter().any(|other| uses(other)) {
+                    continue;
+                }
+                let users = self.users(uses);
+                let address = Address::Container(container.service.clone(), container.number);
+                let remove = Action::RemoveVolume(mount.name.clone());
+                self.draft.add(&address, remove, Change::Remove, &Cause::Asked, users);
+            }
+        }
     }
 
     fn images(&mut self, kept: &[&ObservedContainer]) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{assert_plan, container, desired, up};
-use stack_plan::observed::{ContainerState, Observed};
+use stack_plan::observed::{ContainerState, Observed, ObservedMount};
 use stack_plan::plan::{Action, Plan};
 use stack_plan::teardown::{RemoveImages, Teardown, teardown};
 
@@ -64,6 +64,24 @@ fn volumes_go_only_when_asked_and_that_loses_data() {
         |step: &stack_plan::plan::Step| matches!(step.action, Action::RemoveContainer { volumes: true, .. });
     assert_eq!(plan.steps.iter().filter(|step| with_container(step)).count(), 2, "anonymous ones go too");
     assert_eq!(plan.data_losses().len(), 1);
+}
+
+#[test]
+fn anonymous_volumes_that_were_passed_on_go_too_unless_somebody_else_has_them() {
+    let mut observed = up(TEXT);
+    let name = "0f".repeat(32);
+    observed.containers[0].volumes = vec![ObservedMount { name: name.clone(), target: "/data".to_owned() }];
+    let removals = |observed: &Observed| {
+        let plan = down(observed, &Teardown { volumes: true, ..Teardown::default() });
+        let is = |action: &Action| matches!(action, Action::RemoveVolume(volume) if *volume == name);
+        plan.steps.iter().filter(|step| is(&step.action)).map(|step| step.after.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(removals(&observed), [1], "after the container");
+    observed.containers[1].volumes = observed.containers[0].volumes.clone();
+    assert_eq!(removals(&observed), [2], "once, after both");
+    observed.containers[1].service = "elsewhere".to_owned();
+    observed.containers[1].config_files = "/other/stack.yaml".to_owned();
+    assert!(removals(&observed).is_empty());
 }
 
 #[test]

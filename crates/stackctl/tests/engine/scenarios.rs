@@ -45,7 +45,7 @@ fn a_dependent_must_wait_for_health_and_down_must_go_the_other_way() {
     let up = project.run(&["up", "-d"]).exits(0);
     let at = |text: &str| up.err.find(text).unwrap_or_else(|| panic!("{text} in {}", up.err));
     assert!(at("db/1  started") < at("db/1  healthy") && at("db/1  healthy") < at("app/1  started"));
-    let down = project.run(&["down"]).exits(0);
+    let down = project.run(&["down", "--volumes"]).exits(0);
     let at = |text: &str| down.err.find(text).unwrap_or_else(|| panic!("{text} in {}", down.err));
     assert!(at("app/1  removed") < at("db/1  stopped"));
     assert!(at("db/1  removed") < at("network:default  removed"));
@@ -64,7 +64,7 @@ fn a_container_that_turns_unhealthy_must_stop_its_dependents_and_say_why() {
     let observed = project.observe();
     let app = observed.containers.iter().find(|found| found.service == "app").expect("it was made");
     assert_eq!(app.state, ContainerState::Created);
-    project.run(&["down"]).exits(0);
+    project.run(&["down", "--volumes"]).exits(0);
 }
 
 #[test]
@@ -335,7 +335,7 @@ fn health_left_to_the_engine_must_wait_for_its_verdict() {
 
 #[test]
 fn scale_must_add_and_remove_the_highest_numbers() {
-    let project = Project::new(&format!("services:\n  web:\n    {SLEEPER}\n"));
+    let project = Project::new(&format!("services:\n  web:\n    {SLEEPER}\n    tmpfs: /data\n"));
     let names = || project.ids().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     project.run(&["up", "-d", "--scale", "web=3"]).exits(0);
     assert_eq!(names(), ["web/1", "web/2", "web/3"]);
@@ -346,7 +346,7 @@ fn scale_must_add_and_remove_the_highest_numbers() {
 #[test]
 fn several_networks_and_named_volumes_must_be_made_and_joined() {
     let project = Project::new(&format!(
-        "services:\n  web:\n    {SLEEPER}\n    networks:\n      front: {{ aliases: [www] }}\n      back:\n    volumes: ['store:/store']\nnetworks:\n  front:\n  back: {{ internal: true }}\nvolumes:\n  store:\n"
+        "services:\n  web:\n    {SLEEPER}\n    networks:\n      front: {{ aliases: [www] }}\n      back:\n    volumes: ['store:/store']\n    tmpfs: /data\nnetworks:\n  front:\n  back: {{ internal: true }}\nvolumes:\n  store:\n"
     ));
     project.run(&["up", "-d"]).exits(0);
     let observed = project.observe();
