@@ -1,37 +1,22 @@
 //! What the tests of the executor share: stacks from text, and runs on the engine in memory.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
+
+#[path = "../stacks/mod.rs"]
+mod stacks;
 
 use stack_engine::engine::{Engine, Query};
 use stack_engine::event::{Event, Summary};
 use stack_engine::execute::{Pace, execute};
 use stack_engine::fake::FakeEngine;
-use stack_file::load::{Request, load};
 use stack_plan::containers::{self, Policy};
 use stack_plan::desired::Desired;
 use stack_plan::observed::Observed;
 use stack_plan::plan::Plan;
 use tokio::sync::mpsc;
 
-/// The stack of a file's text, as the project `shop`.
-pub(crate) fn desired(text: &str) -> Desired {
-    let environment = BTreeMap::new();
-    let loaded = load(&Request {
-        files: vec![PathBuf::from("-")],
-        directory: PathBuf::from("/nowhere/shop"),
-        project_directory: None,
-        project_name: Some("shop".to_owned()),
-        env_files: Vec::new(),
-        profiles: Vec::new(),
-        environment: &environment,
-        stdin: Some(text),
-    });
-    assert!(!loaded.has_errors(), "{text}\n{:#?}", loaded.diagnostics);
-    Desired::of(&loaded.stack, &BTreeMap::new())
-}
+pub(crate) use stacks::desired;
 
 /// Runs a test with tokio's time paused.
 pub(crate) fn paused<T>(test: impl Future<Output = T>) -> T {
