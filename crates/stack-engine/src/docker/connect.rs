@@ -8,6 +8,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 mod handshake;
+#[cfg(unix)]
+mod ssh;
 
 /// The oldest API that is spoken: Docker Engine 20.10.
 const OLDEST: (u32, u32) = (1, 41);
@@ -30,6 +32,8 @@ pub struct Where {
 pub struct Connection {
     /// The client; every path it asks for has the API version before it.
     pub(crate) docker: Docker,
+    /// What keeps the way to another machine open.
+    _way: Option<handshake::Way>,
     /// The address, without secrets.
     pub address: String,
     /// What named the address: `--host`, `DOCKER_HOST`, `context NAME`, `the usual place`.
@@ -126,10 +130,13 @@ impl ConnectError {
                 "join its group with: sudo usermod -aG docker $USER, then log in again; or run as root"
                     .to_owned()
             }
+            Self::Silent { address, .. } if address.starts_with("ssh://") => {
+                "see whether `ssh` logs in there without asking for anything, and whether that user may use the engine".to_owned()
+            }
             Self::Silent { .. } => "see whether the engine runs, and whether the address is right".to_owned(),
             Self::TooOld { .. } => "update the engine".to_owned(),
             Self::BadAddress { .. } => {
-                "write unix:///PATH, tcp://HOST:PORT, https://HOST:PORT or ssh://USER@HOST".to_owned()
+                "write unix:///PATH, tcp://HOST:PORT, https://HOST:PORT or ssh://[USER@]HOST[:PORT]".to_owned()
             }
             Self::NoContext { known, .. } if known.is_empty() => "no context is configured".to_owned(),
             Self::NoContext { known, .. } => format!("there are: {}", known.join(", ")),
@@ -160,7 +167,7 @@ pub async fn connect(
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let endpoint = find(place, &variable)?;
     let wanted = variable("DOCKER_API_VERSION").and_then(|text| version(&text));
-    let (docker, spoken) = handshake::open(&endpoint).await?;
+    let handshake::Opened { docker, spoken, way } = handshake::open(&endpoint).await?;
     let api_version = wanted.unwrap_or(spoken.min(NEWEST));
     if api_version < OLDEST {
         return Err(ConnectError::TooOld { address: endpoint.address, found: spoken });
@@ -177,7 +184,7 @@ pub async fn connect(
         }
         request
     });
-    Ok(Connection { docker, address: endpoint.address, source: endpoint.source, api_version })
+    Ok(Connection { docker, _way: way, address: endpoint.address, source: endpoint.source, api_version })
 }
 
 /// `1.41` as numbers.

@@ -12,8 +12,21 @@ use super::{ConnectError, Endpoint, OLDEST, TIMEOUT, UNKNOWN, version};
 /// How long the engine may take to say which API it speaks.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What keeps a way to another machine open.
+#[cfg(unix)]
+pub(super) type Way = std::sync::Arc<super::ssh::Tunnel>;
+#[cfg(not(unix))]
+pub(super) type Way = std::convert::Infallible;
+
+/// A client, and the newest API version that the engine speaks.
+pub(super) struct Opened {
+    pub(super) docker: Docker,
+    pub(super) spoken: (u32, u32),
+    pub(super) way: Option<Way>,
+}
+
 /// Opens a client and asks for the newest API version that the engine speaks.
-pub(super) async fn open(endpoint: &Endpoint) -> Result<(Docker, (u32, u32)), ConnectError> {
+pub(super) async fn open(endpoint: &Endpoint) -> Result<Opened, ConnectError> {
     let address = &endpoint.address;
     let bad = || ConnectError::BadAddress { address: shown(address), from: endpoint.source.clone() };
     let seconds = TIMEOUT.as_secs();
@@ -24,8 +37,10 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<(Docker, (u32, u32)), Co
             let spoken = ping(Path::new(rest), endpoint).await?;
             let docker = Docker::connect_with_unix(address, seconds, &UNKNOWN)
                 .map_err(|error| silent(endpoint, &cause(&error)))?;
-            return Ok((docker, spoken));
+            return Ok(Opened { docker, spoken, way: None });
         }
+        #[cfg(unix)]
+        "ssh" => return over_ssh(rest, endpoint).await,
         #[cfg(windows)]
         "npipe" => Docker::connect_with_named_pipe(address, seconds, &UNKNOWN),
         "tcp" | "http" | "https" if rest.is_empty() => return Err(bad()),
@@ -34,7 +49,6 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<(Docker, (u32, u32)), Co
             None if scheme == "https" => return Err(bad()),
             None => Docker::connect_with_http(address, seconds, &UNKNOWN),
         },
-        "ssh" => over_ssh(address)?,
         _ => return Err(bad()),
     };
     let docker = docker.map_err(|error| silent(endpoint, &cause(&error)))?;
@@ -44,7 +58,7 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<(Docker, (u32, u32)), Co
         Err(_) => return Err(silent(endpoint, &"no answer within 10 s")),
     };
     let spoken = answer.api_version.as_deref().and_then(version).unwrap_or(OLDEST);
-    Ok((docker, spoken))
+    Ok(Opened { docker, spoken, way: None })
 }
 
 #[cfg(feature = "tls")]
@@ -63,15 +77,26 @@ fn secured(address: &str, _: &Path) -> Result<Result<Docker, bollard::errors::Er
     Err(ConnectError::LeftOut { address: shown(address), feature: "tls" })
 }
 
-#[cfg(feature = "ssh")]
-#[expect(clippy::unnecessary_wraps, reason = "without the feature it is refused here")]
-fn over_ssh(address: &str) -> Result<Result<Docker, bollard::errors::Error>, ConnectError> {
-    Ok(Docker::connect_with_ssh(address, TIMEOUT.as_secs(), &UNKNOWN, None))
-}
-
-#[cfg(not(feature = "ssh"))]
-fn over_ssh(address: &str) -> Result<Result<Docker, bollard::errors::Error>, ConnectError> {
-    Err(ConnectError::LeftOut { address: shown(address), feature: "ssh" })
+#[cfg(unix)]
+async fn over_ssh(rest: &str, endpoint: &Endpoint) -> Result<Opened, ConnectError> {
+    use super::ssh::{Destination, Tunnel};
+    let Some(destination) = Destination::parse(rest) else {
+        let address = shown(&endpoint.address);
+        return Err(ConnectError::BadAddress { address, from: endpoint.source.clone() });
+    };
+    let (tunnel, socket) = Tunnel::open(&destination).await.map_err(|reason| silent(endpoint, &reason))?;
+    let spoken = match ping(&socket, endpoint).await {
+        Ok(spoken) => spoken,
+        Err(error) => {
+            // ssh knows why the other end of the way could not be opened.
+            let said = tunnel.said();
+            return Err(if said.is_empty() { error } else { silent(endpoint, &said) });
+        }
+    };
+    let address = format!("unix://{}", socket.display());
+    let docker = Docker::connect_with_unix(&address, TIMEOUT.as_secs(), &UNKNOWN)
+        .map_err(|error| silent(endpoint, &cause(&error)))?;
+    Ok(Opened { docker, spoken, way: Some(std::sync::Arc::new(tunnel)) })
 }
 
 /// An address without what may be a password before the host.
