@@ -10,6 +10,7 @@ pub mod drain;
 pub mod http;
 pub mod hub;
 pub mod instance;
+pub mod kinds;
 pub mod limits;
 pub mod log;
 pub mod protocol;

@@ -10,6 +10,7 @@
 //! | `join` | `id, room, kind?` (`"doc"`)`, since?:{epoch,offset}` | `epoch, offset, version, kind, doc` (unless recovered)`, recovered, events, you:{conn,user}` |
 //! | `leave` | `id, room` | `{}` |
 //! | `set` | `id, room, doc, if_version?, key?` | `epoch, offset, version, repeated?` |
+//! | `patch` | `id, room`, and `merge` (RFC 7396) or `ops` (RFC 6902)`, if_version?, key?` | as `set` |
 //! | `pub` | `id, room, data, key?` | `epoch, offset, repeated?` |
 //! | `get` | `id, room, what` (`"doc"` or `"history"`)`, since?:{epoch,offset}, limit?` (1 to 256) | doc: `epoch, offset, version, kind, doc`; history: `epoch, offset, events` |
 //! | `ping` | `id?` | the frame `{"t":"pong"}`, with the `id` if there was one |
@@ -17,7 +18,7 @@
 //!
 //! | push | fields |
 //! |---|---|
-//! | `state` | `room, epoch, offset, version, by, doc` |
+//! | `state` | `room, epoch, offset, version, by`, and `doc`, or the shorter `merge` or `ops` that leads to it |
 //! | `msg` | `room, epoch, offset, by, data, ts` (ms since 1970) |
 //! | `reset` | `room, reason` (`"epoch"` or `"trimmed"`)`, epoch, offset, version, doc` |
 //! | `degraded`, `restored` | `reason` (`"redis"`) |
@@ -36,6 +37,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::kinds::doc::{Misfit, Patch};
 use crate::store::{Change, Position, Recent, Snapshot, StoreError, Write};
 
 /// The WebSocket subprotocol.
@@ -112,6 +114,8 @@ pub enum Fault {
         /// Its JSON text, if it was ever set.
         doc: Option<String>,
     },
+    /// The patch does not fit the document.
+    Rejected(Misfit),
     /// The document is longer than this many bytes.
     TooLarge(usize),
     /// Too many commands; the next one may come after so many milliseconds.
@@ -146,6 +150,7 @@ impl Fault {
             Self::AlreadyJoined => "already_joined",
             Self::NotFound(_) => "not_found",
             Self::Conflict { .. } => "conflict",
+            Self::Rejected(_) => "rejected",
             Self::TooLarge(_) => "too_large",
             Self::RateLimited(_) => "rate_limited",
             Self::LimitExceeded(_) => "limit_exceeded",
@@ -162,6 +167,10 @@ impl Fault {
             Self::AlreadyJoined => "this connection is in the room already".into(),
             Self::NotFound(what) => (*what).into(),
             Self::Conflict { version, .. } => format!("the document has version {version}").into(),
+            Self::Rejected(Misfit::NoPatch) => "merge or ops is no patch".into(),
+            Self::Rejected(Misfit::NoSuchPath) => "the document has no such path".into(),
+            Self::Rejected(Misfit::TestFailed) => "a test of the patch has failed".into(),
+            Self::Rejected(Misfit::TooDeep) => "the document would be nested too deep".into(),
             Self::TooLarge(most) => format!("a document may have {most} bytes").into(),
             Self::RateLimited(_) => "too many commands".into(),
             Self::LimitExceeded(most) => format!("a connection may be in {most} rooms").into(),
@@ -211,6 +220,17 @@ pub enum Command<'a> {
         /// The document's JSON text.
         doc: &'a str,
         /// The version that the document must have; 0 if it must not be set yet.
+        if_version: Option<u64>,
+        /// Names the write, to make a second try safe.
+        key: Option<&'a str>,
+    },
+    /// Changes a part of the document.
+    Patch {
+        /// The room's name.
+        room: &'a str,
+        /// The change.
+        patch: Patch<'a>,
+        /// The version that the document must have; without it, any will do.
         if_version: Option<u64>,
         /// Names the write, to make a second try safe.
         key: Option<&'a str>,
@@ -267,6 +287,10 @@ struct Envelope<'a> {
     since: Option<&'a RawValue>,
     #[serde(borrow, default)]
     doc: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    merge: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    ops: Option<&'a RawValue>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -334,6 +358,16 @@ impl<'a> Envelope<'a> {
             "set" => Command::Set {
                 room: self.room()?,
                 doc: json("doc", self.doc)?,
+                if_version: whole("if_version", self.if_version)?,
+                key: self.key()?,
+            },
+            "patch" => Command::Patch {
+                room: self.room()?,
+                patch: match (self.merge, self.ops) {
+                    (Some(_), None) => Patch::Merge(json("merge", self.merge)?),
+                    (None, Some(_)) => Patch::Ops(json("ops", self.ops)?),
+                    _ => return Err(bad("a patch has either merge or ops")),
+                },
                 if_version: whole("if_version", self.if_version)?,
                 key: self.key()?,
             },
@@ -414,7 +448,8 @@ pub fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'-'))
 }
 
-fn depth(text: &str) -> usize {
+/// How deep a JSON text is nested.
+pub(crate) fn depth(text: &str) -> usize {
     let (mut deepest, mut depth, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
     for byte in text.bytes() {
         match byte {
@@ -543,6 +578,7 @@ pub fn fault_reply(id: Option<u32>, fault: &Fault) -> String {
         Fault::Conflict { version, doc } => {
             format!(r#","version":{version},"doc":{}"#, doc_text(doc.as_ref()))
         }
+        Fault::Rejected(misfit) => format!(r#","reason":"{}""#, misfit.reason()),
         _ => String::new(),
     };
     format!(
@@ -586,6 +622,30 @@ pub fn set_write(room: &str, by: &str, doc: &str, if_version: Option<u64>, key: 
         change: Change::State { doc: doc.to_owned(), if_version },
         head: format!(r#"{{"t":"state","room":"{room}","epoch":""#),
         tail: format!(r#","by":"{by}","doc":{doc}}}"#),
+        idempotency: key.map(|key| format!("{by}:{key}")),
+    }
+}
+
+/// A write that replaces the document by what a patch has made of another version of it;
+/// the event has whichever is shorter.
+#[must_use]
+pub fn patch_write(
+    room: &str,
+    by: &str,
+    doc: String,
+    patch: Patch<'_>,
+    version: u64,
+    key: Option<&str>,
+) -> Write {
+    let (name, text) = match patch {
+        Patch::Merge(text) => ("merge", text),
+        Patch::Ops(text) => ("ops", text),
+    };
+    let (name, text) = if text.len() < doc.len() { (name, text) } else { ("doc", doc.as_str()) };
+    Write {
+        head: format!(r#"{{"t":"state","room":"{room}","epoch":""#),
+        tail: format!(r#","by":"{by}","{name}":{text}}}"#),
+        change: Change::State { doc, if_version: Some(version) },
         idempotency: key.map(|key| format!("{by}:{key}")),
     }
 }

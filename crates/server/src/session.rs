@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::outbox::{Frame, Outbox};
 use crate::http::App;
+use crate::kinds::doc::{self, Patch};
 use crate::limits::{Bucket, Place};
 use crate::protocol::{
     self, Close, Command, DEGRADED, Fault, PING, Refusal, Request, doc_reply, empty_reply, fault_reply,
@@ -25,6 +26,12 @@ use crate::store::{Outcome, Read, Recent, StoreError, Write};
 const MOST_STRIKES: u32 = 100;
 /// The most bytes of events in one reply.
 const REPLY_BYTES: usize = 512 * 1024;
+/// How often a patch is tried on documents that change meanwhile.
+const PATCH_TRIES: u32 = 8;
+/// The longest pause before the second try, at random; each further one is longer by the same.
+const PATCH_PAUSE: Duration = Duration::from_millis(4);
+/// A version that no document ever has.
+const NO_VERSION: u64 = (1 << 53) - 1;
 /// How long the close frame may take to be written, and to be answered.
 const CLOSE_WRITE: Duration = Duration::from_secs(5);
 const CLOSE_ANSWER: Duration = Duration::from_secs(2);
@@ -264,6 +271,10 @@ impl Session {
                 self.commit(id, room, protocol::set_write(room, &self.user, doc, if_version, key), true)
                     .await?;
             }
+            Command::Patch { room, patch, if_version, key } => {
+                self.must_be_in(room)?;
+                self.patch(id, room, patch, if_version, key).await?;
+            }
             Command::Pub { room, data, key } => {
                 self.commit(id, room, protocol::pub_write(room, &self.user, data, key), false).await?;
             }
@@ -323,6 +334,58 @@ impl Session {
 
     fn must_be_in(&self, room: &str) -> Result<(), Fault> {
         if self.rooms.contains(room) { Ok(()) } else { Err(Fault::NotJoined) }
+    }
+
+    /// Applies a patch to the present document, and again if that was changed meanwhile.
+    async fn patch(
+        &self,
+        id: Option<u32>,
+        room: &str,
+        patch: Patch<'_>,
+        if_version: Option<u64>,
+        key: Option<&str>,
+    ) -> Result<(), Fault> {
+        let most = self.app.config.limits.doc_bytes;
+        let read = Read { since: None, max_events: 0, max_bytes: 0, part: false, doc: true };
+        let snapshot = self.app.store.read(room, read).await?;
+        let (mut version, mut doc) = (snapshot.version, snapshot.doc);
+        for attempt in 1..=PATCH_TRIES {
+            let next = match if_version {
+                Some(wanted) if wanted != version => Err(Fault::Conflict { version, doc: doc.clone() }),
+                _ => match doc::apply(doc.as_deref(), patch) {
+                    Ok(next) if next.len() > most => Err(Fault::TooLarge(most)),
+                    Ok(next) => Ok(next),
+                    Err(misfit) => Err(Fault::Rejected(misfit)),
+                },
+            };
+            let fault = match next {
+                Ok(next) => {
+                    let write = protocol::patch_write(room, &self.user, next, patch, version, key);
+                    match self.app.store.commit(room, write).await? {
+                        Outcome::Done { position, repeated } => {
+                            self.push(write_reply(id, &position, true, repeated));
+                            return Ok(());
+                        }
+                        Outcome::Conflict { version: now, doc: text } => {
+                            (version, doc) = (now, text);
+                            sleep(PATCH_PAUSE.mul_f64(crate::drain::chance() * f64::from(attempt))).await;
+                            continue;
+                        }
+                    }
+                }
+                Err(fault) => fault,
+            };
+            // It may not fit because it was applied before: the store knows by its key.
+            if key.is_some() {
+                let probe = protocol::patch_write(room, &self.user, String::new(), patch, NO_VERSION, key);
+                if let Outcome::Done { position, .. } = self.app.store.commit(room, probe).await? {
+                    self.push(write_reply(id, &position, true, true));
+                    return Ok(());
+                }
+            }
+            return Err(fault);
+        }
+        Err(Fault::Unavailable)
     }
 
     async fn commit(&self, id: Option<u32>, room: &str, write: Write, state: bool) -> Result<(), Fault> {

@@ -151,3 +151,79 @@ async fn an_instance_without_redis_keeps_its_own_rooms() {
     let reply = two.call(json!({ "t": "set", "room": "r", "doc": 2, "if_version": 0 })).await;
     assert_eq!((&reply["err"]["code"], &reply["err"]["doc"]["a"]), (&json!("conflict"), &json!(1)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patches_of_two_instances_all_hold_and_everyone_can_follow() {
+    let redis = Redis::start();
+    let instances = two(&redis).await;
+    let mut watcher = Client::at(&instances[0]).await;
+    watcher.join("board").await;
+    let patching = (0..6).map(async |number: usize| {
+        let mut client = Client::at(&instances[number % 2]).await;
+        client.join("board").await;
+        for round in 0..10 {
+            let merge = json!({ format!("c{number}"): { format!("r{round}"): "x".repeat(200) } });
+            let frame = json!({ "t": "patch", "room": "board", "merge": merge });
+            loop {
+                let reply = client.call(frame.clone()).await;
+                if reply["ok"]["version"].is_u64() {
+                    break;
+                }
+                // Too many tries in a row lost the race; nothing was changed.
+                assert_eq!(reply["err"]["code"], "unavailable", "{reply}");
+            }
+        }
+    });
+    join_all(patching).await;
+    let mut doc = Value::Null;
+    for (_, event) in watcher.events_to(60).await {
+        if let Some(merge) = event.get("merge") {
+            json_patch::merge(&mut doc, merge);
+        } else {
+            doc = event["doc"].clone();
+        }
+    }
+    let mut late = Client::at(&instances[1]).await;
+    let joined = late.join("board").await;
+    assert_eq!(joined["doc"], doc, "the events lead to the document");
+    assert_eq!(
+        (0..6)
+            .map(|number| doc[format!("c{number}")].as_object().map_or(0, |rounds| rounds.len()))
+            .sum::<usize>(),
+        60
+    );
+}
+
+#[tokio::test]
+async fn a_patch_that_does_not_fit_changes_nothing_and_a_repeated_one_counts_once() {
+    let redis = Redis::start();
+    for settings in [config("memory", None), config("redis", Some(&redis))] {
+        let one = instance(settings).await;
+        let mut client = Client::at(&one).await;
+        client.join("r").await;
+        client.call(json!({ "t": "set", "room": "r", "doc": { "list": [] } })).await;
+        let add = json!([{ "op": "test", "path": "/list", "value": [] }, { "op": "add", "path": "/list/-", "value": 1 }]);
+        let patch = json!({ "t": "patch", "room": "r", "ops": add, "key": "k" });
+        let first = client.call(patch.clone()).await;
+        assert_eq!(first["ok"]["version"], 2, "{first}");
+        let again = client.call(patch).await;
+        assert_eq!((&again["ok"]["version"], &again["ok"]["repeated"]), (&json!(2), &json!(true)), "{again}");
+        let mut without_key = json!({ "t": "patch", "room": "r", "ops": add });
+        let reply = client.call(without_key.clone()).await;
+        assert_eq!(
+            (&reply["err"]["code"], &reply["err"]["reason"]),
+            (&json!("rejected"), &json!("test_failed"))
+        );
+        without_key["if_version"] = 1.into();
+        let reply = client.call(without_key).await;
+        assert_eq!((&reply["err"]["code"], &reply["err"]["version"]), (&json!("conflict"), &json!(2)));
+        let reply = client
+            .call(json!({ "t": "patch", "room": "r", "ops": [{ "op": "remove", "path": "/x" }] }))
+            .await;
+        assert_eq!(reply["err"]["reason"], "no_such_path");
+        let reply = client.call(json!({ "t": "patch", "room": "r" })).await;
+        assert_eq!(reply["err"]["code"], "bad_request");
+        let reply = client.call(json!({ "t": "get", "room": "r", "what": "doc" })).await;
+        assert_eq!((&reply["ok"]["doc"], &reply["ok"]["offset"]), (&json!({ "list": [1] }), &json!(2)));
+    }
+}
