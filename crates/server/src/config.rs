@@ -53,6 +53,8 @@ pub struct Limits {
     pub commands_per_second: u32,
     /// `COMMAND_BURST`: commands that one connection may send at once.
     pub command_burst: u32,
+    /// `CASTS_PER_SECOND`: casts of one connection; twice as many may come at once.
+    pub casts_per_second: u32,
     /// `HISTORY_EVENTS`: events kept of each room.
     pub history: usize,
     /// Frames that may wait for one connection.
@@ -107,6 +109,7 @@ impl Default for Limits {
             connects_per_second: 100,
             commands_per_second: 40,
             command_burst: 80,
+            casts_per_second: 40,
             history: 256,
             queue_frames: 512,
             queue_bytes: 1024 * 1024,
@@ -155,6 +158,7 @@ impl Config {
                 default.commands_per_second,
             ),
             command_burst: reader.number("COMMAND_BURST", 1, 1_000_000, default.command_burst),
+            casts_per_second: reader.number("CASTS_PER_SECOND", 1, 1_000_000, default.casts_per_second),
             history: reader.number("HISTORY_EVENTS", 1, 10_000, default.history),
             queue_frames: default.queue_frames,
             queue_bytes: default.queue_bytes,

@@ -187,6 +187,10 @@ impl Hub {
                     self.start_fill(&name, &room);
                 }
             }
+            Notice::Cast { room, payload } => {
+                let Some(room) = lock(&self.rooms).get(&room).cloned() else { return };
+                lock(&room).cast(&Frame::from(payload));
+            }
             Notice::Resync => {
                 let hub = Arc::clone(self);
                 tokio::spawn(async move { hub.check_all().await });

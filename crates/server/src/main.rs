@@ -38,6 +38,7 @@ Settings are environment variables:
   CONNECTS_PER_SECOND  new connections (100)
   COMMANDS_PER_SECOND  commands of one connection (40)
   COMMAND_BURST        commands that one connection may send at once (80)
+  CASTS_PER_SECOND     casts of one connection (40)
   HISTORY_EVENTS       events kept of each room, about (256)
 ";
 

@@ -12,6 +12,7 @@
 //! | `set` | `id, room, doc, if_version?, key?` | `epoch, offset, version, repeated?` |
 //! | `patch` | `id, room`, and `merge` (RFC 7396) or `ops` (RFC 6902)`, if_version?, key?` | as `set` |
 //! | `pub` | `id, room, data, key?` | `epoch, offset, repeated?` |
+//! | `cast` | `room, data` | none, and no error if it is lost; kept nowhere |
 //! | `get` | `id, room, what` (`"doc"` or `"history"`)`, since?:{epoch,offset}, limit?` (1 to 256) | doc: `epoch, offset, version, kind, doc`; history: `epoch, offset, events` |
 //! | `ping` | `id?` | the frame `{"t":"pong"}`, with the `id` if there was one |
 //! | `pong` | | none; answers the server's `ping` |
@@ -20,6 +21,7 @@
 //! |---|---|
 //! | `state` | `room, epoch, offset, version, by`, and `doc`, or the shorter `merge` or `ops` that leads to it |
 //! | `msg` | `room, epoch, offset, by, data, ts` (ms since 1970) |
+//! | `cast` | `room, by, data` |
 //! | `reset` | `room, reason` (`"epoch"` or `"trimmed"`)`, epoch, offset, version, doc` |
 //! | `degraded`, `restored` | `reason` (`"redis"`) |
 //! | `drain` | `in_ms, retry_ms` |
@@ -244,6 +246,13 @@ pub enum Command<'a> {
         /// Names the write, to make a second try safe.
         key: Option<&'a str>,
     },
+    /// Sends something to whoever is in the room now, and to nobody later.
+    Cast {
+        /// The room's name.
+        room: &'a str,
+        /// The JSON text.
+        data: &'a str,
+    },
     /// Reads the document.
     GetDoc {
         /// The room's name.
@@ -326,7 +335,7 @@ pub fn parse(text: &str) -> Result<Request<'_>, Refusal> {
     })?;
     let id = frame.id.and_then(|raw| serde_json::from_str::<u32>(raw.get()).ok());
     let command = frame.command(text).map_err(|fault| Refusal::Fault(id, fault))?;
-    let needs_id = !matches!(command, Command::Ping | Command::Pong);
+    let needs_id = !matches!(command, Command::Ping | Command::Pong | Command::Cast { .. });
     if id.is_none() && (needs_id || frame.id.is_some_and(|raw| raw.get() != "null")) {
         return Err(Refusal::Fault(None, bad("id must be a whole number from 0 to 4294967295")));
     }
@@ -372,6 +381,7 @@ impl<'a> Envelope<'a> {
                 key: self.key()?,
             },
             "pub" => Command::Pub { room: self.room()?, data: json("data", self.data)?, key: self.key()? },
+            "cast" => Command::Cast { room: self.room()?, data: json("data", self.data)? },
             "get" => {
                 let room = self.room()?;
                 match self.what.and_then(|raw| string(raw)) {
@@ -613,6 +623,12 @@ pub const PING: &str = r#"{"t":"ping"}"#;
 #[must_use]
 pub fn drain_push(in_ms: u128, retry_ms: u128) -> String {
     format!(r#"{{"t":"drain","in_ms":{in_ms},"retry_ms":{retry_ms}}}"#)
+}
+
+/// The push of a `cast`.
+#[must_use]
+pub fn cast_push(room: &str, by: &str, data: &str) -> String {
+    format!(r#"{{"t":"cast","room":"{room}","by":"{by}","data":{data}}}"#)
 }
 
 /// A write that replaces the document.

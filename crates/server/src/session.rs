@@ -44,6 +44,7 @@ struct Session {
     user: String,
     rooms: HashSet<String>,
     bucket: Bucket,
+    casts: Bucket,
     strikes: u32,
     greeted: bool,
 }
@@ -75,6 +76,7 @@ pub(crate) async fn run(socket: WebSocket, app: Arc<App>, _place: Place) {
     user.truncate(22);
     let mut session = Session {
         bucket: Bucket::new(limits.commands_per_second, limits.command_burst),
+        casts: Bucket::new(limits.casts_per_second, limits.casts_per_second.saturating_mul(2)),
         app,
         outbox,
         number,
@@ -215,14 +217,19 @@ impl Session {
                 return self.outbox.close(Close::BadProtocol);
             }
         }
-        if !matches!(request, Ok(Request { command: Command::Pong, .. }))
-            && let Err(wait) = self.bucket.take()
-        {
+        let taken = match request {
+            Ok(Request { command: Command::Pong, .. }) => Ok(()),
+            Ok(Request { command: Command::Cast { .. }, .. }) => self.casts.take(),
+            _ => self.bucket.take(),
+        };
+        if let Err(wait) = taken {
             self.strikes += 1;
             if self.strikes >= MOST_STRIKES {
                 return self.outbox.close(Close::RateAbuse);
             }
             let id = match request {
+                // What nobody waits for is dropped without a word.
+                Ok(Request { command: Command::Cast { .. }, .. }) => return,
                 Ok(Request { id, .. }) | Err(Refusal::Fault(id, _)) => id,
                 Err(Refusal::Close(close)) => return self.outbox.close(close),
             };
@@ -277,6 +284,14 @@ impl Session {
             }
             Command::Pub { room, data, key } => {
                 self.commit(id, room, protocol::pub_write(room, &self.user, data, key), false).await?;
+            }
+            Command::Cast { room, data } => {
+                self.must_be_in(room)?;
+                let frame = protocol::cast_push(room, &self.user, data);
+                if let Err(error) = self.app.store.cast(room, frame).await {
+                    // Nobody was promised that it arrives.
+                    tracing::debug!(conn = self.conn, room, error = %error, "cast lost");
+                }
             }
             Command::GetDoc { room } => {
                 self.must_be_in(room)?;

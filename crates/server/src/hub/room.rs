@@ -131,6 +131,15 @@ impl Room {
         Admission::Joined(self.release())
     }
 
+    /// Passes on what is kept nowhere.
+    pub(crate) fn cast(&self, frame: &Frame) {
+        for member in self.members.values() {
+            if matches!(member.state, MemberState::Joined { .. }) {
+                member.outbox.push(frame.clone());
+            }
+        }
+    }
+
     /// Takes an event of the feed.
     pub(crate) fn take(&mut self, epoch: String, event: Event) -> Next {
         let frame = Frame::from(event.payload);

@@ -162,6 +162,17 @@ impl Store for MemoryStore {
         async move { Ok(self.write(room, &write)) }.boxed()
     }
 
+    fn cast<'a>(&'a self, room: &'a str, payload: String) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            if self.lock().subscribed.contains(room) {
+                // The feed only ends with the process.
+                let _ = self.notices.send(Notice::Cast { room: room.to_owned(), payload });
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn read<'a>(&'a self, room: &'a str, read: Read) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
         async move { Ok(self.look(room, &read)) }.boxed()
     }

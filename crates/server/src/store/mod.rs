@@ -169,6 +169,13 @@ pub enum Notice {
         /// The event.
         event: Event,
     },
+    /// Something for whoever is in a subscribed room now. May be lost.
+    Cast {
+        /// The room's name.
+        room: String,
+        /// The frame.
+        payload: String,
+    },
     /// Events may have been lost: every subscribed room has to be looked at.
     Resync,
 }
@@ -180,6 +187,8 @@ pub trait Store: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// Writes one event, and tells it to every subscriber of the room.
     fn commit<'a>(&'a self, room: &'a str, write: Write) -> BoxFuture<'a, Result<Outcome, StoreError>>;
+    /// Tells something to every subscriber of the room, and keeps it nowhere.
+    fn cast<'a>(&'a self, room: &'a str, payload: String) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Reads the room's document, or what happened since a position.
     fn read<'a>(&'a self, room: &'a str, read: Read) -> BoxFuture<'a, Result<Snapshot, StoreError>>;
     /// Reads the newest `max_events` events, at most `max_bytes` of them.

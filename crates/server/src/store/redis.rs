@@ -437,10 +437,13 @@ fn keys(room: &str) -> Vec<String> {
     vec![format!("rt:{{{room}}}:m"), format!("rt:{{{room}}}:s")]
 }
 
-/// `rt:{room}:c` and `epoch:offset:payload`; anything else is none of ours.
+/// `rt:{room}:c`, and `epoch:offset:payload` or `!payload`; anything else is none of ours.
 fn parse_message(message: Message) -> Option<Notice> {
     let room = message.channel.strip_prefix("rt:{")?.strip_suffix("}:c")?.to_owned();
     let text = message.value.into_string()?;
+    if let Some(payload) = text.strip_prefix('!') {
+        return Some(Notice::Cast { room, payload: payload.to_owned() });
+    }
     let mut parts = text.splitn(3, ':');
     let epoch = parts.next()?.to_owned();
     let offset = parts.next()?.parse().ok()?;
@@ -526,6 +529,19 @@ impl Store for RedisStore {
                 }
                 other => Err(StoreError::Broken(format!("outcome {other}"))),
             }
+        }
+        .boxed()
+    }
+
+    fn cast<'a>(&'a self, room: &'a str, payload: String) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            let shared = &self.shared;
+            if let Some(reason) = shared.health.borrow().reason() {
+                return Err(StoreError::Unavailable(reason.to_owned()));
+            }
+            let commands = shared.commands.with_options(&at_once());
+            let sent: Result<Value, FredError> = commands.publish(channel(room), format!("!{payload}")).await;
+            sent.map(drop).map_err(|error| shared.failure(&error, false))
         }
         .boxed()
     }

@@ -227,3 +227,34 @@ async fn a_patch_that_does_not_fit_changes_nothing_and_a_repeated_one_counts_onc
         assert_eq!((&reply["ok"]["doc"], &reply["ok"]["offset"]), (&json!({ "list": [1] }), &json!(2)));
     }
 }
+
+#[tokio::test]
+async fn a_cast_reaches_who_is_there_on_any_instance_and_is_kept_nowhere() {
+    let redis = Redis::start();
+    let mut settings = config("a", Some(&redis));
+    settings.limits.casts_per_second = 2;
+    let (a, b) = (instance(settings).await, instance(config("b", Some(&redis))).await);
+    let (mut sender, mut reader) = (Client::at(&a).await, Client::at(&b).await);
+    sender.join("r").await;
+    let before = reader.join("r").await;
+    for number in 0..10 {
+        sender.send(json!({ "t": "cast", "room": "r", "data": { "x": number } }).to_string()).await;
+    }
+    let last = sender.publish("r", json!("end")).await;
+    let mut casts = Vec::new();
+    loop {
+        let push = reader.push(|_| true).await;
+        if push["t"] == "msg" {
+            break;
+        }
+        assert_eq!((&push["t"], &push["by"]), (&json!("cast"), &sender.hello["user"]));
+        casts.push(push["data"]["x"].as_u64().expect("a number"));
+    }
+    assert_eq!(casts, [0, 1, 2, 3], "four at once, the rest is dropped");
+    assert_eq!(Some(last), before["offset"].as_u64().map(|offset| offset + 1), "casts take no place");
+    // The next one is allowed again.
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    sender.send(r#"{"t":"cast","room":"elsewhere","data":1}"#).await;
+    let reply = sender.push(|frame| frame.get("err").is_some()).await;
+    assert_eq!((&reply["err"]["code"], &reply["id"]), (&json!("not_joined"), &Value::Null));
+}

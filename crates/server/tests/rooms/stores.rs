@@ -45,6 +45,7 @@ impl Fixture {
             };
             match notice.expect("in time").expect("it lives") {
                 Notice::Event { room, epoch, event } => return (room, epoch, event.offset, event.payload),
+                Notice::Cast { room, payload } => return (room, String::new(), 0, payload),
                 Notice::Resync => {}
             }
         }
@@ -190,6 +191,9 @@ async fn subscribers_hear_of_their_rooms_only() {
         let (room, epoch, offset, payload) = fixture.event().await;
         assert_eq!((room.as_str(), &epoch, offset), ("r", &at.epoch, 1));
         assert_eq!(payload, format!(r#"{{"t":"x","epoch":"{epoch}","offset":1,"version":1,"tail":1}}"#));
+        store.cast("other", "hush".to_owned()).await.expect("it is sent");
+        store.cast("r", "!1:2:3".to_owned()).await.expect("it is sent");
+        assert_eq!(fixture.event().await.3, "!1:2:3");
         store.unsubscribe("r").await;
         done(&store, "r", message()).await;
         store.subscribe("r").await.expect("a subscription");

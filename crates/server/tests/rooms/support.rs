@@ -247,7 +247,10 @@ impl Client {
 
     /// The next push for which this holds; others are dropped.
     pub(crate) async fn push(&mut self, is: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
         loop {
+            // The pings of the server alone would keep a test waiting for ever.
+            assert!(begun.elapsed() < PATIENCE, "the push did not come");
             let push = if self.pushed.is_empty() {
                 self.read().await.expect("a push")
             } else {
