@@ -26,6 +26,8 @@ const PAGE_BYTES: usize = 256 * 1024;
 const CHECKS_AT_ONCE: usize = 64;
 /// How often rooms without members are let go.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// How often somebody looks whether another one's fill has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 const RETRY_FILL: Duration = Duration::from_millis(250);
 const JOIN_TRIES: usize = 16;
 const GATES: usize = 64;
@@ -214,8 +216,10 @@ impl Hub {
             std::mem::replace(&mut inside.filling, true)
         };
         if under_way {
-            // It looks once more by itself; whoever needs the outcome comes again soon.
-            sleep(Duration::from_millis(5)).await;
+            // It looks once more by itself, and what follows relies on its outcome.
+            while lock(room).filling {
+                sleep(LOOK_AGAIN).await;
+            }
         } else {
             self.run_fill(name, room).await;
         }
