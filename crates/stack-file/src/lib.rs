@@ -12,6 +12,7 @@ pub mod draw;
 mod env_file;
 mod find;
 mod interpolate;
+pub mod lint;
 pub mod load;
 mod merge;
 pub mod model;
