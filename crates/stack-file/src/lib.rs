@@ -10,6 +10,7 @@ mod decode;
 pub mod diagnostic;
 pub mod draw;
 mod env_file;
+pub mod explain;
 mod find;
 mod interpolate;
 pub mod lint;
