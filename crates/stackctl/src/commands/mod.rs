@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod config;
 pub(crate) mod down;
+pub(crate) mod explain;
 pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod ps;

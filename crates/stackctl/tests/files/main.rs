@@ -1,0 +1,5 @@
+//! stackctl on files alone: no engine.
+
+mod explain;
+mod json;
+mod support;
