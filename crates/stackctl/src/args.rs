@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{build, config, down, explain, logs, plan, ps, up, version};
+use crate::commands::{build, check, config, down, explain, logs, plan, ps, up, version};
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
@@ -149,6 +149,8 @@ pub(crate) enum Command {
     Build(build::BuildArgs),
     /// Check the stack file and show it with everything filled in
     Config(config::ConfigArgs),
+    /// Check the stack file, and warn of what is likely to go wrong
+    Check(check::CheckArgs),
     /// Tell where a value came from: file and line, variables, files that were overridden
     Explain(explain::ExplainArgs),
     /// Show the version

@@ -1,6 +1,7 @@
 //! One file per command: what it takes, and what it does.
 
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod down;
 pub(crate) mod explain;

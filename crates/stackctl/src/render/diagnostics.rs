@@ -1,9 +1,38 @@
 //! What there is to say about files: for people with the line and a caret, for
 //! programs as data.
 
+use std::io;
+
 use serde_json::{Value, json};
 use stack_file::diagnostic::{Diagnostic, Severity};
+use stack_file::draw::draw;
 use stack_file::source::{Origin, Sources};
+
+use super::json::SCHEMA;
+
+/// The findings as text, and how many there are.
+pub(crate) fn report(found: &[Diagnostic], sources: &Sources, errors: usize, warnings: usize) -> String {
+    let count = |number: usize, what: &str| match number {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    };
+    let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+    let drawn = draw(found, sources, colour);
+    let gap = if drawn.is_empty() { "" } else { "\n" };
+    format!("{drawn}{gap}{}, {}\n", count(errors, "error"), count(warnings, "warning"))
+}
+
+/// The findings as one JSON object per line, with a last line that counts them.
+pub(crate) fn lines(found: &[Diagnostic], sources: &Sources, errors: usize, warnings: usize) -> String {
+    let last = json!({ "schema": SCHEMA, "event": "checked", "errors": errors, "warnings": warnings });
+    let all = found.iter().map(|told| {
+        let mut line = json!({ "schema": SCHEMA, "event": "diagnostic" });
+        super::json::extend(&mut line, value(told, sources));
+        line
+    });
+    all.chain([last]).map(|line| format!("{line}\n")).collect()
+}
 
 /// One finding as data.
 pub(super) fn value(told: &Diagnostic, sources: &Sources) -> Value {

@@ -1,5 +1,6 @@
 //! stackctl on files alone: no engine.
 
+mod check;
 mod explain;
 mod json;
 mod support;
