@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{build, check, config, down, explain, logs, plan, ps, up, version};
+use crate::commands::{build, check, config, down, explain, logs, plan, ps, schema, up, version};
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
@@ -153,6 +153,8 @@ pub(crate) enum Command {
     Check(check::CheckArgs),
     /// Tell where a value came from: file and line, variables, files that were overridden
     Explain(explain::ExplainArgs),
+    /// Print the JSON schema of a stack file, for editors
+    Schema(schema::SchemaArgs),
     /// Show the version
     Version(version::VersionArgs),
 }

@@ -55,6 +55,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Config(args) => commands::config::run(&global, &args),
         Command::Check(args) => commands::check::run(&global, &args),
         Command::Explain(args) => commands::explain::run(&global, &args),
+        Command::Schema(_) => commands::schema::run(),
         Command::Version(args) => commands::version::run(&global, &args),
     }
 }

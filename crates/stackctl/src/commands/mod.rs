@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod ps;
+pub(crate) mod schema;
 pub(crate) mod up;
 pub(crate) mod version;
 

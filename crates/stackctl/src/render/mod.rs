@@ -7,6 +7,7 @@ mod json;
 pub(crate) mod log;
 mod plain;
 pub(crate) mod plan;
+pub(crate) mod schema;
 mod tty;
 pub(crate) mod words;
 

@@ -3,4 +3,5 @@
 mod check;
 mod explain;
 mod json;
+mod schema;
 mod support;
