@@ -53,6 +53,8 @@ impl Tree {
             if kind.is_dir() && !foreign && !made {
                 self.visit(&entry.path(), &format!("{prefix}{name}/"))?;
             } else if kind.is_file()
+                // In a worktree this is a file that says where the repository is.
+                && name != ".git"
                 && let Ok(text) = std::fs::read_to_string(entry.path())
             {
                 self.0.push((format!("{prefix}{name}"), text));
@@ -114,7 +116,7 @@ mod tests {
     #[test]
     fn what_is_made_and_what_belongs_to_tools_is_not_read() {
         let directory = tempfile::tempdir().expect("a directory");
-        for path in ["target/debug/x.rs", ".git/config", ".ci/run", "src/target/a.rs", "b.txt"] {
+        for path in ["target/debug/x.rs", "src/.git", ".git/config", ".ci/run", "src/target/a.rs", "b.txt"] {
             let path = directory.path().join(path);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
             std::fs::write(path, "text").expect("a file");

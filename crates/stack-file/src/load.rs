@@ -12,6 +12,7 @@ use crate::complete::Completion;
 use crate::decode;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::env_file;
+use crate::explain::History;
 use crate::find::{StackFile, stack_files};
 use crate::interpolate::{self, Variables};
 use crate::merge;
@@ -64,6 +65,19 @@ impl Loaded {
 /// Loads a stack. Never stops at the first fault.
 #[must_use]
 pub fn load(request: &Request<'_>) -> Loaded {
+    load_noting(request, None)
+}
+
+/// Loads a stack, and keeps what [`explain`](crate::explain::explain) needs to tell
+/// where its values came from.
+#[must_use]
+pub fn load_with_history<'a>(request: &Request<'a>) -> (Loaded, History<'a>) {
+    let mut history = History::new(request.environment);
+    let loaded = load_noting(request, Some(&mut history));
+    (loaded, history)
+}
+
+fn load_noting<'a>(request: &Request<'a>, mut history: Option<&mut History<'a>>) -> Loaded {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let (mut variables, env_files) = project_variables(request, &mut sources, &mut diagnostics);
@@ -89,11 +103,17 @@ pub fn load(request: &Request<'_>) -> Loaded {
         interpolate::interpolate(&mut root, &variables, &sources, &mut diagnostics);
         merge::clear(&mut tree, &marks);
         if let Some(root) = canonical(root, base, &mut diagnostics) {
+            if let Some(history) = history.as_deref_mut() {
+                history.layer(&root);
+            }
             tree = merge::merge(tree, root, Schema::root());
             usable = true;
         }
     }
     merge::unique(&mut tree, Schema::root());
+    if let Some(history) = history {
+        history.merged(&tree, &variables);
+    }
 
     let declared = Declared { networks: keys(&tree, "networks"), volumes: keys(&tree, "volumes") };
     let profiles = active_profiles(request, &variables);

@@ -113,7 +113,8 @@ pub(crate) fn unique(node: &mut Node, schema: &Schema) {
     }
 }
 
-fn key_of(item: &Node, identity: Identity) -> String {
+/// What makes an item of a list the same thing as another.
+pub(crate) fn key_of(item: &Node, identity: Identity) -> String {
     let part = |name: &str| item.get(name).map_or("", text);
     match identity {
         Identity::Value => text(item).to_owned(),

@@ -87,6 +87,28 @@ impl Sources {
         &self.all[id.0 as usize]
     }
 
+    /// The text that was read from a path, the last time.
+    pub(crate) fn named(&self, path: &Path) -> Option<(SourceId, &Source)> {
+        let at = self.all.iter().rposition(|source| source.path.as_deref() == Some(path))?;
+        Some((SourceId(u32::try_from(at).ok()?), &self.all[at]))
+    }
+
+    /// The first line of `origin` without its indentation, whatever may stand in it.
+    #[must_use]
+    pub fn line(&self, origin: &Origin) -> &str {
+        let source = self.get(origin.source);
+        let at = origin.span.start.min(source.text.len());
+        let start = source.lines[source.lines.partition_point(|&start| start <= at).max(1) - 1];
+        source.text[start..].lines().next().unwrap_or_default().trim()
+    }
+
+    /// Line and column behind the last character of `origin`.
+    #[must_use]
+    pub fn end(&self, origin: &Origin) -> Place {
+        let span = origin.span.end..origin.span.end;
+        self.place(&Origin { source: origin.source, span, via: None })
+    }
+
     /// All texts, in the order of reading.
     pub fn iter(&self) -> impl Iterator<Item = &Source> {
         self.all.iter()

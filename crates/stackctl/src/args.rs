@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{build, config, down, logs, plan, ps, up, version};
+use crate::commands::{build, check, config, down, explain, logs, plan, ps, schema, up, version};
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
@@ -56,6 +56,9 @@ pub(crate) struct Global {
     /// How progress is shown
     #[arg(long, value_parser = OrDefault::<Progress>::new(), value_name = "KIND", global = true, env = "COMPOSE_PROGRESS", default_value_t)]
     pub(crate) progress: Progress,
+    /// JSON instead of text: messages as with `--progress json`, results as with `--format json` where there is one
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
     /// When colours are used
     #[arg(long, value_parser = OrDefault::<Ansi>::new(), value_name = "WHEN", global = true, env = "COMPOSE_ANSI", default_value_t)]
     pub(crate) ansi: Ansi,
@@ -146,6 +149,12 @@ pub(crate) enum Command {
     Build(build::BuildArgs),
     /// Check the stack file and show it with everything filled in
     Config(config::ConfigArgs),
+    /// Check the stack file, and warn of what is likely to go wrong
+    Check(check::CheckArgs),
+    /// Tell where a value came from: file and line, variables, files that were overridden
+    Explain(explain::ExplainArgs),
+    /// Print the JSON schema of a stack file, for editors
+    Schema(schema::SchemaArgs),
     /// Show the version
     Version(version::VersionArgs),
 }

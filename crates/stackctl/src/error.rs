@@ -50,6 +50,11 @@ pub(crate) fn failed() -> ExitCode {
     ExitCode::from(1)
 }
 
+/// The exit code after a stack file was found wrong and all of it was told.
+pub(crate) fn faulty() -> ExitCode {
+    ExitCode::from(3)
+}
+
 /// The exit code after Ctrl-C, as shells count signals.
 pub(crate) fn interrupted() -> ExitCode {
     ExitCode::from(130)

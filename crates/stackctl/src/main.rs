@@ -13,12 +13,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Progress};
 use crate::error::code_of;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    if args.global.json {
+        args.global.progress = Progress::Json;
+    }
     render::colour(args.global.ansi);
+    render::form(args.global.progress);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -49,6 +53,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Logs(args) => commands::logs::run(&global, args).await,
         Command::Build(args) => commands::build::run(&global, args).await,
         Command::Config(args) => commands::config::run(&global, &args),
-        Command::Version(args) => commands::version::run(&args),
+        Command::Check(args) => commands::check::run(&global, &args),
+        Command::Explain(args) => commands::explain::run(&global, &args),
+        Command::Schema(_) => commands::schema::run(),
+        Command::Version(args) => commands::version::run(&global, &args),
     }
 }

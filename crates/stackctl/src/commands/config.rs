@@ -63,7 +63,7 @@ pub(crate) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode
     } else if args.volumes {
         list(&mut stack.volumes.keys().map(String::as_str))
     } else {
-        match args.format {
+        match if global.json { Format::Json } else { args.format } {
             Format::Yaml => serde_yaml::to_string(&stack.tree)?,
             Format::Json => format!("{}\n", serde_json::to_string_pretty(&stack.tree)?),
         }

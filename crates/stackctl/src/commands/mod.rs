@@ -1,11 +1,14 @@
 //! One file per command: what it takes, and what it does.
 
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod down;
+pub(crate) mod explain;
 pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod ps;
+pub(crate) mod schema;
 pub(crate) mod up;
 pub(crate) mod version;
 

@@ -38,7 +38,8 @@ pub(crate) async fn run(global: &Global, args: PlanArgs) -> anyhow::Result<ExitC
     let engine = settings::engine(global, true).await?;
     let observed = engine.observe(&project.query()).await?;
     let plan = containers::plan(&project.desired, &observed, &policy);
-    let text = match args.format {
+    let format = if global.json { Format::Json } else { args.format };
+    let text = match format {
         Format::Pretty => render::plan::pretty(&plan, &project),
         Format::Steps => plan.to_string(),
         Format::Json => format!("{}\n", render::plan::json(&plan, &project)),

@@ -67,7 +67,7 @@ pub(crate) async fn run(global: &Global, args: PsArgs) -> anyhow::Result<ExitCod
         names.dedup();
         names.iter().map(|name| format!("{name}\n")).collect()
     } else {
-        match args.format {
+        match if global.json { Format::Json } else { args.format } {
             Format::Table => render::containers::table(&containers),
             Format::Json => render::containers::json(&containers, &name),
         }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::args::Global;
 use crate::render;
 
 /// What `version` takes.
@@ -26,9 +27,10 @@ enum Format {
     Json,
 }
 
-pub(crate) fn run(args: &VersionArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &VersionArgs) -> anyhow::Result<ExitCode> {
     let version = env!("CARGO_PKG_VERSION");
-    let text = match (args.short, args.format) {
+    let format = if global.json { Format::Json } else { args.format };
+    let text = match (args.short, format) {
         (true, _) => version.to_owned(),
         (false, Format::Pretty) => format!("stackctl version {version}"),
         (false, Format::Json) => serde_json::json!({ "version": version }).to_string(),

@@ -1,7 +1,8 @@
 //! One JSON object per line on standard error, for programs.
 //!
 //! Every object has `schema` (1), `at` (RFC 3339) and `event`; events of a step
-//! have `step`, `address` and `action`.
+//! have `step`, `address` and `action`. What there is to say about files is an
+//! event `diagnostic` each, and an error that ends the run is the event `error`.
 
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use crate::diagnose;
 use crate::render::{plan, say, words};
 use crate::settings::Project;
 
-const SCHEMA: u32 = 1;
+/// The version of every object that is written.
+pub(super) const SCHEMA: u32 = 1;
 
 /// Writes JSON lines.
 pub(crate) struct Json {
@@ -28,7 +30,7 @@ impl Json {
     }
 
     pub(crate) fn note(&self, event: &str, text: &str) {
-        say(&json!({ "schema": SCHEMA, "at": moment(OffsetDateTime::now_utc()), "event": event, "text": text }).to_string());
+        now(event, json!({ "text": text }));
     }
 
     pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
@@ -73,12 +75,24 @@ impl Json {
             set("address", step.address.to_string().into());
             set("action", step.action.word().into());
         }
-        if let Value::Object(more) = more {
-            for (key, value) in more {
-                set(&key, value);
-            }
-        }
+        extend(&mut line, more);
         say(&line.to_string());
+    }
+}
+
+/// Writes something that happens now.
+pub(super) fn now(event: &str, more: Value) {
+    let mut line = json!({ "schema": SCHEMA, "at": moment(OffsetDateTime::now_utc()), "event": event });
+    extend(&mut line, more);
+    say(&line.to_string());
+}
+
+/// Adds the entries of one object to another.
+pub(super) fn extend(line: &mut Value, more: Value) {
+    if let Value::Object(more) = more {
+        for (key, value) in more {
+            line[key] = value;
+        }
     }
 }
 

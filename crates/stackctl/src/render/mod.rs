@@ -1,14 +1,18 @@
 //! Everything that is shown. Progress goes to standard error, results to standard output.
 
 pub(crate) mod containers;
+pub(crate) mod diagnostics;
+pub(crate) mod explain;
 mod json;
 pub(crate) mod log;
 mod plain;
 pub(crate) mod plan;
+pub(crate) mod schema;
 mod tty;
 pub(crate) mod words;
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use stack_engine::event::Event;
@@ -31,6 +35,18 @@ pub(crate) fn colour(ansi: Ansi) {
         Ansi::Never => anstream::ColorChoice::Never.write_global(),
         Ansi::Always => anstream::ColorChoice::Always.write_global(),
     }
+}
+
+/// Whether messages are JSON lines.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Decides about the form of messages for the rest of the run.
+pub(crate) fn form(progress: Progress) {
+    JSON.store(progress == Progress::Json, Ordering::Relaxed);
+}
+
+fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
 }
 
 /// Puts a style around a text.
@@ -71,7 +87,7 @@ pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
 
 /// An error that ends the run: what, why, and what to do next.
 pub(crate) fn fault(error: &anyhow::Error) {
-    let mut text = format!("{}: {error}", paint(RED, "error"));
+    let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         if !text.contains(&cause) {
@@ -79,7 +95,12 @@ pub(crate) fn fault(error: &anyhow::Error) {
             text.push_str(&cause);
         }
     }
-    if let Some(hint) = hint_of(error) {
+    let hint = hint_of(error);
+    if is_json() {
+        return json::now("error", serde_json::json!({ "text": text, "hint": hint }));
+    }
+    let mut text = format!("{}: {text}", paint(RED, "error"));
+    if let Some(hint) = hint {
         for line in hint.lines() {
             text.push_str("\n  ");
             text.push_str(line);
@@ -90,6 +111,12 @@ pub(crate) fn fault(error: &anyhow::Error) {
 
 /// What there is to say about a file.
 pub(crate) fn diagnostics(found: &[Diagnostic], sources: &Sources) {
+    if is_json() {
+        for told in found {
+            json::now("diagnostic", diagnostics::value(told, sources));
+        }
+        return;
+    }
     let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     say(stack_file::draw::draw(found, sources, colour).trim_end());
 }

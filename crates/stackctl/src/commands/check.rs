@@ -1,0 +1,41 @@
+//! `stackctl check`
+
+use std::process::ExitCode;
+
+use stack_file::diagnostic::Severity;
+use stack_file::lint::lint;
+use stack_file::load::load;
+
+use crate::args::Global;
+use crate::{error, render, settings};
+
+/// What `check` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// Fail on warnings too, with exit code 3 as for errors
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(crate) fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let loaded = settings::with_request(global, load)?;
+    let mut found = loaded.diagnostics.clone();
+    // What cannot be looked at may well be there.
+    found.extend(lint(&loaded, &|path| path.try_exists().unwrap_or(true)));
+    // Those without a place come first; the rest in the order of the files.
+    found.sort_by_key(|told| {
+        told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))
+    });
+    let errors = found.iter().filter(|told| told.severity == Severity::Error).count();
+    let warnings = found.len() - errors;
+    let text = if global.json {
+        render::diagnostics::lines(&found, &loaded.sources, errors, warnings)
+    } else {
+        render::diagnostics::report(&found, &loaded.sources, errors, warnings)
+    };
+    render::text(&text)?;
+    if errors > 0 || (args.strict && warnings > 0) {
+        return Ok(error::faulty());
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,151 @@
+//! The attribute table as a JSON schema, for editors that complete and check.
+//!
+//! It is never stricter than the loader: whatever may hold a variable may be a text,
+//! and every short form is allowed.
+
+use serde_json::{Map, Value, json};
+use stack_file::attributes::{Attribute, Schema, Shape, Short, Support};
+
+/// The schema of a stack file.
+pub(crate) fn whole() -> Value {
+    let mut whole = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Stack file",
+    });
+    super::json::extend(&mut whole, node(Schema::root()));
+    whole
+}
+
+fn node(schema: &Schema) -> Value {
+    let row = schema.row;
+    let mut forms = vec![long(schema)];
+    forms.extend(short(schema));
+    if may_be_empty(row) {
+        forms.push(json!({ "type": "null" }));
+    }
+    described(row, merged(forms))
+}
+
+/// One form as it is, several as alternatives; forms that differ in the type alone
+/// become one with several types.
+fn merged(forms: Vec<Value>) -> Value {
+    let plain: Option<Vec<Value>> = forms
+        .iter()
+        .map(|form| {
+            form.as_object().filter(|form| form.len() == 1).and_then(|form| form.get("type")).cloned()
+        })
+        .collect();
+    match (plain, forms.len()) {
+        (_, 1) => forms.into_iter().next().unwrap_or_default(),
+        (Some(types), _) => {
+            let flat = types.into_iter().flat_map(|one| match one {
+                Value::Array(several) => several,
+                one => vec![one],
+            });
+            json!({ "type": flat.collect::<Vec<_>>() })
+        }
+        _ => json!({ "anyOf": forms }),
+    }
+}
+
+/// Puts what the table says about an attribute before its form.
+fn described(row: &Attribute, form: Value) -> Value {
+    let mut told = json!({});
+    if !row.path.is_empty() {
+        let more = match row.support {
+            Support::Refused("") => " Not supported yet.".to_owned(),
+            Support::Refused(instead) => format!(" Not supported yet: {instead}."),
+            Support::NoEffect(why) => format!(" No effect: {why}."),
+            Support::Honoured => String::new(),
+        };
+        told["description"] = format!("{}{more}", row.doc).into();
+    }
+    match row.support {
+        // Editors complete what stands under `properties`, unless they are told not to.
+        Support::Refused(_) => super::json::extend(&mut told, json!({ "not": {}, "doNotSuggest": true })),
+        Support::NoEffect(_) => super::json::extend(&mut told, json!({ "deprecated": true })),
+        Support::Honoured => super::json::extend(&mut told, form),
+    }
+    told
+}
+
+/// The long form of a value.
+fn long(schema: &Schema) -> Value {
+    match schema.row.shape {
+        Shape::Text => json!({ "type": ["string", "integer"] }),
+        Shape::Path | Shape::Duration => json!({ "type": "string" }),
+        Shape::Boolean => json!({ "type": ["boolean", "string"] }),
+        Shape::Integer => json!({ "type": ["integer", "string"] }),
+        Shape::Count => json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] }),
+        Shape::Number => json!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string" }] }),
+        Shape::Bytes => json!({ "type": ["integer", "number", "string"] }),
+        Shape::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, variable()] }),
+        Shape::Mapping => {
+            let properties: Map<String, Value> =
+                schema.children.iter().map(|(name, child)| ((*name).to_owned(), node(child))).collect();
+            json!({
+                "type": "object",
+                "properties": properties,
+                "patternProperties": { "^x-": {} },
+                "additionalProperties": false,
+            })
+        }
+        Shape::Keyed => {
+            let each = schema.each.as_deref().map_or(json!({}), node);
+            json!({
+                "type": "object",
+                "propertyNames": { "pattern": "^[a-zA-Z0-9._-]+$" },
+                "additionalProperties": each,
+            })
+        }
+        Shape::List => {
+            let item = schema.item.as_deref().map_or(json!({}), node);
+            json!({ "type": "array", "items": item })
+        }
+        Shape::Texts => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
+        Shape::Pairs | Shape::Variables => {
+            json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } })
+        }
+    }
+}
+
+/// The short form of a value.
+fn short(schema: &Schema) -> Option<Value> {
+    let texts = || json!({ "type": "array", "items": { "type": "string" } });
+    Some(match schema.row.short {
+        // What is exposed is a list already, with numbers among its items.
+        Short::None | Short::Expose => return None,
+        Short::One | Short::Words | Short::Test | Short::Mount | Short::Build => json!({ "type": "string" }),
+        Short::Assignments | Short::Names => texts(),
+        Short::Port | Short::Ulimit => json!({ "type": ["integer", "string"] }),
+        Short::EnvFiles => {
+            let item = schema.item.as_deref().map_or(json!({}), node);
+            json!({ "anyOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "anyOf": [{ "type": "string" }, item] } },
+            ] })
+        }
+        Short::Hosts => json!({
+            "type": "object",
+            "additionalProperties": { "anyOf": [{ "type": "string" }, texts()] },
+        }),
+        Short::External => json!({
+            "type": "object",
+            "properties": { "name": { "type": "string" } },
+            "additionalProperties": false,
+        }),
+    })
+}
+
+/// A text that a variable decides about.
+fn variable() -> Value {
+    json!({ "type": "string", "pattern": "\\$" })
+}
+
+/// Whether a key without a value means something.
+fn may_be_empty(row: &Attribute) -> bool {
+    let top = !row.path.is_empty() && !row.path.contains('.');
+    row.short == Short::Words
+        || (row.shape == Shape::Mapping && row.name() == "*")
+        || (row.shape == Shape::Keyed && top)
+}

@@ -1,0 +1,7 @@
+//! stackctl on files alone: no engine.
+
+mod check;
+mod explain;
+mod json;
+mod schema;
+mod support;
