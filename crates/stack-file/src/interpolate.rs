@@ -54,6 +54,18 @@ impl<'a> Variables<'a> {
             .map(String::as_str)
     }
 
+    /// The value of a variable that no environment file of this level can replace.
+    #[must_use]
+    pub(crate) fn fixed(&self, name: &str) -> Option<&str> {
+        self.process.get(name).map(String::as_str)
+    }
+
+    /// The variables of this level's environment files.
+    #[must_use]
+    pub(crate) fn of_files(&self) -> HashMap<String, String> {
+        self.files.iter().map(|(name, (value, ..))| (name.clone(), value.clone())).collect()
+    }
+
     /// Who set a variable.
     #[must_use]
     pub(crate) fn origin(&self, name: &str) -> VariableSource {

@@ -203,8 +203,14 @@ fn add_env_file(
 ) {
     let source = sources.add_confidential(name, Some(path.to_owned()), text);
     let text = sources.get(source).text.clone();
-    let lookup = |name: &str| variables.get(name).map(str::to_owned);
-    for assignment in env_file::parse(&text, source, &lookup, diagnostics) {
+    let assignments = if stronger {
+        let lookup = |name: &str| variables.fixed(name).map(str::to_owned);
+        env_file::parse_after(&text, source, &lookup, variables.of_files(), diagnostics)
+    } else {
+        let lookup = |name: &str| variables.get(name).map(str::to_owned);
+        env_file::parse(&text, source, &lookup, diagnostics)
+    };
+    for assignment in assignments {
         variables.add(&assignment.name, assignment.value, path, assignment.line, stronger);
     }
 }
