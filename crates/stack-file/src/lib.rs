@@ -12,6 +12,7 @@ pub mod draw;
 mod env_file;
 mod extends;
 mod find;
+mod include;
 mod interpolate;
 pub mod load;
 mod merge;

@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::env_file;
 use crate::extends;
 use crate::find::{StackFile, stack_files};
+use crate::include;
 use crate::interpolate::{self, Variables};
 use crate::merge;
 use crate::model::Stack;
@@ -144,6 +145,7 @@ pub(crate) fn merged(
         interpolate::interpolate(&mut root, model.variables, &reading.sources, &mut reading.diagnostics);
         merge::clear(&mut tree, &marks);
         if let Some(mut root) = canonical(root, base, &mut reading.diagnostics) {
+            include::include(&mut root, model, reading);
             extends::extend(&mut root, &marks, model, reading);
             tree = merge::merge(tree, root, Schema::root());
             usable = true;

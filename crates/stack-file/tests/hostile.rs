@@ -189,6 +189,34 @@ fn read_files(count: usize, text: impl Fn(usize) -> String) -> Loaded {
 }
 
 #[test]
+fn includes_are_limited_in_depth() {
+    let chain = |last: usize| {
+        read_files(last + 1, |index| {
+            let next = index + 1;
+            let include = if index < last { format!("include: [{next}.yaml]\n") } else { String::new() };
+            format!("{include}services: {{s{index}: {{image: a}}}}\n")
+        })
+    };
+    let fine = chain(32);
+    assert!(!fine.has_errors(), "{}", draw(&fine.diagnostics, &fine.sources, false));
+    assert_eq!(fine.stack.services.len(), 33);
+    assert_eq!(messages(&chain(33)), ["files include or extend each other more than 32 deep"]);
+}
+
+#[test]
+fn includes_are_limited_in_number() {
+    // Every file includes the next one twice: without a limit that would be 2²⁰ files.
+    let loaded = read_files(21, |index| {
+        let next = index + 1;
+        let include =
+            if index < 20 { format!("include: [{next}.yaml, {next}.yaml]\n") } else { String::new() };
+        format!("{include}services: {{s{index}: {{image: a}}}}\n")
+    });
+    assert_eq!(messages(&loaded), ["the stack refers to more than 1000 files"]);
+    assert!(loaded.sources.iter().count() <= 1_001);
+}
+
+#[test]
 fn extended_files_are_limited_in_depth() {
     let loaded = read_files(41, |index| {
         let next = index + 1;
@@ -228,6 +256,33 @@ fn a_long_way_of_extends_is_followed() {
     let told = read(&circle);
     assert_eq!(told.diagnostics.len(), 1);
     assert!(told.diagnostics[0].message.starts_with("these services extend each other: s0 → s1 → "));
+}
+
+#[test]
+fn values_come_from_the_files_that_say_them() {
+    let loaded = read_files(3, |index| {
+        match index {
+            0 => {
+                "include: [2.yaml]\nservices: {web: {extends: {file: 1.yaml, service: base}, hostname: h}}\n"
+            }
+            1 => "services: {base: {image: a, hostname: b, environment: {A: 1}}}\n",
+            _ => "services: {api: {image: b}}\n",
+        }
+        .to_owned()
+    });
+    assert!(!loaded.has_errors(), "{}", draw(&loaded.diagnostics, &loaded.sources, false));
+    let place = |origin: &stack_file::source::Origin| loaded.sources.place(origin).to_string();
+    let web = &loaded.stack.services["web"];
+    assert_eq!(place(&web.name.origin), "0.yaml:2:12");
+    assert_eq!(place(&web.tree.origin), "0.yaml:2:17");
+    assert_eq!(web.hostname.as_ref().map(|name| place(&name.origin)).as_deref(), Some("0.yaml:2:68"));
+    assert_eq!(web.image.as_ref().map(|image| place(&image.origin)).as_deref(), Some("1.yaml:1:26"));
+    assert_eq!(place(&web.environment["A"].origin), "1.yaml:1:59");
+    let api = &loaded.stack.services["api"];
+    assert_eq!(place(&api.name.origin), "2.yaml:1:12");
+    let image = api.image.as_ref().expect("an image");
+    let way: Vec<_> = loaded.sources.referrers(image.origin.source).map(|each| place(&each.origin)).collect();
+    assert_eq!(way, ["0.yaml:1:11"]);
 }
 
 #[test]
