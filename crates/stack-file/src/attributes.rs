@@ -86,6 +86,8 @@ pub enum Short {
     Mount,
     /// The context directory of a build.
     Build,
+    /// One text for this attribute of a mapping.
+    Field(&'static str),
     /// A list of names for a mapping.
     Names,
     /// A path, or a list of paths, for a list of mappings.

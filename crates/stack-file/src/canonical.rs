@@ -101,7 +101,7 @@ impl Reader<'_> {
             return Some(Node { kind: Kind::Mapping(IndexMap::new()), origin: node.origin });
         }
         if row.short == Short::Words
-            || (matches!(trail, Trail::Key(Trail::Top, _)) && row.shape == Shape::Keyed)
+            || (matches!(trail, Trail::Key(Trail::Top, _)) && matches!(row.shape, Shape::Keyed | Shape::List))
         {
             return None;
         }

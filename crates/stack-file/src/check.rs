@@ -16,6 +16,8 @@ pub(crate) struct Declared {
     pub(crate) networks: Vec<String>,
     /// Keys under `volumes`.
     pub(crate) volumes: Vec<String>,
+    /// Services that lack what they should have got from another, which is told already.
+    pub(crate) incomplete: HashSet<String>,
 }
 
 /// Checks a stack as a whole.
@@ -66,7 +68,7 @@ impl Checker<'_> {
                         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
                 })
             });
-            if !told_already {
+            if !told_already && !self.declared.incomplete.contains(name) {
                 self.say(
                     Diagnostic::error(format!("the service `{name}` has neither `image` nor `build`"))
                         .at(&service.name.origin)

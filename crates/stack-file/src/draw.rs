@@ -10,7 +10,7 @@ use annotate_snippets::{
 };
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::source::{Origin, Source, Sources, VariableSource};
+use crate::source::{Origin, Reference, Source, Sources, VariableSource};
 
 /// Longer lines are not shown: nobody wrote them by hand.
 const LINE_LIMIT: usize = 400;
@@ -61,6 +61,15 @@ fn one(told: &Diagnostic, sources: &Sources, renderer: &Renderer) -> String {
                 VariableSource::Unset => format!("the value uses `{name}`, which is not set"),
             };
             group = group.element(Level::NOTE.message(tame(&from)));
+        }
+        for referrer in sources.referrers(origin.source) {
+            let how = match referrer.by {
+                Reference::Include => "included",
+                Reference::Extends => "extended",
+                Reference::EnvFile => "read for the include",
+            };
+            let place = sources.place(&referrer.origin);
+            group = group.element(Level::NOTE.message(tame(&format!("{how} at {place}"))));
         }
         patch = told
             .replacement

@@ -29,8 +29,19 @@ pub(crate) fn parse(
     lookup: &dyn Fn(&str) -> Option<String>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Assignment> {
-    let mut reader =
-        Reader { text, at: 0, line: 1, counted: 0, source, lookup, known: HashMap::new(), diagnostics };
+    parse_after(text, source, lookup, HashMap::new(), diagnostics)
+}
+
+/// The same for a file that follows others, whose variables are `known` as if they
+/// stood in its first lines.
+pub(crate) fn parse_after(
+    text: &str,
+    source: SourceId,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    known: HashMap<String, String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Assignment> {
+    let mut reader = Reader { text, at: 0, line: 1, counted: 0, source, lookup, known, diagnostics };
     if text.starts_with('\u{feff}') {
         reader.at = '\u{feff}'.len_utf8();
     }
@@ -137,7 +148,7 @@ impl Reader<'_> {
         let value = match split {
             None => {
                 self.at = (end + 1).min(self.text.len());
-                (self.lookup)(&name)
+                (self.lookup)(&name).or_else(|| self.known.get(&name).cloned())
             }
             Some(split) => {
                 self.at = start + split + 1;

@@ -28,13 +28,10 @@ impl<'a> History<'a> {
         Self { layers: Vec::new(), merged: None, variables: Variables::new(environment) }
     }
 
-    /// Keeps one document as it is before it is merged.
-    pub(crate) fn layer(&mut self, root: &Node) {
-        self.layers.push(root.clone());
-    }
-
-    /// Keeps what the merge gave, before it was completed.
-    pub(crate) fn merged(&mut self, tree: &Node, variables: &Variables<'a>) {
+    /// Keeps the documents as they were before they were merged, and what the merge gave,
+    /// before it was completed.
+    pub(crate) fn merged(&mut self, layers: Vec<Node>, tree: &Node, variables: &Variables<'a>) {
+        self.layers = layers;
         self.merged = Some(tree.clone());
         self.variables = variables.clone();
     }

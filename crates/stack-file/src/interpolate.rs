@@ -20,6 +20,8 @@ const DEPTH_LIMIT: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Variables<'a> {
     process: &'a BTreeMap<String, String>,
+    /// Variables that win over all of these: those of the file that includes another.
+    above: Option<&'a Variables<'a>>,
     files: HashMap<String, (String, PathBuf, usize)>,
     implied: HashMap<&'static str, String>,
 }
@@ -28,7 +30,13 @@ impl<'a> Variables<'a> {
     /// The environment of the process alone.
     #[must_use]
     pub(crate) fn new(process: &'a BTreeMap<String, String>) -> Self {
-        Self { process, files: HashMap::new(), implied: HashMap::new() }
+        Self { process, above: None, files: HashMap::new(), implied: HashMap::new() }
+    }
+
+    /// The variables of an included file: those of the including one, and below them its own.
+    #[must_use]
+    pub(crate) fn below(above: &'a Variables<'a>) -> Self {
+        Self { above: Some(above), ..Self::new(above.process) }
     }
 
     /// Adds a variable of an environment file: its path and line, from 1. One that
@@ -47,6 +55,9 @@ impl<'a> Variables<'a> {
     /// The value of a variable.
     #[must_use]
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        if let Some(value) = self.above.and_then(|above| above.get(name)) {
+            return Some(value);
+        }
         self.process
             .get(name)
             .or_else(|| self.files.get(name).map(|(value, ..)| value))
@@ -54,9 +65,25 @@ impl<'a> Variables<'a> {
             .map(String::as_str)
     }
 
+    /// The value of a variable that no environment file of this level can replace.
+    #[must_use]
+    pub(crate) fn fixed(&self, name: &str) -> Option<&str> {
+        let above = self.above.and_then(|above| above.get(name));
+        above.or_else(|| self.process.get(name).map(String::as_str))
+    }
+
+    /// The variables of this level's environment files.
+    #[must_use]
+    pub(crate) fn of_files(&self) -> HashMap<String, String> {
+        self.files.iter().map(|(name, (value, ..))| (name.clone(), value.clone())).collect()
+    }
+
     /// Who set a variable.
     #[must_use]
     pub(crate) fn origin(&self, name: &str) -> VariableSource {
+        if let Some(above) = self.above.filter(|above| above.get(name).is_some()) {
+            return above.origin(name);
+        }
         if self.process.contains_key(name) {
             return VariableSource::Environment;
         }

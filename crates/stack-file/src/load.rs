@@ -13,14 +13,17 @@ use crate::decode;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::env_file;
 use crate::explain::History;
+use crate::extends;
 use crate::find::{StackFile, stack_files};
+use crate::include;
 use crate::interpolate::{self, Variables};
 use crate::merge;
 use crate::model::Stack;
 use crate::name;
+use crate::reading::Reading;
 use crate::source::{self, Origin, SourceId, Sources, Spanned};
 use crate::tree::{Kind, Node};
-use crate::yaml::{self, Document};
+use crate::yaml::Document;
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -77,45 +80,35 @@ pub fn load_with_history<'a>(request: &Request<'a>) -> (Loaded, History<'a>) {
     (loaded, history)
 }
 
-fn load_noting<'a>(request: &Request<'a>, mut history: Option<&mut History<'a>>) -> Loaded {
-    let mut sources = Sources::default();
-    let mut diagnostics = Vec::new();
-    let (mut variables, env_files) = project_variables(request, &mut sources, &mut diagnostics);
-    let files = stack_files(request, &variables, &mut diagnostics);
+fn load_noting<'a>(request: &Request<'a>, history: Option<&mut History<'a>>) -> Loaded {
+    let mut reading = Reading::new(&request.directory);
+    reading.layers = history.is_some().then(Vec::new);
+    let (mut variables, env_files) = project_variables(request, &mut reading);
+    let files = stack_files(request, &variables, &mut reading.diagnostics);
     let directory = project_directory(request, &files);
     if env_files.is_empty() && directory != request.directory {
-        add_dot_env(&directory, &mut variables, &mut sources, &mut diagnostics);
+        add_dot_env(&directory, &mut variables, &mut reading);
     }
 
-    let documents = documents(request, &files, &mut sources, &mut diagnostics);
+    let documents = documents(request, &files, &mut reading);
     let start = documents.first().map_or_else(
-        || Origin { source: sources.add("<no file>", None, ""), span: 0..0, via: None },
+        || Origin { source: reading.sources.add("<no file>", None, ""), span: 0..0, via: None },
         |document| document.root.origin.clone(),
     );
     let explicit = request.project_name.as_deref();
-    let name = name::project_name(explicit, &directory, &documents, &variables, &start, &mut diagnostics);
+    let name =
+        name::project_name(explicit, &directory, &documents, &variables, &start, &mut reading.diagnostics);
     variables.imply("COMPOSE_PROJECT_NAME", &name.value);
 
-    let base = Base { directory: &directory, home: variables.get("HOME") };
-    let mut usable = false;
-    let mut tree = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
-    for Document { mut root, marks } in documents {
-        interpolate::interpolate(&mut root, &variables, &sources, &mut diagnostics);
-        merge::clear(&mut tree, &marks);
-        if let Some(root) = canonical(root, base, &mut diagnostics) {
-            if let Some(history) = history.as_deref_mut() {
-                history.layer(&root);
-            }
-            tree = merge::merge(tree, root, Schema::root());
-            usable = true;
-        }
-    }
-    merge::unique(&mut tree, Schema::root());
-    if let Some(history) = history {
-        history.merged(&tree, &variables);
+    let model = Model { directory: &directory, variables: &variables };
+    let (mut tree, usable) = merged(documents, model, start, &mut reading);
+    if let (Some(history), Some(layers)) = (history, reading.layers.take()) {
+        history.merged(layers, &tree, &variables);
     }
 
-    let declared = Declared { networks: keys(&tree, "networks"), volumes: keys(&tree, "volumes") };
+    let Reading { mut sources, mut diagnostics, incomplete, .. } = reading;
+    let declared =
+        Declared { networks: keys(&tree, "networks"), volumes: keys(&tree, "volumes"), incomplete };
     let profiles = active_profiles(request, &variables);
     let disabled = Completion {
         name: &name.value,
@@ -142,7 +135,46 @@ fn load_noting<'a>(request: &Request<'a>, mut history: Option<&mut History<'a>>)
     if usable {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
-    Loaded { stack, diagnostics: in_order(diagnostics), sources }
+    let diagnostics = in_order(diagnostics, &sources);
+    Loaded { stack, diagnostics, sources }
+}
+
+/// What the files of one model share: those that were asked for, or those of one include.
+#[derive(Clone, Copy)]
+pub(crate) struct Model<'a> {
+    /// The project directory, absolute: where relative paths start.
+    pub(crate) directory: &'a Path,
+    /// Its variables.
+    pub(crate) variables: &'a Variables<'a>,
+}
+
+/// The documents of a model as one canonical tree, later ones over earlier ones,
+/// and whether any of them could be used.
+pub(crate) fn merged(
+    documents: Vec<Document>,
+    model: Model<'_>,
+    start: Origin,
+    reading: &mut Reading<'_>,
+) -> (Node, bool) {
+    let base = Base { directory: model.directory, home: model.variables.get("HOME") };
+    let mut usable = false;
+    let mut tree = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
+    for Document { mut root, marks } in documents {
+        interpolate::interpolate(&mut root, model.variables, &reading.sources, &mut reading.diagnostics);
+        merge::clear(&mut tree, &marks);
+        if let Some(mut root) = canonical(root, base, &mut reading.diagnostics) {
+            let own = reading.layers.is_some().then(|| root.clone());
+            include::include(&mut root, model, reading);
+            extends::extend(&mut root, &marks, model, reading);
+            if let Some(layers) = &mut reading.layers {
+                layers.extend(own);
+            }
+            tree = merge::merge(tree, root, Schema::root());
+            usable = true;
+        }
+    }
+    merge::unique(&mut tree, Schema::root());
+    (tree, usable)
 }
 
 /// What is known of the project name without a stack file: the name that was
@@ -150,17 +182,13 @@ fn load_noting<'a>(request: &Request<'a>, mut history: Option<&mut History<'a>>)
 /// `None` when there is none, or when it cannot be a name.
 #[must_use]
 pub fn project_name_of(request: &Request<'_>) -> Option<String> {
-    let (variables, _) = project_variables(request, &mut Sources::default(), &mut Vec::new());
+    let (variables, _) = project_variables(request, &mut Reading::new(&request.directory));
     let asked = request.project_name.as_deref().or_else(|| variables.get("COMPOSE_PROJECT_NAME"));
     asked.filter(|asked| !asked.is_empty() && name::normalized(asked) == *asked).map(str::to_owned)
 }
 
 /// The environment and the environment files, and the paths of those that were named.
-fn project_variables<'a>(
-    request: &Request<'a>,
-    sources: &mut Sources,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> (Variables<'a>, Vec<PathBuf>) {
+fn project_variables<'a>(request: &Request<'a>, reading: &mut Reading<'_>) -> (Variables<'a>, Vec<PathBuf>) {
     let mut variables = Variables::new(request.environment);
     let mut named: Vec<PathBuf> = request.env_files.clone();
     if named.is_empty()
@@ -170,16 +198,17 @@ fn project_variables<'a>(
     }
     let disabled = request.environment.get("COMPOSE_DISABLE_ENV_FILE").map(String::as_str);
     if named.is_empty() && !matches!(disabled, Some("1" | "true")) {
-        add_dot_env(&request.directory, &mut variables, sources, diagnostics);
+        add_dot_env(&request.directory, &mut variables, reading);
     }
     let paths: Vec<PathBuf> = named.iter().map(|path| clean(&request.directory.join(path))).collect();
     for (path, given) in paths.iter().zip(&named) {
         match source::read(path) {
             Ok(text) => {
                 let name = given.display().to_string();
-                add_env_file(text, name, path, true, &mut variables, sources, diagnostics);
+                let id = reading.sources.add_confidential(name, Some(path.clone()), text);
+                assign(id, path, true, &mut variables, reading);
             }
-            Err(reason) => diagnostics.push(
+            Err(reason) => reading.say(
                 Diagnostic::error(format!(
                     "the environment file {} cannot be read: {reason}",
                     path.display()
@@ -191,40 +220,42 @@ fn project_variables<'a>(
     (variables, paths)
 }
 
-fn add_dot_env(
-    directory: &Path,
-    variables: &mut Variables<'_>,
-    sources: &mut Sources,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
+fn add_dot_env(directory: &Path, variables: &mut Variables<'_>, reading: &mut Reading<'_>) {
     let path = directory.join(".env");
     if !path.is_file() {
         return;
     }
     match source::read(&path) {
         Ok(text) => {
-            add_env_file(text, ".env".to_owned(), &path, false, variables, sources, diagnostics);
+            let id = reading.sources.add_confidential(".env", Some(path.clone()), text);
+            assign(id, &path, false, variables, reading);
         }
         Err(reason) => {
             let message = format!("the environment file {} cannot be read: {reason}", path.display());
-            diagnostics.push(Diagnostic::error(message));
+            reading.say(Diagnostic::error(message));
         }
     }
 }
 
-fn add_env_file(
-    text: String,
-    name: String,
+/// Adds the variables of an environment file; those that are there already are
+/// replaced if `stronger`.
+pub(crate) fn assign(
+    id: SourceId,
     path: &Path,
     stronger: bool,
     variables: &mut Variables<'_>,
-    sources: &mut Sources,
-    diagnostics: &mut Vec<Diagnostic>,
+    reading: &mut Reading<'_>,
 ) {
-    let source = sources.add_confidential(name, Some(path.to_owned()), text);
-    let text = sources.get(source).text.clone();
-    let lookup = |name: &str| variables.get(name).map(str::to_owned);
-    for assignment in env_file::parse(&text, source, &lookup, diagnostics) {
+    let text = reading.sources.get(id).text.clone();
+    let diagnostics = &mut reading.diagnostics;
+    let assignments = if stronger {
+        let lookup = |name: &str| variables.fixed(name).map(str::to_owned);
+        env_file::parse_after(&text, id, &lookup, variables.of_files(), diagnostics)
+    } else {
+        let lookup = |name: &str| variables.get(name).map(str::to_owned);
+        env_file::parse(&text, id, &lookup, diagnostics)
+    };
+    for assignment in assignments {
         variables.add(&assignment.name, assignment.value, path, assignment.line, stronger);
     }
 }
@@ -236,12 +267,7 @@ fn project_directory(request: &Request<'_>, files: &[StackFile]) -> PathBuf {
 }
 
 /// Every document of every file, in the order of merging.
-fn documents(
-    request: &Request<'_>,
-    files: &[StackFile],
-    sources: &mut Sources,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Document> {
+fn documents(request: &Request<'_>, files: &[StackFile], reading: &mut Reading<'_>) -> Vec<Document> {
     let mut documents = Vec::new();
     for file in files {
         let text = match &file.path {
@@ -254,22 +280,11 @@ fn documents(
         };
         match text {
             Ok(text) => {
-                let id: SourceId = sources.add(file.name.clone(), file.path.clone(), text);
-                let text = sources.get(id).text.clone();
-                let before = diagnostics.len();
-                let all = yaml::parse(&text, id, diagnostics);
-                let several = all.len() > 1;
-                if all.is_empty() && diagnostics.len() == before {
-                    diagnostics.push(
-                        Diagnostic::error("the file is empty")
-                            .at(&Origin { source: id, span: 0..0, via: None })
-                            .help("a stack file begins with `services:`"),
-                    );
-                }
-                documents.extend(all.into_iter().filter(|document| !(several && document.root.is_null())));
+                let id: SourceId = reading.sources.add(file.name.clone(), file.path.clone(), text);
+                documents.extend(reading.documents(id));
             }
-            Err(reason) => diagnostics
-                .push(Diagnostic::error(format!("the stack file {} cannot be read: {reason}", file.name))),
+            Err(reason) => reading
+                .say(Diagnostic::error(format!("the stack file {} cannot be read: {reason}", file.name))),
         }
     }
     documents
@@ -290,14 +305,20 @@ fn keys(tree: &Node, kind: &str) -> Vec<String> {
     tree.get(kind).and_then(Node::as_mapping).into_iter().flatten().map(|(key, _)| key.clone()).collect()
 }
 
-/// Each finding once, by file and place; those without a place first.
-fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let place = |told: &Diagnostic| {
-        told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))
-    };
+/// Each finding once, by file and place; those without a place first. A file that
+/// is read several times, because several files refer to it, counts as one.
+fn in_order(mut diagnostics: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
-    diagnostics.retain(|told| seen.insert((place(told), told.message.clone())));
-    diagnostics.sort_by_key(place);
+    diagnostics.retain(|told| {
+        let place = told
+            .origin
+            .as_ref()
+            .map(|origin| (sources.get(origin.source).name.clone(), origin.span.start, origin.span.end));
+        seen.insert((place, told.message.clone()))
+    });
+    diagnostics.sort_by_key(|told| {
+        told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))
+    });
     diagnostics
 }
 

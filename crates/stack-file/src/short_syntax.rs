@@ -58,6 +58,10 @@ pub(crate) fn long_form(node: Node, short: Short) -> Result<Node, Fault> {
             let context = Node { kind: Kind::Scalar(scalar), origin: origin.clone() };
             mapping([("context", context)])
         }
+        (Short::Field(name), Kind::Scalar(scalar)) if scalar.kind == ScalarKind::String => {
+            let text = Node { kind: Kind::Scalar(scalar), origin: origin.clone() };
+            mapping([(name, text)])
+        }
         (Short::Names, Kind::Sequence(items)) => Kind::Mapping(names(items)?),
         (Short::Ulimit, Kind::Scalar(scalar)) => {
             let both = Node { kind: Kind::Scalar(scalar), origin: origin.clone() };

@@ -22,8 +22,30 @@ pub struct Source {
     pub text: Arc<str>,
     /// Whether its lines may hold secrets and are never shown: environment files.
     pub confidential: bool,
+    /// Where another text refers to this one; `None` for what was asked for itself.
+    pub referrer: Option<Referrer>,
     /// Byte offset at which each line starts, the first being 0.
     lines: Vec<usize>,
+}
+
+/// The place at which one text refers to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// Where.
+    pub origin: Origin,
+    /// By what.
+    pub by: Reference,
+}
+
+/// How one text refers to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// By the top-level `include`.
+    Include,
+    /// By `extends` of a service.
+    Extends,
+    /// As an environment file of an `include`.
+    EnvFile,
 }
 
 /// A line and a column, both counted from 1; columns count characters.
@@ -62,7 +84,7 @@ impl Sources {
             .chain(text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at + 1))
             .collect();
         let id = SourceId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
-        self.all.push(Source { name: name.into(), path, text, confidential: false, lines });
+        self.all.push(Source { name: name.into(), path, text, confidential: false, referrer: None, lines });
         id
     }
 
@@ -76,6 +98,17 @@ impl Sources {
         let id = self.add(name, path, text);
         self.all[id.0 as usize].confidential = true;
         id
+    }
+
+    /// Notes where another text refers to this one.
+    pub(crate) fn refer(&mut self, id: SourceId, referrer: Referrer) {
+        self.all[id.0 as usize].referrer = Some(referrer);
+    }
+
+    /// The places that led to a text, the nearest first; none for what was asked for itself.
+    pub fn referrers(&self, id: SourceId) -> impl Iterator<Item = &Referrer> {
+        let of = |id: SourceId| self.get(id).referrer.as_ref();
+        std::iter::successors(of(id), move |referrer| of(referrer.origin.source))
     }
 
     /// The text behind `id`.

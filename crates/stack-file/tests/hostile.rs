@@ -62,6 +62,7 @@ fn file() -> impl Strategy<Value = String> {
         Just("profiles"),
         Just("container_name"),
         Just("user"),
+        Just("extends"),
     ];
     let value = prop_oneof![
         Just("a"),
@@ -76,6 +77,8 @@ fn file() -> impl Strategy<Value = String> {
         Just("[a, b]"),
         Just("{test: a, disable: true}"),
         Just("service:a"),
+        Just("{service: b}"),
+        Just("{service: c, file: gone.yaml}"),
         Just("[{type: bind, source: ./a, target: /b}]"),
         Just("{context: ., args: [A, B=$A]}"),
         Just("!reset null"),
@@ -171,6 +174,115 @@ fn a_long_circle_of_dependencies_is_told_once() {
     let loaded = read(&text);
     assert_eq!(loaded.diagnostics.len(), 1);
     assert!(loaded.diagnostics[0].message.starts_with("these services wait for each other: s0 → s1 → "));
+}
+
+/// Loads `0.yaml` of files that are made by number.
+fn read_files(count: usize, text: impl Fn(usize) -> String) -> Loaded {
+    let directory = tempfile::tempdir().expect("a directory");
+    for index in 0..count {
+        std::fs::write(directory.path().join(format!("{index}.yaml")), text(index)).expect("written");
+    }
+    let environment = BTreeMap::new();
+    let mut request = request("", &environment, directory.path().to_owned());
+    request.files = vec!["0.yaml".into()];
+    load(&request)
+}
+
+#[test]
+fn includes_are_limited_in_depth() {
+    let chain = |last: usize| {
+        read_files(last + 1, |index| {
+            let next = index + 1;
+            let include = if index < last { format!("include: [{next}.yaml]\n") } else { String::new() };
+            format!("{include}services: {{s{index}: {{image: a}}}}\n")
+        })
+    };
+    let fine = chain(32);
+    assert!(!fine.has_errors(), "{}", draw(&fine.diagnostics, &fine.sources, false));
+    assert_eq!(fine.stack.services.len(), 33);
+    assert_eq!(messages(&chain(33)), ["files include or extend each other more than 32 deep"]);
+}
+
+#[test]
+fn includes_are_limited_in_number() {
+    // Every file includes the next one twice: without a limit that would be 2²⁰ files.
+    let loaded = read_files(21, |index| {
+        let next = index + 1;
+        let include =
+            if index < 20 { format!("include: [{next}.yaml, {next}.yaml]\n") } else { String::new() };
+        format!("{include}services: {{s{index}: {{image: a}}}}\n")
+    });
+    assert_eq!(messages(&loaded), ["the stack refers to more than 1000 files"]);
+    assert!(loaded.sources.iter().count() <= 1_001);
+}
+
+#[test]
+fn extended_files_are_limited_in_depth() {
+    let loaded = read_files(41, |index| {
+        let next = index + 1;
+        let extends = if index < 40 {
+            format!("extends: {{file: {next}.yaml, service: s}}")
+        } else {
+            "image: a".to_owned()
+        };
+        format!("services: {{s: {{{extends}}}}}\n")
+    });
+    assert_eq!(messages(&loaded), ["files include or extend each other more than 32 deep"]);
+}
+
+#[test]
+fn extended_services_are_limited_together() {
+    let mut text = String::from("services:\n  base:\n    image: a\n    environment:\n");
+    for index in 0..1_000 {
+        let _ = writeln!(text, "      V{index}: a");
+    }
+    for index in 0..2_000 {
+        let _ = writeln!(text, "  s{index}: {{extends: base}}");
+    }
+    assert_eq!(messages(&read(&text)), ["includes and extended services add more than 1000000 values"]);
+}
+
+#[test]
+fn a_long_way_of_extends_is_followed() {
+    let mut text = String::from("services:\n");
+    for index in 0..20_000 {
+        let _ = writeln!(text, "  s{index}: {{extends: s{}}}", index + 1);
+    }
+    text.push_str("  s20000: {image: a}\n");
+    let loaded = read(&text);
+    assert!(!loaded.has_errors(), "{}", draw(&loaded.diagnostics[..1], &loaded.sources, false));
+    assert_eq!(loaded.stack.services["s0"].image.as_ref().map(|image| image.value.as_str()), Some("a"));
+    let circle = text.replace("s20000: {image: a}", "s20000: {image: a, extends: s0}");
+    let told = read(&circle);
+    assert_eq!(told.diagnostics.len(), 1);
+    assert!(told.diagnostics[0].message.starts_with("these services extend each other: s0 → s1 → "));
+}
+
+#[test]
+fn values_come_from_the_files_that_say_them() {
+    let loaded = read_files(3, |index| {
+        match index {
+            0 => {
+                "include: [2.yaml]\nservices: {web: {extends: {file: 1.yaml, service: base}, hostname: h}}\n"
+            }
+            1 => "services: {base: {image: a, hostname: b, environment: {A: 1}}}\n",
+            _ => "services: {api: {image: b}}\n",
+        }
+        .to_owned()
+    });
+    assert!(!loaded.has_errors(), "{}", draw(&loaded.diagnostics, &loaded.sources, false));
+    let place = |origin: &stack_file::source::Origin| loaded.sources.place(origin).to_string();
+    let web = &loaded.stack.services["web"];
+    assert_eq!(place(&web.name.origin), "0.yaml:2:12");
+    assert_eq!(place(&web.tree.origin), "0.yaml:2:17");
+    assert_eq!(web.hostname.as_ref().map(|name| place(&name.origin)).as_deref(), Some("0.yaml:2:68"));
+    assert_eq!(web.image.as_ref().map(|image| place(&image.origin)).as_deref(), Some("1.yaml:1:26"));
+    assert_eq!(place(&web.environment["A"].origin), "1.yaml:1:59");
+    let api = &loaded.stack.services["api"];
+    assert_eq!(place(&api.name.origin), "2.yaml:1:12");
+    let image = api.image.as_ref().expect("an image");
+    let way: Vec<_> = loaded.sources.referrers(image.origin.source).map(|each| place(&each.origin)).collect();
+    assert_eq!(way, ["0.yaml:1:11"]);
 }
 
 #[test]

@@ -17,7 +17,27 @@ pub(super) const TOP: &[Attribute] = &[
     honoured("volumes", Shape::Keyed, "The volumes by key.").like("{data: {}}"),
     honoured("volumes.*", Shape::Mapping, "A volume.").like("{name: shop-data}"),
     refused("configs", "Configuration files.", "mount the file under `volumes` of the service"),
-    refused("include", "Other files.", "stackctl does not support `include` yet: give the files with -f"),
+    honoured("include", Shape::List, "Other stack files, each with a directory and variables of its own.")
+        .like("[monitoring/stack.yaml]"),
+    honoured("include[]", Shape::Mapping, "One stack file, or several of which later ones win.")
+        .short(Short::Field("path"))
+        .like("{path: monitoring/stack.yaml}"),
+    honoured("include[].path", Shape::Texts, "The files; relative to the directory of the including file.")
+        .short(Short::One)
+        .like("monitoring/stack.yaml"),
+    honoured(
+        "include[].project_directory",
+        Shape::Path,
+        "What its relative paths start at, in place of the directory of its first file.",
+    )
+    .like("monitoring"),
+    honoured(
+        "include[].env_file",
+        Shape::Texts,
+        "Files with variables for it, in place of `.env` of its directory.",
+    )
+    .short(Short::One)
+    .like("monitoring/dev.env"),
     refused("models", "AI models.", ""),
     refused("secrets", "Secret files.", "mount the file under `volumes` of the service, read-only"),
 ];

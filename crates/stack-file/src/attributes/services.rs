@@ -332,11 +332,12 @@ pub(super) const ROWS: &[Attribute] = &[
     refused("services.*.develop", "What `watch` does.", ""),
     refused("services.*.device_cgroup_rules", "Rules for devices.", ""),
     refused("services.*.devices", "Devices of the host.", ""),
-    refused(
-        "services.*.extends",
-        "Settings of another service.",
-        "stackctl does not support `extends` yet: share settings with a YAML anchor (`&name`, `<<: *name`), or give several files with -f",
-    ),
+    honoured("services.*.extends", Shape::Mapping, "A service whose settings this one starts from.")
+        .short(Short::Field("service"))
+        .like("{service: base}"),
+    honoured("services.*.extends.service", Shape::Text, "The service.").like("base"),
+    honoured("services.*.extends.file", Shape::Text, "The file of the service; without it, this file.")
+        .like("base.yaml"),
     refused("services.*.external_links", "Links to containers outside.", "join a common external network"),
     refused("services.*.gpus", "Graphics processors.", ""),
     refused("services.*.ipc", "The IPC namespace.", ""),

@@ -223,6 +223,7 @@ pub(super) fn expected(row: &Attribute) -> &'static str {
         Short::Build => return "a directory or a mapping",
         Short::Ulimit => return "a whole number or a mapping",
         Short::Port => return "a port or a mapping",
+        Short::Field(_) => return "a text or a mapping",
         Short::Mount => return "a text or a mapping",
         Short::None | Short::Expose | Short::External => {}
     }

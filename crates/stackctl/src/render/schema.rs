@@ -115,7 +115,9 @@ fn short(schema: &Schema) -> Option<Value> {
     Some(match schema.row.short {
         // What is exposed is a list already, with numbers among its items.
         Short::None | Short::Expose => return None,
-        Short::One | Short::Words | Short::Test | Short::Mount | Short::Build => json!({ "type": "string" }),
+        Short::One | Short::Words | Short::Test | Short::Mount | Short::Build | Short::Field(_) => {
+            json!({ "type": "string" })
+        }
         Short::Assignments | Short::Names => texts(),
         Short::Port | Short::Ulimit => json!({ "type": ["integer", "string"] }),
         Short::EnvFiles => {
