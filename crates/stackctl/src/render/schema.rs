@@ -100,7 +100,8 @@ fn long(schema: &Schema) -> Value {
         }
         Shape::List => {
             let item = schema.item.as_deref().map_or(json!({}), node);
-            json!({ "type": "array", "items": item })
+            // A key without a value is an empty list.
+            json!({ "type": ["array", "null"], "items": item })
         }
         Shape::Texts => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
         Shape::Pairs | Shape::Variables => {
