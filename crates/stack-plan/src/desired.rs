@@ -221,7 +221,7 @@ fn network_spec(project: &str, network: &Network) -> NetworkSpec {
     let mut fields = Fields::of(&network.tree, &["name", "external"]);
     fields.insert("name", &network.name, &network.key.origin);
     let mut all = plain(&network.labels);
-    all.extend(labels::of_network(project, &network.key, &fields));
+    all.extend(labels::of_network(project, network, &fields));
     NetworkSpec {
         address: Address::Network(network.key.value.clone()),
         network: Arc::new(network.clone()),
@@ -234,7 +234,7 @@ fn volume_spec(project: &str, volume: &Volume) -> VolumeSpec {
     let mut fields = Fields::of(&volume.tree, &["name", "external"]);
     fields.insert("name", &volume.name, &volume.key.origin);
     let mut all = plain(&volume.labels);
-    all.extend(labels::of_volume(project, &volume.key, &fields));
+    all.extend(labels::of_volume(project, volume, &fields));
     VolumeSpec {
         address: Address::Volume(volume.key.value.clone()),
         volume: Arc::new(volume.clone()),

@@ -17,7 +17,8 @@ pub(crate) fn difference(mut ours: Value, mut theirs: Value) -> Option<Differenc
 ///
 /// - `command` and `entrypoint` of a service that are null: they are the image's, as if absent;
 /// - a network of a service, or a volume or network of the stack, that is null: it is an empty mapping;
-/// - `ipam` of a network, and `volume`, `bind` and `tmpfs` of a mount, that are empty: as if absent.
+/// - `ipam` of a network, `resources` and `placement` of `deploy`, and `volume`, `bind` and
+///   `tmpfs` of a mount, that are empty: as if absent.
 ///
 /// A null elsewhere has a meaning (a variable that is unset), and so have other
 /// empty lists and mappings.
@@ -29,6 +30,9 @@ fn without_meaning(stack: &mut Value) {
                     service.remove(key);
                 }
             }
+        }
+        if let Some(deploy) = service.get_mut("deploy") {
+            drop_empty(deploy, &["resources", "placement"]);
         }
         values(service, "networks").for_each(null_is_empty);
         for mount in service.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -163,9 +167,10 @@ mod tests {
 
     #[test]
     fn what_has_no_meaning_is_the_same() {
-        let ours = json!({"services": {"a": {"networks": {"n": {}}, "volumes": [{"type": "volume"}]}},
+        let ours = json!({"services": {"a": {"networks": {"n": {}}, "deploy": {"replicas": 1}, "volumes": [{"type": "volume"}]}},
             "networks": {"n": {"name": "x"}}, "volumes": {"v": {}}});
         let theirs = json!({"services": {"a": {"command": null, "entrypoint": null, "networks": {"n": null},
+            "deploy": {"replicas": 1, "resources": {}, "placement": {}},
             "volumes": [{"type": "volume", "volume": {}}]}},
             "networks": {"n": {"name": "x", "ipam": {}}}, "volumes": {"v": null}});
         assert_eq!(path(ours, theirs), None);
