@@ -218,7 +218,8 @@ impl Caller {
 
     fn ask(&self, case: &Case, arguments: &[&str]) -> Answer {
         let mut command = self.command();
-        command.current_dir(&case.directory).args(["-p", PROJECT, "-f", &case.base]).args(arguments);
+        command.current_dir(&case.directory).env("PWD", &case.directory);
+        command.args(["-p", PROJECT, "-f", &case.base]).args(arguments);
         match limited(&mut command, self.limit) {
             Ok((Some(0), stdout, _)) => Answer::Taken(stdout),
             // A panic of ours has a code of its own, and docker compose's are no answers either.
