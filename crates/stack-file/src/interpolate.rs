@@ -54,6 +54,14 @@ impl<'a> Variables<'a> {
             .map(String::as_str)
     }
 
+    /// Every variable that somebody set, with its value.
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<_, _> =
+            self.files.iter().map(|(name, (value, ..))| (name.clone(), value.clone())).collect();
+        all.extend(self.process.clone());
+        all
+    }
+
     /// Who set a variable.
     #[must_use]
     pub(crate) fn origin(&self, name: &str) -> VariableSource {

@@ -19,6 +19,7 @@ use crate::model::Stack;
 use crate::name;
 use crate::source::{self, Origin, SourceId, Sources, Spanned};
 use crate::tree::{Kind, Node};
+use crate::verbatim::Verbatim;
 use crate::yaml::{self, Document};
 
 /// What to load.
@@ -40,6 +41,21 @@ pub struct Request<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// The text of standard input, for `-`.
     pub stdin: Option<&'a str>,
+}
+
+/// What a load leaves undone, for a stack that is only looked at; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Omitted {
+    /// Variables stay as they are written. There is a tree then, but no services to run.
+    pub variables: bool,
+    /// Names, networks and dependencies that are implied are not filled in.
+    pub defaults: bool,
+    /// Paths stay as they are written.
+    pub paths: bool,
+    /// What only the whole stack can tell is not checked.
+    pub checks: bool,
+    /// Environment files are not read, and variables without a value get none.
+    pub env_files: bool,
 }
 
 /// A stack, and everything there is to say about its files.
@@ -64,6 +80,12 @@ impl Loaded {
 /// Loads a stack. Never stops at the first fault.
 #[must_use]
 pub fn load(request: &Request<'_>) -> Loaded {
+    load_without(request, Omitted::default())
+}
+
+/// Loads a stack, and leaves something undone.
+#[must_use]
+pub fn load_without(request: &Request<'_>, omitted: Omitted) -> Loaded {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let (mut variables, env_files) = project_variables(request, &mut sources, &mut diagnostics);
@@ -82,16 +104,40 @@ pub fn load(request: &Request<'_>) -> Loaded {
     let name = name::project_name(explicit, &directory, &documents, &variables, &start, &mut diagnostics);
     variables.imply("COMPOSE_PROJECT_NAME", &name.value);
 
-    let base = Base { directory: &directory, home: variables.get("HOME") };
+    let unresolved = PathBuf::new();
+    let start_of_paths = if omitted.paths { &unresolved } else { &directory };
+    let base = Base { directory: start_of_paths, home: variables.get("HOME") };
+    let verbatim = Verbatim { base, variables: &variables, omitted };
     let mut usable = false;
     let mut tree = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
     for Document { mut root, marks } in documents {
+        if omitted.variables {
+            verbatim.long(&mut root, Schema::root());
+            merge::clear(&mut tree, &marks);
+            tree = merge::merge(tree, root, Schema::root());
+            continue;
+        }
         interpolate::interpolate(&mut root, &variables, &sources, &mut diagnostics);
         merge::clear(&mut tree, &marks);
         if let Some(root) = canonical(root, base, &mut diagnostics) {
             tree = merge::merge(tree, root, Schema::root());
             usable = true;
         }
+    }
+    if omitted.variables {
+        verbatim.complete(&mut tree, &name.value);
+        let stack = Stack {
+            name,
+            services: IndexMap::new(),
+            networks: IndexMap::new(),
+            volumes: IndexMap::new(),
+            disabled: Vec::new(),
+            files: files.into_iter().filter_map(|file| file.path).collect(),
+            env_files,
+            directory,
+            tree,
+        };
+        return Loaded { stack, diagnostics: in_order(diagnostics), sources };
     }
     merge::unique(&mut tree, Schema::root());
 
@@ -102,6 +148,7 @@ pub fn load(request: &Request<'_>) -> Loaded {
         directory: &directory,
         variables: &variables,
         profiles: &profiles,
+        omitted,
         sources: &mut sources,
         diagnostics: &mut diagnostics,
         env_files: HashMap::new(),
@@ -119,7 +166,7 @@ pub fn load(request: &Request<'_>) -> Loaded {
         directory,
         tree,
     };
-    if usable {
+    if usable && !omitted.checks {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
     Loaded { stack, diagnostics: in_order(diagnostics), sources }
@@ -133,6 +180,20 @@ pub fn project_name_of(request: &Request<'_>) -> Option<String> {
     let (variables, _) = project_variables(request, &mut Sources::default(), &mut Vec::new());
     let asked = request.project_name.as_deref().or_else(|| variables.get("COMPOSE_PROJECT_NAME"));
     asked.filter(|asked| !asked.is_empty() && name::normalized(asked) == *asked).map(str::to_owned)
+}
+
+/// The variables that a load would use, but for the project name: the environment of
+/// the process, and below it the environment files.
+#[must_use]
+pub fn variables_of(request: &Request<'_>) -> BTreeMap<String, String> {
+    let (mut sources, mut unsaid) = (Sources::default(), Vec::new());
+    let (mut variables, env_files) = project_variables(request, &mut sources, &mut unsaid);
+    let files = stack_files(request, &variables, &mut unsaid);
+    let directory = project_directory(request, &files);
+    if env_files.is_empty() && directory != request.directory {
+        add_dot_env(&directory, &mut variables, &mut sources, &mut unsaid);
+    }
+    variables.all()
 }
 
 /// The environment and the environment files, and the paths of those that were named.
