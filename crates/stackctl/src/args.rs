@@ -145,6 +145,7 @@ pub(crate) enum Command {
     /// Build the images
     Build(build::BuildArgs),
     /// Check the stack file and show it with everything filled in
+    #[command(visible_alias = "convert")]
     Config(config::ConfigArgs),
     /// Show the version
     Version(version::VersionArgs),

@@ -72,21 +72,27 @@ fn environment() -> BTreeMap<String, String> {
 
 /// Reads the stack file, shows what there is to say about it, and refuses one with errors.
 pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let loaded = load_all(global)?;
+    let loaded = with_request(global, load)?;
+    accept(&loaded)?;
+    let desired = Desired::of(&loaded.stack, scale);
+    Ok(Project { loaded, desired })
+}
+
+/// Shows what there is to say about a stack file, and refuses one with errors.
+pub(crate) fn accept(loaded: &Loaded) -> anyhow::Result<()> {
     if !loaded.diagnostics.is_empty() {
         render::diagnostics(&loaded.diagnostics, &loaded.sources);
     }
-    if loaded.has_errors() {
-        let errors = loaded
-            .diagnostics
-            .iter()
-            .filter(|found| found.severity == stack_file::diagnostic::Severity::Error);
-        let count = errors.count();
-        let plural = if count == 1 { "" } else { "s" };
-        return Err(Fault::new(Kind::File, format!("the stack file has {count} error{plural}")).into());
+    let errors = loaded
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == stack_file::diagnostic::Severity::Error)
+        .count();
+    if errors > 0 {
+        let plural = if errors == 1 { "" } else { "s" };
+        return Err(Fault::new(Kind::File, format!("the stack file has {errors} error{plural}")).into());
     }
-    let desired = Desired::of(&loaded.stack, scale);
-    Ok(Project { loaded, desired })
+    Ok(())
 }
 
 /// The project for a command that works on what is there: with its file if one can
@@ -95,7 +101,7 @@ pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, 
     if global.files.is_empty()
         && let Some(name) = &global.project_name
     {
-        let loaded = load_all(global)?;
+        let loaded = with_request(global, load)?;
         if loaded.has_errors() {
             return Ok((None, name.clone()));
         }
@@ -105,7 +111,8 @@ pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, 
     Ok((Some(project), name))
 }
 
-fn load_all(global: &Global) -> anyhow::Result<Loaded> {
+/// Does something with what the command line asks to be loaded; standard input is read once.
+pub(crate) fn with_request<T>(global: &Global, work: impl FnOnce(&Request<'_>) -> T) -> anyhow::Result<T> {
     let directory = std::env::current_dir().context("the working directory cannot be read")?;
     let environment = environment();
     let mut stdin = None;
@@ -114,7 +121,7 @@ fn load_all(global: &Global) -> anyhow::Result<Loaded> {
         std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
         stdin = Some(text);
     }
-    Ok(load(&Request {
+    Ok(work(&Request {
         files: global.files.clone(),
         directory,
         project_directory: global.project_directory.clone(),
