@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
-use stack_file::tree::{Kind, Node};
+use stack_file::tree::{Entry, Kind, Node, ScalarKind};
 
 use crate::fields::hex;
 
@@ -357,7 +357,8 @@ const VOLUME: &[Field] = &[
     row("labels", Form::Pairs),
 ];
 
-/// The hash of a service in canonical form, environment files folded into its environment.
+/// The hash of a service as it stands in the tree of the stack, environment files folded
+/// into its environment.
 #[must_use]
 pub fn of_service(tree: &Node) -> String {
     hash(tree, SERVICE)
@@ -417,11 +418,11 @@ fn value_of(node: &Node, form: Form) -> Option<String> {
             hosts.sort();
             filled(hosts.iter().map(String::as_str).collect())
         }
-        Form::Pairs => keyed(node, |value| match value.as_scalar() {
-            Some(scalar) if !value.is_null() => quoted(&scalar.text),
+        Form::Pairs => keyed(node, |entry| match entry.node.as_scalar() {
+            Some(scalar) if !entry.node.is_null() => quoted(&scalar.text),
             _ => "null".to_owned(),
         }),
-        Form::Lists => keyed(node, |value| list(texts(value))),
+        Form::Lists => keyed(node, |entry| list(texts(&entry.node))),
         Form::Flag => (text == "true").then(|| text.to_owned()),
         Form::GivenFlag => Some(text.to_owned()),
         Form::Number => (text != "0").then(|| number(text)),
@@ -436,15 +437,24 @@ fn value_of(node: &Node, form: Form) -> Option<String> {
             let items: Vec<_> = items.iter().map(|item| object(Some(item), fields)).collect();
             Some(format!("[{}]", items.join(",")))
         }
-        Form::Keyed(fields) => keyed(node, |value| match value.as_mapping() {
-            // A key alone and an empty mapping are told apart in files, but not in our tree.
-            Some(entries) if !entries.is_empty() => object(Some(value), fields),
+        Form::Keyed(fields) => keyed(node, |entry| match entry.node.as_mapping() {
+            // A key alone is not the same as a key with an empty mapping. It has no place of its own.
+            Some(entries) if !entries.is_empty() || entry.node.origin != entry.key => {
+                object(Some(&entry.node), fields)
+            }
             _ => "null".to_owned(),
         }),
-        Form::Limits => keyed(node, |value| match value.as_scalar() {
-            Some(scalar) => number(&scalar.text),
-            None => object(Some(value), &[row("soft", Form::Number), row("hard", Form::Number)]),
-        }),
+        Form::Limits => keyed(node, |entry| limit(&entry.node)),
+    }
+}
+
+/// A limit: one number that stands for both is written as one, unless it is zero.
+fn limit(node: &Node) -> String {
+    let part = |key: &str| node.get(key).and_then(|part| Some((&part.as_scalar()?.text, &part.origin)));
+    match (node.as_scalar(), part("soft"), part("hard")) {
+        (Some(scalar), _, _) if scalar.text != "0" => number(&scalar.text),
+        (None, Some(soft), Some(hard)) if soft == hard && soft.0 != "0" => number(soft.0),
+        _ => object(Some(node), &[row("soft", Form::Number), row("hard", Form::Number)]),
     }
 }
 
@@ -468,10 +478,10 @@ fn filled(texts: Vec<&str>) -> Option<String> {
 }
 
 /// A mapping in the order of its keys; left out when empty.
-fn keyed(node: &Node, write: impl Fn(&Node) -> String) -> Option<String> {
+fn keyed(node: &Node, write: impl Fn(&Entry) -> String) -> Option<String> {
     let sorted: BTreeMap<_, _> = node.as_mapping()?.iter().collect();
     let entries: Vec<_> =
-        sorted.into_iter().map(|(key, entry)| format!("{}:{}", quoted(key), write(&entry.node))).collect();
+        sorted.into_iter().map(|(key, entry)| format!("{}:{}", quoted(key), write(entry))).collect();
     (!entries.is_empty()).then(|| format!("{{{}}}", entries.join(",")))
 }
 
@@ -493,7 +503,7 @@ fn real(value: f32) -> String {
 fn bits(node: &Node) -> String {
     let text = node.as_scalar().map_or("", |scalar| scalar.text.as_str());
     match node.as_scalar().map(|scalar| scalar.kind) {
-        Some(stack_file::tree::ScalarKind::Integer) => {
+        Some(ScalarKind::Integer) => {
             let bits = text.parse::<i64>().unwrap_or_default();
             format!("\"0{bits:o}\"")
         }

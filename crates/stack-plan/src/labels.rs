@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use stack_file::model::{Network, Service, Volume};
+use stack_file::tree::Node;
 
 use crate::config_hash;
 use crate::desired::condition_word;
@@ -67,7 +68,7 @@ pub(crate) fn of_project(
     labels
 }
 
-pub(crate) fn of_service(service: &Service, fields: &Fields) -> BTreeMap<String, String> {
+pub(crate) fn of_service(service: &Service, written: &Node, fields: &Fields) -> BTreeMap<String, String> {
     let depends_on = service
         .depends_on
         .iter()
@@ -77,27 +78,37 @@ pub(crate) fn of_service(service: &Service, fields: &Fields) -> BTreeMap<String,
     set([
         (SERVICE, service.name.value.clone()),
         (DEPENDS_ON, depends_on),
-        (CONFIG_HASH, config_hash::of_service(&service.tree)),
+        (CONFIG_HASH, config_hash::of_service(written)),
         (SPEC, fields.record().write()),
     ])
 }
 
-pub(crate) fn of_network(project: &str, network: &Network, fields: &Fields) -> BTreeMap<String, String> {
+pub(crate) fn of_network(
+    project: &str,
+    network: &Network,
+    written: &Node,
+    fields: &Fields,
+) -> BTreeMap<String, String> {
     set([
         (PROJECT, project.to_owned()),
         (VERSION, version()),
         (NETWORK, network.key.value.clone()),
-        (CONFIG_HASH, config_hash::of_network(&network.tree)),
+        (CONFIG_HASH, config_hash::of_network(written)),
         (SPEC, fields.record().write()),
     ])
 }
 
-pub(crate) fn of_volume(project: &str, volume: &Volume, fields: &Fields) -> BTreeMap<String, String> {
+pub(crate) fn of_volume(
+    project: &str,
+    volume: &Volume,
+    written: &Node,
+    fields: &Fields,
+) -> BTreeMap<String, String> {
     set([
         (PROJECT, project.to_owned()),
         (VERSION, version()),
         (VOLUME, volume.key.value.clone()),
-        (CONFIG_HASH, config_hash::of_volume(&volume.tree)),
+        (CONFIG_HASH, config_hash::of_volume(written)),
         (SPEC, fields.record().write()),
     ])
 }

@@ -118,6 +118,18 @@ fn services_have_the_hash_that_docker_compose_gives_them() {
             r#"{ image: a, x-own: { b: 1 } }"#,
             "ead32641ace023dfb5148a9f4e8937d023a3b7fcc8af8f3e47f76229311a2be6",
         ),
+        (
+            r#"{ image: a, ulimits: { nofile: 65535, core: 0, x: { soft: 1, hard: 1 } } }"#,
+            "ae575b16c9ba12e5b3a9fe8373d6d0beb5effa91dd71a6e662ac2691bf4137f4",
+        ),
+        (
+            r#"{ image: a, networks: { front: {}, back: } }"#,
+            "564deca793b0fb44990bdc40269f2ffa97130ff2e3d75661bdf46bfb2cfdfaa8",
+        ),
+        (
+            r#"{ image: a, networks: [front, back] }"#,
+            "fbb0ac8c32b662fd61f2f6b32f1b02df63dafd1d1bad3fa903f2454a9afafd95",
+        ),
     ] {
         if hash_of(service) != hash {
             wrong.push(service);
