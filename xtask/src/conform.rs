@@ -173,7 +173,8 @@ fn outcome(case: &Case, ours: &Caller, theirs: &Caller, hashes: bool) -> Outcome
         (Answer::Taken(_), Answer::Refused(why)) => return Outcome::TooLax(why),
         (Answer::Taken(we), Answer::Taken(they)) => (we, they),
     };
-    let (we, they) = match (serde_json::from_str(&we), serde_json::from_str(&they)) {
+    let shown = they;
+    let (we, they) = match (serde_json::from_str(&we), serde_json::from_str(&shown)) {
         (Ok(we), Ok(they)) => (we, they),
         (Err(error), _) => return Outcome::Broken(format!("stackctl writes no JSON: {error}")),
         (_, Err(error)) => return Outcome::Broken(format!("docker compose writes no JSON: {error}")),
@@ -183,7 +184,15 @@ fn outcome(case: &Case, ours: &Caller, theirs: &Caller, hashes: bool) -> Outcome
     }
     if hashes {
         let show = ["config", "--hash", "*"];
-        if let (Answer::Taken(we), Answer::Taken(they)) = (ours.ask(case, &show), theirs.ask(case, &show))
+        // docker compose 2 hashes what is written, but labels containers with the hash of
+        // what environment files come to: its hash of its own result is the one that counts.
+        let resolved = match theirs.resolved(&shown) {
+            Ok(resolved) => resolved,
+            Err(error) => return Outcome::Broken(format!("{error:#}")),
+        };
+        let file = resolved.path().to_string_lossy().into_owned();
+        let again = Case { base: file, ..case.clone() };
+        if let (Answer::Taken(we), Answer::Taken(they)) = (ours.ask(case, &show), theirs.ask(&again, &show))
             && let Some(found) = compare::hash_difference(&we, &they)
         {
             return Outcome::Differs(found);
@@ -216,10 +225,18 @@ impl Caller {
         bail!("`{}` cannot be run\nnext: name docker compose's program with --compose", name.join(" "));
     }
 
+    /// A file with a stack that was shown.
+    fn resolved(&self, shown: &str) -> Result<tempfile::NamedTempFile> {
+        let file = tempfile::Builder::new().suffix(".json").tempfile_in(&self.home)?;
+        std::fs::write(file.path(), shown)?;
+        Ok(file)
+    }
+
     fn ask(&self, case: &Case, arguments: &[&str]) -> Answer {
         let mut command = self.command();
         command.current_dir(&case.directory).env("PWD", &case.directory);
-        command.args(["-p", PROJECT, "-f", &case.base]).args(arguments);
+        command.args(["-p", PROJECT, "-f", &case.base, "--project-directory"]);
+        command.arg(&case.directory).args(arguments);
         match limited(&mut command, self.limit) {
             Ok((Some(0), stdout, _)) => Answer::Taken(stdout),
             // A panic of ours has a code of its own, and docker compose's are no answers either.
