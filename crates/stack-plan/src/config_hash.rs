@@ -108,6 +108,7 @@ const SERVICE: &[Field] = &[
     row("provider", Form::Of(&[row("type", Form::Text), row("options", Form::Lists)])),
     row("environment", Form::Pairs),
     row("expose", Form::Texts),
+    row("extends", Form::Of(&[row("file", Form::Text), row("service", Form::Text)])),
     row("external_links", Form::Texts),
     row("extra_hosts", Form::Hosts),
     row("group_add", Form::Texts),
