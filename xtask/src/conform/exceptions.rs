@@ -93,6 +93,12 @@ mod tests {
     }
 
     #[test]
+    fn the_list_of_the_project_can_be_read() {
+        let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("conform.toml");
+        Exceptions::read(&list).expect("a list");
+    }
+
+    #[test]
     fn an_entry_needs_a_reason_and_a_use() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "[[accepted]]\nfiles = 'a/*'\nreason = ''\n").expect("a file");
