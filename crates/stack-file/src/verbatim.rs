@@ -2,6 +2,7 @@
 //! not, and nothing is cast. It is for reading, not for running.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -11,7 +12,7 @@ use crate::complete::dependencies;
 use crate::interpolate::Variables;
 use crate::load::Omitted;
 use crate::short_syntax;
-use crate::source::Origin;
+use crate::source::{Origin, Variable};
 use crate::tree::{Entry, Kind, Node, ScalarKind};
 
 type Entries = IndexMap<String, Entry>;
@@ -66,15 +67,18 @@ impl Verbatim<'_> {
         let mut all = Vec::with_capacity(items.len());
         for item in items.iter() {
             let variable = item.as_scalar().is_some_and(|scalar| scalar.text.contains('$'));
-            match short_syntax::items(item, schema.row.short) {
+            match short_syntax::items(&masked(item), schema.row.short) {
                 Some(_) if variable && schema.row.short == Short::Port => return,
-                Some(Ok(nodes)) => all.extend(nodes),
+                Some(Ok(mut nodes)) => {
+                    nodes.iter_mut().for_each(unmask);
+                    all.extend(nodes);
+                }
                 Some(Err(_)) if schema.row.short == Short::Port => return,
                 Some(Err(_)) => all.push(item.clone()),
-                None => match short_syntax::long_form(item.clone(), schema.row.short) {
-                    Ok(node) => all.push(node),
-                    Err(_) => all.push(item.clone()),
-                },
+                None => {
+                    let long = short_syntax::long_form(item.clone(), schema.row.short);
+                    all.push(long.unwrap_or_else(|_| item.clone()));
+                }
             }
         }
         for item in &mut all {
@@ -180,6 +184,12 @@ impl Verbatim<'_> {
         networks.contains_key("default")
     }
 
+    /// A place, and the variable whose value stands there.
+    fn through(&self, name: &str, origin: &Origin) -> Origin {
+        let variable = Variable { name: name.to_owned(), from: self.variables.origin(name) };
+        Origin { via: Some(Arc::new(variable)), ..origin.clone() }
+    }
+
     /// Build arguments without a value take that of the variable, or are left out.
     fn arguments(&self, args: &mut Node) {
         match &mut args.kind {
@@ -187,7 +197,7 @@ impl Verbatim<'_> {
                 if entry.node.is_null()
                     && let Some(value) = self.variables.get(name)
                 {
-                    entry.node = Node::string(value, entry.key.clone());
+                    entry.node = Node::string(value, self.through(name, &entry.key));
                 }
                 !entry.node.is_null()
             }),
@@ -198,12 +208,41 @@ impl Verbatim<'_> {
                 }
                 let value = self.variables.get(&name);
                 if let Some(value) = value {
-                    *item = Node::string(format!("{name}={value}"), item.origin.clone());
+                    *item = Node::string(format!("{name}={value}"), self.through(&name, &item.origin));
                 }
                 value.is_some()
             }),
             Kind::Scalar(_) => {}
         }
+    }
+}
+
+/// Stands for a colon that belongs to a variable, and not to the short form around it.
+const COLON: &str = "\u{1}";
+
+/// An item in which the colons of `${…}` are none.
+fn masked(item: &Node) -> Node {
+    let Some(scalar) = item.as_scalar().filter(|scalar| scalar.text.contains("${")) else {
+        return item.clone();
+    };
+    let mut depth = 0_usize;
+    let mut text = String::with_capacity(scalar.text.len());
+    for each in scalar.text.chars() {
+        match each {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if each == ':' && depth > 0 { text.push_str(COLON) } else { text.push(each) }
+    }
+    Node::scalar(text, scalar.kind, item.origin.clone())
+}
+
+fn unmask(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Scalar(scalar) => scalar.text = scalar.text.replace(COLON, ":"),
+        Kind::Sequence(items) => items.iter_mut().for_each(unmask),
+        Kind::Mapping(entries) => entries.values_mut().for_each(|entry| unmask(&mut entry.node)),
     }
 }
 

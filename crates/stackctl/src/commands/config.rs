@@ -158,6 +158,9 @@ fn text(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<String> {
         return variables_text(&loaded.stack.tree, args.format);
     }
     if args.no_interpolate {
+        if args.hides() {
+            show::hide(&mut loaded.stack.tree, &loaded.sources);
+        }
         return verbatim_text(&loaded.stack.tree, args);
     }
 

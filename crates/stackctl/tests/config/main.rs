@@ -156,7 +156,7 @@ fn short_forms_with_variables_are_taken_as_they_are() {
   a:
     image: a
     ports: [\"${P}:80\", 90]
-    volumes: [\"${SRC}:/y\", \"./${D}:/z\", /anon]
+    volumes: [\"${SRC:-/dev/null}:/y:ro\", \"./${D}:/z\", /anon]
     build: ${CTX:-.}
 ",
     );
@@ -164,7 +164,7 @@ fn short_forms_with_variables_are_taken_as_they_are() {
     assert_eq!(a["ports"], json!(["${P}:80", 90]));
     let kinds = a["volumes"].as_array().expect("mounts").iter().map(|mount| &mount["type"]);
     assert_eq!(kinds.collect::<Vec<_>>(), ["volume", "bind", "volume"]);
-    assert_eq!(a["volumes"][0]["source"], "${SRC}");
+    assert_eq!(a["volumes"][0]["source"], "${SRC:-/dev/null}");
     assert_eq!(a["build"]["context"], stack.path().join("${CTX:-.}").to_string_lossy().as_ref());
 }
 
