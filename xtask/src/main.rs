@@ -1,7 +1,8 @@
-//! The chores of the project: `cargo xtask up`, `test`, `bench`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `bench`, `conform`, `images` and `tidy`.
 
 mod bench;
 mod cargo;
+mod conform;
 mod debian;
 mod engine;
 mod http;
@@ -40,6 +41,8 @@ enum Chore {
     Test(test::TestArgs),
     /// Compare stackctl with docker compose, and with the same calls made raw
     Bench(bench::BenchArgs),
+    /// Compare what stackctl and docker compose read in the compose files of some folders
+    Conform(conform::ConformArgs),
     /// Look whether the rules of the house are kept
     Tidy,
     /// Pull the base images, or make stand-ins where no registry answers
@@ -58,6 +61,7 @@ fn run() -> Result<()> {
         Chore::Up => up::run(&root),
         Chore::Test(arguments) => test::run(&root, &arguments),
         Chore::Bench(arguments) => bench::run(&root, &arguments),
+        Chore::Conform(arguments) => conform::run(&root, &arguments),
         Chore::Tidy => {
             tidy::run(&root)?;
             say("the house is tidy");

@@ -47,6 +47,10 @@ impl Tree {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let kind = entry.file_type()?;
+            // In a second working tree this is a file, and names the place of the first.
+            if name == ".git" {
+                continue;
+            }
             // What people's tools keep here is theirs.
             let foreign = name.starts_with('.') && !matches!(&*name, ".ci" | ".cargo" | ".github");
             let made = name == "target" && prefix.is_empty();
@@ -121,6 +125,8 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
             std::fs::write(path, "text").expect("a file");
         }
+        let second = directory.path().join("src/.git");
+        std::fs::write(second, "gitdir: elsewhere").expect("a file");
         std::fs::write(directory.path().join("picture"), [0xff, 0xfe]).expect("a file");
         let tree = Tree::read(directory.path()).expect("a tree");
         let paths: Vec<_> = tree.0.iter().map(|(path, _)| path.as_str()).collect();

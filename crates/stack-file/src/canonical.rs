@@ -419,8 +419,11 @@ fn boolean(text: &str) -> Option<(bool, bool)> {
     }
 }
 
-/// An absolute path without `.` and `..`, as text.
-fn absolute(path: &str, base: Base<'_>) -> Result<String, Fault> {
+/// An absolute path without `.` and `..`, as text. Below an empty directory paths stay as they are.
+pub(crate) fn absolute(path: &str, base: Base<'_>) -> Result<String, Fault> {
+    if base.directory.as_os_str().is_empty() {
+        return Ok(path.to_owned());
+    }
     let path = match path.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             let home = base.home.ok_or_else(|| {

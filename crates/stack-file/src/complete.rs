@@ -11,6 +11,7 @@ use crate::canonical::text;
 use crate::diagnostic::Diagnostic;
 use crate::env_file;
 use crate::interpolate::Variables;
+use crate::load::Omitted;
 use crate::source::{self, Origin, SourceId, Sources, Variable, VariableSource};
 use crate::tree::{Entry, Kind, Node, ScalarKind};
 
@@ -28,6 +29,8 @@ pub(crate) struct Completion<'a> {
     pub(crate) profiles: &'a BTreeSet<String>,
     /// Texts read so far; environment files are added.
     pub(crate) sources: &'a mut Sources,
+    /// What is left undone.
+    pub(crate) omitted: Omitted,
     /// What was found so far.
     pub(crate) diagnostics: &'a mut Vec<Diagnostic>,
     /// Environment files by path: several services share one.
@@ -117,7 +120,7 @@ impl Completion<'_> {
             if !external {
                 resource.shift_remove("external");
             }
-            if !resource.contains_key("name") {
+            if !resource.contains_key("name") && !self.omitted.defaults {
                 let name = if external { key.clone() } else { format!("{}_{key}", self.name) };
                 let node = Node::string(name, origin.clone());
                 resource.shift_insert(0, "name".to_owned(), Entry { key: origin, node });
@@ -135,9 +138,14 @@ impl Completion<'_> {
     }
 
     fn service(&mut self, service: &mut Entries, key: &Origin) {
-        self.environment(service, key);
+        if !self.omitted.env_files {
+            self.environment(service, key);
+        }
         self.build(service);
-        dependencies(service);
+        dependencies(service, !self.omitted.defaults);
+        if self.omitted.defaults {
+            return;
+        }
         healthcheck(service);
         if !service.contains_key("network_mode")
             && service
@@ -222,7 +230,7 @@ impl Completion<'_> {
             );
             return;
         };
-        let path = PathBuf::from(text(place));
+        let path = self.directory.join(text(place));
         let required = file.get("required").is_none_or(|required| text(required) != "false");
         let known = self.env_files.get(&path).copied();
         let source = match known {
@@ -283,8 +291,12 @@ impl Completion<'_> {
         let origin = entry.node.origin.clone();
         let Kind::Mapping(build) = &mut entry.node.kind else { return };
         if !build.contains_key("context") {
-            let node = Node::string(self.directory.to_string_lossy(), origin.clone());
+            let directory = if self.omitted.paths { Path::new(".") } else { self.directory };
+            let node = Node::string(directory.to_string_lossy(), origin.clone());
             build.shift_insert(0, "context".to_owned(), Entry { key: origin.clone(), node });
+        }
+        if self.omitted.defaults {
+            return;
         }
         if !build.contains_key("dockerfile") && !build.contains_key("dockerfile_inline") {
             let node = Node::string("Dockerfile", origin.clone());
@@ -306,9 +318,9 @@ impl Completion<'_> {
     }
 }
 
-/// Every dependency in full, those that `network_mode` implies included.
-fn dependencies(service: &mut Entries) {
-    let implied = service.get("network_mode").and_then(|entry| {
+/// Every dependency in full, those that `network_mode` implies included if `implied`.
+pub(crate) fn dependencies(service: &mut Entries, implied: bool) {
+    let implied = service.get("network_mode").filter(|_| implied).and_then(|entry| {
         let name = text(&entry.node).strip_prefix("service:")?;
         Some((name.to_owned(), entry.node.origin.clone()))
     });

@@ -76,7 +76,7 @@ fn included(item: &Node, model: Model<'_>, reading: &mut Reading<'_>) -> Option<
         }
     }
     let start = documents.first()?.root.origin.clone();
-    let inner = Model { directory: &directory, variables: &variables };
+    let inner = Model { directory: &directory, variables: &variables, omitted: model.omitted };
     let (mut tree, _) = load::merged(documents, inner, start, reading);
     settle(&mut tree, inner);
     Some(tree)

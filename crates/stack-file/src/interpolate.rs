@@ -78,6 +78,14 @@ impl<'a> Variables<'a> {
         self.files.iter().map(|(name, (value, ..))| (name.clone(), value.clone())).collect()
     }
 
+    /// Every variable that somebody set, with its value.
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<_, _> =
+            self.files.iter().map(|(name, (value, ..))| (name.clone(), value.clone())).collect();
+        all.extend(self.process.clone());
+        all
+    }
+
     /// Who set a variable.
     #[must_use]
     pub(crate) fn origin(&self, name: &str) -> VariableSource {

@@ -23,6 +23,7 @@ use crate::name;
 use crate::reading::Reading;
 use crate::source::{self, Origin, SourceId, Sources, Spanned};
 use crate::tree::{Kind, Node};
+use crate::verbatim::Verbatim;
 use crate::yaml::Document;
 
 /// What to load.
@@ -44,6 +45,21 @@ pub struct Request<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// The text of standard input, for `-`.
     pub stdin: Option<&'a str>,
+}
+
+/// What a load leaves undone, for a stack that is only looked at; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Omitted {
+    /// Variables stay as they are written. There is a tree then, but no services to run.
+    pub variables: bool,
+    /// Names, networks and dependencies that are implied are not filled in.
+    pub defaults: bool,
+    /// Paths stay as they are written.
+    pub paths: bool,
+    /// What only the whole stack can tell is not checked.
+    pub checks: bool,
+    /// Environment files are not read, and variables without a value get none.
+    pub env_files: bool,
 }
 
 /// A stack, and everything there is to say about its files.
@@ -68,7 +84,13 @@ impl Loaded {
 /// Loads a stack. Never stops at the first fault.
 #[must_use]
 pub fn load(request: &Request<'_>) -> Loaded {
-    load_noting(request, None)
+    load_noting(request, Omitted::default(), None)
+}
+
+/// Loads a stack, and leaves something undone.
+#[must_use]
+pub fn load_without(request: &Request<'_>, omitted: Omitted) -> Loaded {
+    load_noting(request, omitted, None)
 }
 
 /// Loads a stack, and keeps what [`explain`](crate::explain::explain) needs to tell
@@ -76,11 +98,11 @@ pub fn load(request: &Request<'_>) -> Loaded {
 #[must_use]
 pub fn load_with_history<'a>(request: &Request<'a>) -> (Loaded, History<'a>) {
     let mut history = History::new(request.environment);
-    let loaded = load_noting(request, Some(&mut history));
+    let loaded = load_noting(request, Omitted::default(), Some(&mut history));
     (loaded, history)
 }
 
-fn load_noting<'a>(request: &Request<'a>, history: Option<&mut History<'a>>) -> Loaded {
+fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut History<'a>>) -> Loaded {
     let mut reading = Reading::new(&request.directory);
     reading.layers = history.is_some().then(Vec::new);
     let (mut variables, env_files) = project_variables(request, &mut reading);
@@ -100,7 +122,31 @@ fn load_noting<'a>(request: &Request<'a>, history: Option<&mut History<'a>>) -> 
         name::project_name(explicit, &directory, &documents, &variables, &start, &mut reading.diagnostics);
     variables.imply("COMPOSE_PROJECT_NAME", &name.value);
 
-    let model = Model { directory: &directory, variables: &variables };
+    if omitted.variables {
+        let base = Base { directory: start_of_paths(&directory, omitted), home: variables.get("HOME") };
+        let verbatim = Verbatim { base, variables: &variables, omitted };
+        let mut tree = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
+        for Document { mut root, marks } in documents {
+            verbatim.long(&mut root, Schema::root());
+            merge::clear(&mut tree, &marks);
+            tree = merge::merge(tree, root, Schema::root());
+        }
+        verbatim.complete(&mut tree, &name.value);
+        let stack = Stack {
+            name,
+            services: IndexMap::new(),
+            networks: IndexMap::new(),
+            volumes: IndexMap::new(),
+            disabled: Vec::new(),
+            files: files.into_iter().filter_map(|file| file.path).collect(),
+            env_files,
+            directory,
+            tree,
+        };
+        let diagnostics = in_order(reading.diagnostics, &reading.sources);
+        return Loaded { stack, diagnostics, sources: reading.sources };
+    }
+    let model = Model { directory: &directory, variables: &variables, omitted };
     let (mut tree, usable) = merged(documents, model, start, &mut reading);
     if let (Some(history), Some(layers)) = (history, reading.layers.take()) {
         history.merged(layers, &tree, &variables);
@@ -115,6 +161,7 @@ fn load_noting<'a>(request: &Request<'a>, history: Option<&mut History<'a>>) -> 
         directory: &directory,
         variables: &variables,
         profiles: &profiles,
+        omitted,
         sources: &mut sources,
         diagnostics: &mut diagnostics,
         env_files: HashMap::new(),
@@ -132,7 +179,7 @@ fn load_noting<'a>(request: &Request<'a>, history: Option<&mut History<'a>>) -> 
         directory,
         tree,
     };
-    if usable {
+    if usable && !omitted.checks {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
     let diagnostics = in_order(diagnostics, &sources);
@@ -146,6 +193,13 @@ pub(crate) struct Model<'a> {
     pub(crate) directory: &'a Path,
     /// Its variables.
     pub(crate) variables: &'a Variables<'a>,
+    /// What is left undone.
+    pub(crate) omitted: Omitted,
+}
+
+/// What relative paths are put behind: nothing, where they are to stay as they are.
+fn start_of_paths(directory: &Path, omitted: Omitted) -> &Path {
+    if omitted.paths { Path::new("") } else { directory }
 }
 
 /// The documents of a model as one canonical tree, later ones over earlier ones,
@@ -156,7 +210,8 @@ pub(crate) fn merged(
     start: Origin,
     reading: &mut Reading<'_>,
 ) -> (Node, bool) {
-    let base = Base { directory: model.directory, home: model.variables.get("HOME") };
+    let start_of_paths = start_of_paths(model.directory, model.omitted);
+    let base = Base { directory: start_of_paths, home: model.variables.get("HOME") };
     let mut usable = false;
     let mut tree = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
     for Document { mut root, marks } in documents {
@@ -185,6 +240,20 @@ pub fn project_name_of(request: &Request<'_>) -> Option<String> {
     let (variables, _) = project_variables(request, &mut Reading::new(&request.directory));
     let asked = request.project_name.as_deref().or_else(|| variables.get("COMPOSE_PROJECT_NAME"));
     asked.filter(|asked| !asked.is_empty() && name::normalized(asked) == *asked).map(str::to_owned)
+}
+
+/// The variables that a load would use, but for the project name: the environment of
+/// the process, and below it the environment files.
+#[must_use]
+pub fn variables_of(request: &Request<'_>) -> BTreeMap<String, String> {
+    let mut reading = Reading::new(&request.directory);
+    let (mut variables, env_files) = project_variables(request, &mut reading);
+    let files = stack_files(request, &variables, &mut reading.diagnostics);
+    let directory = project_directory(request, &files);
+    if env_files.is_empty() && directory != request.directory {
+        add_dot_env(&directory, &mut variables, &mut reading);
+    }
+    variables.all()
 }
 
 /// The environment and the environment files, and the paths of those that were named.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use stack_file::model::{Build, DependencyCondition, Network, PullPolicy, Service, Stack, Volume};
 use stack_file::source::{Origin, Spanned};
+use stack_file::tree::Node;
 
 use crate::address::Address;
 use crate::fields::Fields;
@@ -160,8 +161,8 @@ impl Desired {
     pub fn of(stack: &Stack, scale: &BTreeMap<String, u32>) -> Self {
         let project = stack.name.value.as_str();
         let config_files = joined(&stack.files);
-        let networks = stack.networks.values().map(|network| network_spec(project, network)).collect();
-        let volumes = stack.volumes.values().map(|volume| volume_spec(project, volume)).collect();
+        let networks = stack.networks.values().map(|network| network_spec(stack, network)).collect();
+        let volumes = stack.volumes.values().map(|volume| volume_spec(stack, volume)).collect();
         let common = labels::of_project(project, &stack.directory, &config_files, &joined(&stack.env_files));
         let services: Vec<ServiceSpec> = in_start_order(&stack.services)
             .into_iter()
@@ -217,11 +218,21 @@ fn joined(paths: &[impl AsRef<Path>]) -> String {
     paths.iter().map(|path| path.as_ref().to_string_lossy()).collect::<Vec<_>>().join(",")
 }
 
-fn network_spec(project: &str, network: &Network) -> NetworkSpec {
+/// A resource as it stands in the tree of the stack, which is nearer to the file than its own.
+fn written<'a>(stack: &'a Stack, kind: &str, key: &str, own: &'a Node) -> &'a Node {
+    stack.tree.get(kind).and_then(|all| all.get(key)).unwrap_or(own)
+}
+
+fn network_spec(stack: &Stack, network: &Network) -> NetworkSpec {
     let mut fields = Fields::of(&network.tree, &["name", "external"]);
     fields.insert("name", &network.name, &network.key.origin);
     let mut all = plain(&network.labels);
-    all.extend(labels::of_network(project, &network.key, &fields));
+    all.extend(labels::of_network(
+        &stack.name,
+        network,
+        written(stack, "networks", &network.key, &network.tree),
+        &fields,
+    ));
     NetworkSpec {
         address: Address::Network(network.key.value.clone()),
         network: Arc::new(network.clone()),
@@ -230,11 +241,16 @@ fn network_spec(project: &str, network: &Network) -> NetworkSpec {
     }
 }
 
-fn volume_spec(project: &str, volume: &Volume) -> VolumeSpec {
+fn volume_spec(stack: &Stack, volume: &Volume) -> VolumeSpec {
     let mut fields = Fields::of(&volume.tree, &["name", "external"]);
     fields.insert("name", &volume.name, &volume.key.origin);
     let mut all = plain(&volume.labels);
-    all.extend(labels::of_volume(project, &volume.key, &fields));
+    all.extend(labels::of_volume(
+        &stack.name,
+        volume,
+        written(stack, "volumes", &volume.key, &volume.tree),
+        &fields,
+    ));
     VolumeSpec {
         address: Address::Volume(volume.key.value.clone()),
         volume: Arc::new(volume.clone()),
@@ -279,7 +295,7 @@ fn service_spec(
 
     let mut all = plain(&service.labels);
     all.extend(common.clone());
-    all.extend(labels::of_service(service, &fields));
+    all.extend(labels::of_service(service, written(stack, "services", name, &service.tree), &fields));
 
     let mut order: Vec<_> = service.networks.iter().collect();
     order.sort_by_key(|(_, attachment)| std::cmp::Reverse(attachment.priority));

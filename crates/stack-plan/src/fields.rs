@@ -99,19 +99,6 @@ impl Fields {
         Recorded { form: FORM, fields }
     }
 
-    /// SHA-256 of the settings, in hexadecimal: equal settings, equal text.
-    #[must_use]
-    pub fn hash(&self) -> String {
-        let mut hasher = Sha256::new();
-        for (path, (value, _)) in &self.fields {
-            for part in [path, value] {
-                hasher.update((part.len() as u64).to_be_bytes());
-                hasher.update(part);
-            }
-        }
-        hex(&hasher.finalize())
-    }
-
     /// Every setting in which `recorded` differs, in the order of the paths.
     #[must_use]
     pub fn difference(&self, recorded: &Recorded, whole: &Origin) -> Vec<FieldChange> {
@@ -196,7 +183,7 @@ fn digest(text: &str) -> String {
     format!("{DIGEST}{}", &hex(&Sha256::digest(text))[..24])
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use stack_file::model::Service;
+use stack_file::model::{Network, Service, Volume};
+use stack_file::tree::Node;
 
+use crate::config_hash;
 use crate::desired::condition_word;
 use crate::fields::Fields;
 
@@ -17,7 +19,8 @@ pub const SERVICE: &str = "com.docker.compose.service";
 pub const NUMBER: &str = "com.docker.compose.container-number";
 /// `True` for a container of `run`, else `False`.
 pub const ONE_OFF: &str = "com.docker.compose.oneoff";
-/// A hash of the settings. docker compose ignores containers without it.
+/// docker compose's hash of the settings: by it docker compose sees what is up to date,
+/// and it ignores containers without it.
 pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 /// The id of the image that a container was made from.
 pub const IMAGE: &str = "com.docker.compose.image";
@@ -65,7 +68,7 @@ pub(crate) fn of_project(
     labels
 }
 
-pub(crate) fn of_service(service: &Service, fields: &Fields) -> BTreeMap<String, String> {
+pub(crate) fn of_service(service: &Service, written: &Node, fields: &Fields) -> BTreeMap<String, String> {
     let depends_on = service
         .depends_on
         .iter()
@@ -75,27 +78,37 @@ pub(crate) fn of_service(service: &Service, fields: &Fields) -> BTreeMap<String,
     set([
         (SERVICE, service.name.value.clone()),
         (DEPENDS_ON, depends_on),
-        (CONFIG_HASH, fields.hash()),
+        (CONFIG_HASH, config_hash::of_service(written)),
         (SPEC, fields.record().write()),
     ])
 }
 
-pub(crate) fn of_network(project: &str, key: &str, fields: &Fields) -> BTreeMap<String, String> {
+pub(crate) fn of_network(
+    project: &str,
+    network: &Network,
+    written: &Node,
+    fields: &Fields,
+) -> BTreeMap<String, String> {
     set([
         (PROJECT, project.to_owned()),
         (VERSION, version()),
-        (NETWORK, key.to_owned()),
-        (CONFIG_HASH, fields.hash()),
+        (NETWORK, network.key.value.clone()),
+        (CONFIG_HASH, config_hash::of_network(written)),
         (SPEC, fields.record().write()),
     ])
 }
 
-pub(crate) fn of_volume(project: &str, key: &str, fields: &Fields) -> BTreeMap<String, String> {
+pub(crate) fn of_volume(
+    project: &str,
+    volume: &Volume,
+    written: &Node,
+    fields: &Fields,
+) -> BTreeMap<String, String> {
     set([
         (PROJECT, project.to_owned()),
         (VERSION, version()),
-        (VOLUME, key.to_owned()),
-        (CONFIG_HASH, fields.hash()),
+        (VOLUME, volume.key.value.clone()),
+        (CONFIG_HASH, config_hash::of_volume(written)),
         (SPEC, fields.record().write()),
     ])
 }

@@ -5,6 +5,7 @@
 //! fail, and the same input gives the same plan.
 
 pub mod address;
+pub mod config_hash;
 pub mod containers;
 pub mod desired;
 pub mod fields;

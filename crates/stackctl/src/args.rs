@@ -148,6 +148,7 @@ pub(crate) enum Command {
     /// Build the images
     Build(build::BuildArgs),
     /// Check the stack file and show it with everything filled in
+    #[command(visible_alias = "convert")]
     Config(config::ConfigArgs),
     /// Check the stack file, and warn of what is likely to go wrong
     Check(check::CheckArgs),

@@ -1,5 +1,6 @@
 //! The planner against what is there, written by hand: each case is an obligation.
 
+mod config_hash;
 mod containers;
 mod ground;
 mod records;

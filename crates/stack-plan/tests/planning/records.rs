@@ -89,15 +89,6 @@ fn a_record_reads_as_it_is_written_and_others_are_none() {
 }
 
 #[test]
-fn the_hash_tells_settings_apart_and_is_64_digits() {
-    let hash = |text: &str| desired(text).services[0].fields.hash();
-    let one = hash("services: { a: { image: a, labels: { x: yz } } }");
-    assert_eq!(one, hash("services: { a: { labels: { x: yz }, image: a } }"));
-    assert_ne!(one, hash("services: { a: { image: a, labels: { xy: z } } }"));
-    assert!(one.len() == 64 && one.bytes().all(|byte| byte.is_ascii_hexdigit()));
-}
-
-#[test]
 fn the_labels_are_those_of_docker_compose() {
     let stack = desired(
         "

@@ -1,73 +1,117 @@
 //! `stackctl config`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use serde::Serialize;
+use stack_file::load::{Omitted, Request, load_without, variables_of};
+use stack_file::select::select;
+use stack_file::tree::Node;
+use stack_file::variables;
+use stack_plan::desired::Desired;
+use stack_plan::labels;
 
 use crate::args::Global;
+use crate::error::{Fault, Kind};
+use crate::render::config as show;
+use crate::settings::Project;
 use crate::{render, settings};
 
 /// What `config` takes.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ConfigArgs {
-    /// Form of the output
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// Only these services, and what they depend on
+    #[arg(value_name = "SERVICE")]
+    only: Vec<String>,
+    /// Form of the output [default: yaml; a table for --variables]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Only check the file
     #[arg(short, long)]
     quiet: bool,
-    /// Only the names of the services, one per line
-    #[arg(long, group = "list")]
-    services: bool,
-    /// Only the images, one per line
-    #[arg(long, group = "list")]
-    images: bool,
-    /// Only the names of the networks, one per line
-    #[arg(long, group = "list")]
-    networks: bool,
-    /// Only the names of the volumes, one per line
-    #[arg(long, group = "list")]
-    volumes: bool,
     /// File to write to instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Show values that look like secrets on a terminal, too
+    #[arg(long)]
+    reveal: bool,
+    /// Only the names of the services, one per line
+    #[arg(long, group = "list", help_heading = "Lists")]
+    services: bool,
+    /// Only the images, one per line
+    #[arg(long, group = "list", help_heading = "Lists")]
+    images: bool,
+    /// Only the profiles, one per line
+    #[arg(long = "profiles", id = "all_profiles", group = "list", help_heading = "Lists")]
+    all_profiles: bool,
+    /// Only the keys of the networks, one per line
+    #[arg(long, group = "list", help_heading = "Lists")]
+    networks: bool,
+    /// Only the keys of the volumes, one per line
+    #[arg(long, group = "list", help_heading = "Lists")]
+    volumes: bool,
+    /// Only the models, one per line
+    #[arg(long, group = "list", help_heading = "Lists")]
+    models: bool,
+    /// Only the variables that the file may use, as NAME=value
+    #[arg(long, group = "list", help_heading = "Lists")]
+    environment: bool,
+    /// Only the variables that the file names, with their defaults
+    #[arg(long, group = "list", help_heading = "Lists")]
+    variables: bool,
+    /// Only the hashes of services, joined by commas, or of all for '*'
+    ///
+    /// It is the hash that docker compose compares: equal hashes, nothing to change.
+    #[arg(long, group = "list", value_name = "SERVICES", help_heading = "Lists")]
+    hash: Option<String>,
+    /// Leave variables as they are written
+    #[arg(long, help_heading = "What is left undone")]
+    no_interpolate: bool,
+    /// Leave out names, networks and dependencies that are implied
+    #[arg(long, help_heading = "What is left undone")]
+    no_normalize: bool,
+    /// Leave paths as they are written
+    #[arg(long, help_heading = "What is left undone")]
+    no_path_resolution: bool,
+    /// Do not check whether the parts fit together
+    #[arg(long, help_heading = "What is left undone")]
+    no_consistency: bool,
+    /// Leave environment files unread
+    #[arg(long, help_heading = "What is left undone")]
+    no_env_resolution: bool,
+    /// Pin images to their digests (not supported yet)
+    #[arg(long, help_heading = "Images")]
+    resolve_image_digests: bool,
+    /// Write an override file of image digests (not supported yet)
+    #[arg(long, help_heading = "Images")]
+    lock_image_digests: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// YAML
-    #[default]
     Yaml,
     /// JSON
     Json,
 }
 
 pub(crate) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    let project = settings::read(global, &BTreeMap::new())?;
+    if args.resolve_image_digests || args.lock_image_digests {
+        let flag = if args.lock_image_digests { "--lock-image-digests" } else { "--resolve-image-digests" };
+        let message = format!("{flag} is not supported yet: stackctl cannot ask a registry for digests");
+        return Err(Fault::new(Kind::Usage, message)
+            .hint("write the digest into the file, as in `image: nginx@sha256:…`")
+            .into());
+    }
+    let format = if global.json { Some(Format::Json) } else { args.format };
+    let args = &ConfigArgs { format, ..args.clone() };
+    let text = settings::with_request(global, |request| text(request, args))??;
     if args.quiet {
         return Ok(ExitCode::SUCCESS);
     }
-    let stack = &project.loaded.stack;
-    let desired = &project.desired;
-    let list =
-        |names: &mut dyn Iterator<Item = &str>| names.map(|name| format!("{name}\n")).collect::<String>();
-    let text = if args.services {
-        list(&mut desired.services.iter().map(|spec| spec.name()))
-    } else if args.images {
-        list(&mut desired.services.iter().map(|spec| spec.image.as_str()))
-    } else if args.networks {
-        list(&mut stack.networks.keys().map(String::as_str))
-    } else if args.volumes {
-        list(&mut stack.volumes.keys().map(String::as_str))
-    } else {
-        match if global.json { Format::Json } else { args.format } {
-            Format::Yaml => serde_yaml::to_string(&stack.tree)?,
-            Format::Json => format!("{}\n", serde_json::to_string_pretty(&stack.tree)?),
-        }
-    };
     match &args.output {
         Some(file) => {
             std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
@@ -75,4 +119,144 @@ pub(crate) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode
         None => render::text(&text)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl ConfigArgs {
+    fn omitted(&self) -> Omitted {
+        Omitted {
+            variables: self.no_interpolate || self.variables,
+            defaults: self.no_normalize,
+            paths: self.no_path_resolution,
+            checks: self.no_consistency,
+            env_files: self.no_env_resolution,
+        }
+    }
+
+    /// Whether values that look like secrets must not be seen.
+    fn hides(&self) -> bool {
+        !self.reveal && self.output.is_none() && render::is_watched()
+    }
+}
+
+/// What is asked for, as text.
+fn text(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<String> {
+    let mut request = request.clone();
+    if args.all_profiles {
+        request.profiles.push("*".to_owned());
+    }
+    let mut loaded = load_without(&request, args.omitted());
+    // A service that is named is wanted, whatever its profiles.
+    if args.only.iter().any(|name| loaded.stack.disabled.contains(name)) {
+        request.profiles.push("*".to_owned());
+        loaded = load_without(&request, args.omitted());
+    }
+    settings::accept(&loaded)?;
+    if args.environment {
+        let mut all = variables_of(&request);
+        all.insert("COMPOSE_PROJECT_NAME".to_owned(), loaded.stack.name.value.clone());
+        return Ok(show::environment(&all, args.hides()));
+    }
+    if args.variables {
+        return variables_text(&loaded.stack.tree, args.format);
+    }
+    if args.no_interpolate {
+        if args.hides() {
+            show::hide(&mut loaded.stack.tree, &loaded.sources);
+        }
+        return verbatim_text(&loaded.stack.tree, args);
+    }
+
+    let desired = Desired::of(&loaded.stack, &BTreeMap::new());
+    let mut project = Project { loaded, desired };
+    project.check_services(&args.only)?;
+    let Project { loaded, desired } = &mut project;
+    let stack = &mut loaded.stack;
+    if let Some(wanted) = &args.hash {
+        return hashes(&project, wanted);
+    }
+    Ok(if args.services {
+        show::list(desired.services.iter().map(|spec| spec.name()))
+    } else if args.images {
+        show::list(desired.selection(&args.only, true).iter().map(|spec| spec.image.as_str()))
+    } else if args.all_profiles {
+        let all: BTreeSet<&str> = stack
+            .services
+            .values()
+            .flat_map(|service| service.profiles.iter().map(|profile| profile.value.as_str()))
+            .collect();
+        show::list(all)
+    } else if args.networks {
+        show::list(stack.networks.keys().map(String::as_str))
+    } else if args.volumes {
+        show::list(stack.volumes.keys().map(String::as_str))
+    } else if args.models {
+        let models = stack.tree.get("models").and_then(Node::as_mapping).into_iter().flatten();
+        let names = models.filter_map(|(_, entry)| entry.node.get("model")?.as_scalar());
+        show::list(names.map(|scalar| scalar.text.as_str()))
+    } else {
+        if !args.only.is_empty() {
+            select(&mut stack.tree, &args.only);
+        }
+        if args.hides() {
+            show::hide(&mut stack.tree, &loaded.sources);
+        }
+        // What is shown can be read again: a plain dollar sign is written twice.
+        written(&stack.tree, args.format)?.replace('$', "$$")
+    })
+}
+
+fn written(value: &impl Serialize, format: Option<Format>) -> anyhow::Result<String> {
+    Ok(match format {
+        None | Some(Format::Yaml) => serde_yaml::to_string(value)?,
+        Some(Format::Json) => format!("{}\n", serde_json::to_string_pretty(value)?),
+    })
+}
+
+fn variables_text(tree: &Node, format: Option<Format>) -> anyhow::Result<String> {
+    let all = variables::of_tree(tree);
+    match format {
+        None => Ok(show::variables(&all)),
+        format => written(&show::variables_value(&all), format),
+    }
+}
+
+/// A stack whose variables are not filled in has a tree alone.
+fn verbatim_text(tree: &Node, args: &ConfigArgs) -> anyhow::Result<String> {
+    let keys = |kind: &str| {
+        let entries = tree.get(kind).and_then(Node::as_mapping).into_iter().flatten();
+        show::list(entries.map(|(key, _)| key.as_str()))
+    };
+    if args.services {
+        return Ok(keys("services"));
+    }
+    if args.networks {
+        return Ok(keys("networks"));
+    }
+    if args.volumes {
+        return Ok(keys("volumes"));
+    }
+    if args.images || args.all_profiles || args.models || args.hash.is_some() {
+        let message = "this list needs the variables filled in";
+        return Err(Fault::new(Kind::Usage, message).hint("leave out --no-interpolate").into());
+    }
+    if !args.only.is_empty() {
+        let message = "without its variables a stack is shown as a whole, not by service";
+        return Err(Fault::new(Kind::Usage, message)
+            .hint("leave out the services, or --no-interpolate")
+            .into());
+    }
+    written(tree, args.format)
+}
+
+fn hashes(project: &Project, wanted: &str) -> anyhow::Result<String> {
+    let names: Vec<String> = match wanted {
+        "*" => Vec::new(),
+        list => list.split(',').map(|name| name.trim().to_owned()).collect(),
+    };
+    project.check_services(&names)?;
+    let mut specs = project.desired.selection(&names, false);
+    specs.sort_by_key(|spec| spec.name().to_owned());
+    let hash =
+        |labels: &BTreeMap<String, String>| labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default();
+    Ok(specs.iter().map(|spec| format!("{} {}\n", spec.name(), hash(&spec.labels))).collect())
 }

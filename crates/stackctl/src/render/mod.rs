@@ -1,5 +1,6 @@
 //! Everything that is shown. Progress goes to standard error, results to standard output.
 
+pub(crate) mod config;
 pub(crate) mod containers;
 pub(crate) mod diagnostics;
 pub(crate) mod explain;
@@ -59,6 +60,11 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Whether results go to a terminal.
+pub(crate) fn is_watched() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// A result of one line.
