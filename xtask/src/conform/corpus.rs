@@ -52,7 +52,7 @@ fn is_named(base: &str) -> bool {
 fn has_services(path: &Path, base: &str) -> bool {
     (base.ends_with(".yaml") || base.ends_with(".yml"))
         && std::fs::read_to_string(path)
-            .is_ok_and(|text| text.lines().any(|line| line.trim_end() == "services:"))
+            .is_ok_and(|text| text.lines().any(|line| line.starts_with("services:")))
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
         for (path, text) in [
             ("compose.yaml", ""),
             ("a/docker-compose.prod.yml", ""),
-            ("a/other.yml", "x: 1\nservices:\n  a: {}\n"),
+            ("a/other.yml", "x: 1\nservices: # all\n  a: {}\n"),
             ("a/values.yaml", "deep:\n  services:\n"),
             (".git/compose.yaml", ""),
             ("compose.json", ""),
