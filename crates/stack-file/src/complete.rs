@@ -266,14 +266,15 @@ impl Completion<'_> {
                 .or_else(|| {
                     own.get(name).filter(|entry| !entry.node.is_null()).map(|entry| text(&entry.node))
                 })
-                .or_else(|| all.get(name).map(|entry| text(&entry.node)))
                 .map(str::to_owned)
         };
+        let earlier = || all.iter().map(|(name, entry)| (name.clone(), text(&entry.node).to_owned()));
         let raw = file.get("format").is_some();
         let assignments = if raw {
-            env_file::parse_raw(&content, &lookup)
+            let earlier: HashMap<String, String> = earlier().collect();
+            env_file::parse_raw(&content, &|name| lookup(name).or_else(|| earlier.get(name).cloned()))
         } else {
-            env_file::parse(&content, source, &lookup, self.diagnostics)
+            env_file::parse_after(&content, source, &lookup, earlier().collect(), self.diagnostics)
         };
         for assignment in assignments {
             let variable = Variable {
