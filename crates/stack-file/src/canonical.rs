@@ -87,8 +87,9 @@ impl Reader<'_> {
             Shape::Mapping => self.mapping(node, schema, trail),
             Shape::Keyed => self.keyed(node, schema, trail),
             Shape::List => self.list(node, schema, trail),
-            Shape::Texts => self.texts(node, schema, trail),
-            Shape::Pairs | Shape::Variables => self.pairs(node, schema, trail),
+            Shape::Texts | Shape::Paths => self.texts(node, schema, trail),
+            Shape::Pairs | Shape::Variables | Shape::Contexts => self.pairs(node, schema, trail),
+            Shape::Lists => self.lists(node, schema, trail),
             _ => self.scalar(node, schema, trail),
         }?;
         self.settle(settled, schema, trail)
@@ -97,10 +98,15 @@ impl Reader<'_> {
     /// A key without a value: an empty entry where entries may be empty, else a fault.
     fn nothing(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let row = schema.row;
+        // Joining a network without attributes is told apart from joining with none of them.
+        if matches!(row.path, "services.*.networks.*" | "services.*.models.*") {
+            return Some(node);
+        }
         if row.shape == Shape::Mapping && row.name() == "*" {
             return Some(Node { kind: Kind::Mapping(IndexMap::new()), origin: node.origin });
         }
         if row.short == Short::Words
+            || matches!(row.path, "services.*.deploy" | "services.*.develop" | "services.*.pid")
             || (matches!(trail, Trail::Key(Trail::Top, _)) && row.shape == Shape::Keyed)
         {
             return None;
@@ -155,7 +161,7 @@ impl Reader<'_> {
                     self.diagnostics.push(told);
                     continue;
                 }
-                Support::Honoured => {}
+                Support::Honoured | Support::NotYet(_) | Support::Told => {}
             }
             // A key without a value has no place of its own: the key is the place.
             let mut node = entry.node;
@@ -234,7 +240,16 @@ impl Reader<'_> {
         for (index, node) in items.into_iter().enumerate() {
             let below = Trail::Item(&trail, index);
             match node.as_scalar() {
-                Some(scalar) if is_text(scalar) => read.push(Node::string(scalar.text.clone(), node.origin)),
+                Some(scalar) if is_text(scalar) => {
+                    let mut node = Node::string(scalar.text.clone(), node.origin);
+                    if schema.row.shape == Shape::Paths
+                        && let Err(fault) = self.absolute(&mut node)
+                    {
+                        self.fault(&node, schema.row, below, fault);
+                        continue;
+                    }
+                    read.push(node);
+                }
                 _ => self.wrong_item(&node, schema, below),
             }
         }
@@ -274,7 +289,43 @@ impl Reader<'_> {
                 place = entry.key.clone();
             }
             let text = scalar::canonical(&scalar.text, scalar.kind);
-            read.insert(key, Entry { key: entry.key, node: Node::scalar(text, kind, place) });
+            let mut node = Node::scalar(text, kind, place);
+            if schema.row.shape == Shape::Contexts
+                && let Err(fault) = self.context(&mut node)
+            {
+                self.fault(&node, schema.row, below, fault);
+                continue;
+            }
+            read.insert(key, Entry { key: entry.key, node });
+        }
+        Some(Node { kind: Kind::Mapping(read), origin })
+    }
+
+    /// Keys and lists; a single value is a list of one.
+    fn lists(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let origin = node.origin.clone();
+        let mut read = IndexMap::new();
+        for (key, entry) in self.entries(node, schema, trail)? {
+            let below = Trail::Key(&trail, &key);
+            let place = entry.node.origin.clone();
+            let items = match entry.node.kind {
+                Kind::Sequence(items) => items,
+                kind => vec![Node { kind, origin: place.clone() }],
+            };
+            let mut texts = Vec::with_capacity(items.len());
+            for item in items {
+                match item.as_scalar() {
+                    Some(scalar) => {
+                        let text = scalar::canonical(&scalar.text, scalar.kind);
+                        texts.push(Node::string(text, item.origin));
+                    }
+                    None => self.wrong_item(&item, schema, below),
+                }
+            }
+            read.insert(
+                key,
+                Entry { key: entry.key, node: Node { kind: Kind::Sequence(texts), origin: place } },
+            );
         }
         Some(Node { kind: Kind::Mapping(read), origin })
     }
@@ -287,7 +338,10 @@ impl Reader<'_> {
             _ => None,
         };
         let cast = match schema.row.shape {
-            Shape::Text | Shape::Path => is_text(scalar).then(|| (text.to_owned(), ScalarKind::String)),
+            Shape::Text | Shape::Path | Shape::Context => {
+                is_text(scalar).then(|| (text.to_owned(), ScalarKind::String))
+            }
+            Shape::Plain => Some((scalar::canonical(text, scalar.kind), ScalarKind::String)),
             Shape::Boolean => boolean(text).map(|(value, plain)| {
                 if !plain {
                     self.diagnostics.push(
@@ -313,7 +367,19 @@ impl Reader<'_> {
             Shape::Duration => {
                 quantity::duration(text).map(|time| (quantity::duration_text(time), ScalarKind::String))
             }
-            Shape::Bytes => match scalar.kind {
+            Shape::Limit if text == "-1" => Some((text.to_owned(), ScalarKind::Integer)),
+            Shape::Amount if text.eq_ignore_ascii_case("all") => Some(("-1".to_owned(), ScalarKind::Integer)),
+            Shape::Amount => whole()
+                .filter(|number| (-1..=i128::from(u32::MAX)).contains(number))
+                .map(|number| (number.to_string(), ScalarKind::Integer)),
+            Shape::Permissions => match scalar.kind {
+                ScalarKind::Integer => scalar::integer(text),
+                ScalarKind::String => i128::from_str_radix(text, 8).ok(),
+                _ => None,
+            }
+            .filter(|bits| u32::try_from(*bits).is_ok())
+            .map(|bits| (format!("0{bits:o}"), ScalarKind::String)),
+            Shape::Bytes | Shape::Limit => match scalar.kind {
                 ScalarKind::Integer => scalar::integer(text).and_then(|size| u64::try_from(size).ok()),
                 ScalarKind::Float | ScalarKind::String => quantity::bytes(text),
                 _ => None,
@@ -331,11 +397,16 @@ impl Reader<'_> {
         let Some((text, kind)) = cast else { return self.wrong(&node, schema, trail) };
         // An empty text says no more than an absent one, except where something is needed.
         if text.is_empty() && kind == ScalarKind::String {
-            if matches!(schema.row.path, "services.*.image" | "services.*.build.context" | "name") {
-                let told = Diagnostic::error(format!("`{}` is empty", trail.name()));
-                self.diagnostics.push(told.at(&node.origin).path(trail.to_string()));
+            match schema.row.path {
+                // Whether these are needed shows when the files are one.
+                "services.*.image" | "services.*.build.dockerfile" => {}
+                "services.*.build.context" | "name" => {
+                    let told = Diagnostic::error(format!("`{}` is empty", trail.name()));
+                    self.diagnostics.push(told.at(&node.origin).path(trail.to_string()));
+                    return None;
+                }
+                _ => return None,
             }
-            return None;
         }
         Some(Node::scalar(text, kind, node.origin))
     }
@@ -344,22 +415,34 @@ impl Reader<'_> {
     fn settle(&mut self, mut node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let path = schema.row.path;
         let result = match path {
-            "services.*.build.context" if is_remote(text(&node)) => Err(Fault::new(
-                "the context of a build must be a directory of this machine",
-                "fetch the repository first, and name its directory",
-            )),
             _ if schema.row.shape == Shape::Path => self.absolute(&mut node),
+            _ if schema.row.shape == Shape::Context => self.context(&mut node),
             "services.*.volumes[]" => {
                 short_syntax::settle_mount(&mut node).and_then(|()| self.bind(&mut node))
             }
             "services.*.ports[]" => short_syntax::settle_port(&mut node),
             "services.*.healthcheck.test" => short_syntax::check_test(&node),
             "services.*.restart" => short_syntax::settle_restart(&mut node),
-            "services.*.network_mode" => short_syntax::check_network_mode(text(&node)),
             "services.*.container_name" => short_syntax::check_container_name(text(&node)),
-            "services.*.pull_policy" if text(&node) == "if_not_present" => {
-                node = Node::string("missing", node.origin);
-                Ok(())
+            "services.*.pull_policy" => short_syntax::settle_pull_policy(&mut node),
+            "services.*.secrets[]" => short_syntax::settle_file(&mut node, Some("/run/secrets")),
+            "services.*.configs[]" | "services.*.build.secrets[]" => {
+                short_syntax::settle_file(&mut node, None)
+            }
+            "services.*.devices[]" => short_syntax::check_device(&node),
+            "services.*.gpus[]" => short_syntax::settle_request(&mut node),
+            "services.*.provider" => short_syntax::needs(&node, "a provider", "type", "type: awesomecloud"),
+            "models.*" => short_syntax::needs(&node, "a model", "model", "model: ai/smollm2"),
+            "services.*.deploy.resources.reservations.devices[]" => {
+                short_syntax::needs(&node, "a request for devices", "capabilities", "capabilities: [gpu]")
+                    .and_then(|()| short_syntax::settle_request(&mut node))
+            }
+            "services.*.develop.watch[]" => short_syntax::check_watch(&node),
+            "services.*.post_start[]"
+            | "services.*.pre_stop[]"
+            | "services.*.pre_start[]"
+            | "services.*.develop.watch[].exec" => {
+                short_syntax::needs(&node, "a hook", "command", "command: [\"/migrate\"]")
             }
             "services.*.networks.*" => {
                 short_syntax::settle_attachment(&mut node);
@@ -374,6 +457,12 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Makes a directory absolute; what is elsewhere, or another service's image, stays.
+    fn context(&self, node: &mut Node) -> Result<(), Fault> {
+        let context = text(node);
+        if context.starts_with("service:") || is_remote(context) { Ok(()) } else { self.absolute(node) }
     }
 
     fn absolute(&self, node: &mut Node) -> Result<(), Fault> {
@@ -431,9 +520,15 @@ fn absolute(path: &str, base: Base<'_>) -> Result<String, Fault> {
         Some(_) => {
             return Err(Fault::new("`~` with a user name is not known here", "write the whole path"));
         }
+        None if path.starts_with('/') || is_of_windows(path) => return Ok(path.to_owned()),
         None => base.directory.join(path),
     };
     Ok(clean(&path).to_string_lossy().into_owned())
+}
+
+/// Whether a path is one of Windows, `C:\dir`, which is nothing but a text here.
+pub(crate) fn is_of_windows(path: &str) -> bool {
+    path.get(1..3) == Some(":\\") && path.starts_with(|drive: char| drive.is_ascii_alphabetic())
 }
 
 /// Takes `.` and `..` out of a path by its text alone.
@@ -453,10 +548,9 @@ pub(crate) fn clean(path: &Path) -> PathBuf {
     clean
 }
 
-fn is_remote(context: &str) -> bool {
-    ["http://", "https://", "git://", "ssh://", "git@", "github.com/", "docker-image://", "oci-layout://"]
-        .iter()
-        .any(|prefix| context.starts_with(prefix))
+/// Whether the context of a build is not a directory of this machine.
+pub(crate) fn is_remote(context: &str) -> bool {
+    context.contains("://") || ["git@", "github.com/"].iter().any(|prefix| context.starts_with(prefix))
 }
 
 /// Why a key cannot name a service, a network or a volume.

@@ -18,6 +18,7 @@ use crate::merge;
 use crate::model::Stack;
 use crate::name;
 use crate::source::{self, Origin, SourceId, Sources, Spanned};
+use crate::support;
 use crate::tree::{Kind, Node};
 use crate::yaml::{self, Document};
 
@@ -49,6 +50,9 @@ pub struct Loaded {
     pub stack: Stack,
     /// Every finding, in the order of the files.
     pub diagnostics: Vec<Diagnostic>,
+    /// What stackctl cannot do yet, one error per use: nothing to one who reads, and a
+    /// reason to refuse for one who acts.
+    pub unsupported: Vec<Diagnostic>,
     /// The texts that were read.
     pub sources: Sources,
 }
@@ -95,7 +99,7 @@ pub fn load(request: &Request<'_>) -> Loaded {
     }
     merge::unique(&mut tree, Schema::root());
 
-    let declared = Declared { networks: keys(&tree, "networks"), volumes: keys(&tree, "volumes") };
+    let declared = Declared::of(&tree);
     let profiles = active_profiles(request, &variables);
     let disabled = Completion {
         name: &name.value,
@@ -108,7 +112,7 @@ pub fn load(request: &Request<'_>) -> Loaded {
     }
     .complete(&mut tree);
 
-    let stack = Stack {
+    let mut stack = Stack {
         name,
         services: decoded(&tree, "services", decode::service),
         networks: decoded(&tree, "networks", decode::network),
@@ -119,10 +123,15 @@ pub fn load(request: &Request<'_>) -> Loaded {
         directory,
         tree,
     };
+    // What is optional and enabled by no profile is not waited for.
+    for service in stack.services.values_mut() {
+        service.depends_on.retain(|other, wanted| wanted.required || !disabled.contains_key(other));
+    }
     if usable {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
-    Loaded { stack, diagnostics: in_order(diagnostics), sources }
+    let unsupported = in_order(support::unsupported(&stack, usable));
+    Loaded { stack, diagnostics: in_order(diagnostics), unsupported, sources }
 }
 
 /// What is known of the project name without a stack file: the name that was
@@ -264,10 +273,6 @@ fn active_profiles(request: &Request<'_>, variables: &Variables<'_>) -> BTreeSet
 fn decoded<T>(tree: &Node, kind: &str, read: impl Fn(&str, &crate::tree::Entry) -> T) -> IndexMap<String, T> {
     let Some(entries) = tree.get(kind).and_then(Node::as_mapping) else { return IndexMap::new() };
     entries.iter().map(|(key, entry)| (key.clone(), read(key, entry))).collect()
-}
-
-fn keys(tree: &Node, kind: &str) -> Vec<String> {
-    tree.get(kind).and_then(Node::as_mapping).into_iter().flatten().map(|(key, _)| key.clone()).collect()
 }
 
 /// Each finding once, by file and place; those without a place first.

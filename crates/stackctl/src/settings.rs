@@ -71,8 +71,21 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 /// Reads the stack file, shows what there is to say about it, and refuses one with errors.
+/// What stackctl cannot do yet is no error to a reader: see [`to_act`].
 pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let loaded = load_all(global)?;
+    usable(load_all(global)?, scale)
+}
+
+/// As [`read`], for a command that does what the file says: it also refuses what stackctl
+/// cannot do yet, so that nothing is ignored silently.
+pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
+    let mut loaded = load_all(global)?;
+    let unsupported = std::mem::take(&mut loaded.unsupported);
+    loaded.diagnostics.extend(unsupported);
+    usable(loaded, scale)
+}
+
+fn usable(loaded: Loaded, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
     if !loaded.diagnostics.is_empty() {
         render::diagnostics(&loaded.diagnostics, &loaded.sources);
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use stack_file::config::Form;
 
 use crate::args::Global;
 use crate::{render, settings};
@@ -63,10 +64,12 @@ pub(crate) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode
     } else if args.volumes {
         list(&mut stack.volumes.keys().map(String::as_str))
     } else {
-        match args.format {
-            Format::Yaml => serde_yaml::to_string(&stack.tree)?,
-            Format::Json => format!("{}\n", serde_json::to_string_pretty(&stack.tree)?),
-        }
+        let written = match args.format {
+            Format::Yaml => serde_yaml::to_string(&stack.config(Form::Yaml))?,
+            Format::Json => format!("{}\n", serde_json::to_string_pretty(&stack.config(Form::Json))?),
+        };
+        // What is written is a stack file again: a sign that is meant as such is doubled.
+        written.replace('$', "$$")
     };
     match &args.output {
         Some(file) => {
