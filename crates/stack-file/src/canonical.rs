@@ -3,7 +3,6 @@
 //! can be used and every fault is found in one go.
 
 use std::fmt;
-use std::path::{Component, Path, PathBuf};
 
 use indexmap::IndexMap;
 
@@ -16,18 +15,12 @@ use crate::source::Origin;
 use crate::tree::{Entry, Kind, Node, Scalar, ScalarKind};
 
 mod findings;
+mod paths;
 
 pub(crate) use findings::{closest, outside_of};
-use findings::{example, expected, found};
+pub(crate) use paths::{Base, absolute, clean, is_of_windows, is_remote};
 
-/// What the paths of a file are relative to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Base<'a> {
-    /// The project directory, absolute.
-    pub(crate) directory: &'a Path,
-    /// What `~` stands for.
-    pub(crate) home: Option<&'a str>,
-}
+use findings::{example, expected, found};
 
 /// The way from the top to a value; prints as `services.web.ports[0]`.
 #[derive(Clone, Copy)]
@@ -75,9 +68,10 @@ impl Reader<'_> {
         if node.is_null() {
             return self.nothing(node, schema, trail);
         }
-        let node = match self.long_form(node, row.short) {
+        let origin = node.origin.clone();
+        let node = match short_syntax::long_form(node, row.short) {
             Ok(node) => node,
-            Err((origin, fault)) => {
+            Err(fault) => {
                 let whole = Node { kind: Kind::Sequence(Vec::new()), origin };
                 self.fault(&whole, row, trail, fault);
                 return None;
@@ -87,8 +81,9 @@ impl Reader<'_> {
             Shape::Mapping => self.mapping(node, schema, trail),
             Shape::Keyed => self.keyed(node, schema, trail),
             Shape::List => self.list(node, schema, trail),
-            Shape::Texts => self.texts(node, schema, trail),
-            Shape::Pairs | Shape::Variables => self.pairs(node, schema, trail),
+            Shape::Texts | Shape::Paths => self.texts(node, schema, trail),
+            Shape::Pairs | Shape::Variables | Shape::Contexts => self.pairs(node, schema, trail),
+            Shape::Lists => self.lists(node, schema, trail),
             _ => self.scalar(node, schema, trail),
         }?;
         self.settle(settled, schema, trail)
@@ -97,10 +92,15 @@ impl Reader<'_> {
     /// A key without a value: an empty entry where entries may be empty, else a fault.
     fn nothing(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let row = schema.row;
+        // Joining a network without attributes is told apart from joining with none of them.
+        if matches!(row.path, "services.*.networks.*" | "services.*.models.*") {
+            return Some(node);
+        }
         if row.shape == Shape::Mapping && row.name() == "*" {
             return Some(Node { kind: Kind::Mapping(IndexMap::new()), origin: node.origin });
         }
         if row.short == Short::Words
+            || matches!(row.path, "services.*.deploy" | "services.*.develop" | "services.*.pid")
             || (matches!(trail, Trail::Key(Trail::Top, _)) && matches!(row.shape, Shape::Keyed | Shape::List))
         {
             return None;
@@ -122,12 +122,6 @@ impl Reader<'_> {
         None
     }
 
-    /// Turns a short form into the long one.
-    fn long_form(&mut self, node: Node, short: Short) -> Result<Node, (Origin, Fault)> {
-        let origin = node.origin.clone();
-        short_syntax::long_form(node, short).map_err(|fault| (origin, fault))
-    }
-
     fn mapping(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let origin = node.origin.clone();
         let mut entries = self.entries(node, schema, trail)?;
@@ -144,10 +138,6 @@ impl Reader<'_> {
                 continue;
             };
             match child.row.support {
-                Support::Refused(instead) => {
-                    self.refused(&key, &entry.key, instead, below);
-                    continue;
-                }
                 Support::NoEffect(why) => {
                     let told = Diagnostic::warning(format!("`{key}` is left out: {why}"))
                         .at(&entry.key)
@@ -155,7 +145,7 @@ impl Reader<'_> {
                     self.diagnostics.push(told);
                     continue;
                 }
-                Support::Honoured => {}
+                Support::Honoured | Support::NotYet(_) | Support::Told => {}
             }
             // A key without a value has no place of its own: the key is the place.
             let mut node = entry.node;
@@ -234,7 +224,16 @@ impl Reader<'_> {
         for (index, node) in items.into_iter().enumerate() {
             let below = Trail::Item(&trail, index);
             match node.as_scalar() {
-                Some(scalar) if is_text(scalar) => read.push(Node::string(scalar.text.clone(), node.origin)),
+                Some(scalar) if is_text(scalar) => {
+                    let mut node = Node::string(scalar.text.clone(), node.origin);
+                    if schema.row.shape == Shape::Paths
+                        && let Err(fault) = self.absolute(&mut node)
+                    {
+                        self.fault(&node, schema.row, below, fault);
+                        continue;
+                    }
+                    read.push(node);
+                }
                 _ => self.wrong_item(&node, schema, below),
             }
         }
@@ -274,7 +273,43 @@ impl Reader<'_> {
                 place = entry.key.clone();
             }
             let text = scalar::canonical(&scalar.text, scalar.kind);
-            read.insert(key, Entry { key: entry.key, node: Node::scalar(text, kind, place) });
+            let mut node = Node::scalar(text, kind, place);
+            if schema.row.shape == Shape::Contexts
+                && let Err(fault) = self.context(&mut node)
+            {
+                self.fault(&node, schema.row, below, fault);
+                continue;
+            }
+            read.insert(key, Entry { key: entry.key, node });
+        }
+        Some(Node { kind: Kind::Mapping(read), origin })
+    }
+
+    /// Keys and lists; a single value is a list of one.
+    fn lists(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
+        let origin = node.origin.clone();
+        let mut read = IndexMap::new();
+        for (key, entry) in self.entries(node, schema, trail)? {
+            let below = Trail::Key(&trail, &key);
+            let place = entry.node.origin.clone();
+            let items = match entry.node.kind {
+                Kind::Sequence(items) => items,
+                kind => vec![Node { kind, origin: place.clone() }],
+            };
+            let mut texts = Vec::with_capacity(items.len());
+            for item in items {
+                match item.as_scalar() {
+                    Some(scalar) => {
+                        let text = scalar::canonical(&scalar.text, scalar.kind);
+                        texts.push(Node::string(text, item.origin));
+                    }
+                    None => self.wrong_item(&item, schema, below),
+                }
+            }
+            read.insert(
+                key,
+                Entry { key: entry.key, node: Node { kind: Kind::Sequence(texts), origin: place } },
+            );
         }
         Some(Node { kind: Kind::Mapping(read), origin })
     }
@@ -287,7 +322,10 @@ impl Reader<'_> {
             _ => None,
         };
         let cast = match schema.row.shape {
-            Shape::Text | Shape::Path => is_text(scalar).then(|| (text.to_owned(), ScalarKind::String)),
+            Shape::Text | Shape::Path | Shape::Context => {
+                is_text(scalar).then(|| (text.to_owned(), ScalarKind::String))
+            }
+            Shape::Plain => Some((scalar::canonical(text, scalar.kind), ScalarKind::String)),
             Shape::Boolean => boolean(text).map(|(value, plain)| {
                 if !plain {
                     self.diagnostics.push(
@@ -313,7 +351,19 @@ impl Reader<'_> {
             Shape::Duration => {
                 quantity::duration(text).map(|time| (quantity::duration_text(time), ScalarKind::String))
             }
-            Shape::Bytes => match scalar.kind {
+            Shape::Limit if text == "-1" => Some((text.to_owned(), ScalarKind::Integer)),
+            Shape::Amount if text.eq_ignore_ascii_case("all") => Some(("-1".to_owned(), ScalarKind::Integer)),
+            Shape::Amount => whole()
+                .filter(|number| (-1..=i128::from(u32::MAX)).contains(number))
+                .map(|number| (number.to_string(), ScalarKind::Integer)),
+            Shape::Permissions => match scalar.kind {
+                ScalarKind::Integer => scalar::integer(text),
+                ScalarKind::String => i128::from_str_radix(text, 8).ok(),
+                _ => None,
+            }
+            .filter(|bits| u32::try_from(*bits).is_ok())
+            .map(|bits| (format!("0{bits:o}"), ScalarKind::String)),
+            Shape::Bytes | Shape::Limit => match scalar.kind {
                 ScalarKind::Integer => scalar::integer(text).and_then(|size| u64::try_from(size).ok()),
                 ScalarKind::Float | ScalarKind::String => quantity::bytes(text),
                 _ => None,
@@ -331,11 +381,16 @@ impl Reader<'_> {
         let Some((text, kind)) = cast else { return self.wrong(&node, schema, trail) };
         // An empty text says no more than an absent one, except where something is needed.
         if text.is_empty() && kind == ScalarKind::String {
-            if matches!(schema.row.path, "services.*.image" | "services.*.build.context" | "name") {
-                let told = Diagnostic::error(format!("`{}` is empty", trail.name()));
-                self.diagnostics.push(told.at(&node.origin).path(trail.to_string()));
+            match schema.row.path {
+                // Whether these are needed shows when the files are one.
+                "services.*.image" | "services.*.build.dockerfile" => {}
+                "services.*.build.context" | "name" => {
+                    let told = Diagnostic::error(format!("`{}` is empty", trail.name()));
+                    self.diagnostics.push(told.at(&node.origin).path(trail.to_string()));
+                    return None;
+                }
+                _ => return None,
             }
-            return None;
         }
         Some(Node::scalar(text, kind, node.origin))
     }
@@ -344,22 +399,33 @@ impl Reader<'_> {
     fn settle(&mut self, mut node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let path = schema.row.path;
         let result = match path {
-            "services.*.build.context" if is_remote(text(&node)) => Err(Fault::new(
-                "the context of a build must be a directory of this machine",
-                "fetch the repository first, and name its directory",
-            )),
             _ if schema.row.shape == Shape::Path => self.absolute(&mut node),
+            _ if schema.row.shape == Shape::Context => self.context(&mut node),
             "services.*.volumes[]" => {
                 short_syntax::settle_mount(&mut node).and_then(|()| self.bind(&mut node))
             }
             "services.*.ports[]" => short_syntax::settle_port(&mut node),
             "services.*.healthcheck.test" => short_syntax::check_test(&node),
             "services.*.restart" => short_syntax::settle_restart(&mut node),
-            "services.*.network_mode" => short_syntax::check_network_mode(text(&node)),
             "services.*.container_name" => short_syntax::check_container_name(text(&node)),
-            "services.*.pull_policy" if text(&node) == "if_not_present" => {
-                node = Node::string("missing", node.origin);
-                Ok(())
+            "services.*.build.ssh" => self.keys(&mut node),
+            "services.*.pull_policy" => short_syntax::settle_pull_policy(&mut node),
+            "services.*.secrets[]" => short_syntax::settle_file(&mut node, Some("/run/secrets")),
+            "services.*.configs[]" | "services.*.build.secrets[]" => {
+                short_syntax::settle_file(&mut node, None)
+            }
+            "services.*.devices[]" => short_syntax::check_device(&node),
+            "services.*.gpus[]" => short_syntax::settle_request(&mut node),
+            "services.*.deploy.resources.reservations.devices[]" => {
+                short_syntax::needs(&node, "a request for devices", "capabilities", "capabilities: [gpu]")
+                    .and_then(|()| short_syntax::settle_request(&mut node))
+            }
+            "services.*.develop.watch[]" => short_syntax::check_watch(&node),
+            "services.*.post_start[]"
+            | "services.*.pre_stop[]"
+            | "services.*.pre_start[]"
+            | "services.*.develop.watch[].exec" => {
+                short_syntax::needs(&node, "a hook", "command", "command: [\"/migrate\"]")
             }
             "services.*.networks.*" => {
                 short_syntax::settle_attachment(&mut node);
@@ -369,6 +435,10 @@ impl Reader<'_> {
         };
         match result {
             Ok(()) => Some(node),
+            // It is absent because it was found faulty, which is told.
+            Err(Fault { lacks: Some(key), .. }) if self.has_told(&Trail::Key(&trail, &key).to_string()) => {
+                None
+            }
             Err(fault) => {
                 self.fault(&node, schema.row, trail, fault);
                 None
@@ -376,21 +446,11 @@ impl Reader<'_> {
         }
     }
 
-    fn absolute(&self, node: &mut Node) -> Result<(), Fault> {
-        let path = absolute(text(node), self.base)?;
-        *node = Node::string(path, node.origin.clone());
-        Ok(())
-    }
-
-    /// Makes the source of a bind mount absolute.
-    fn bind(&self, node: &mut Node) -> Result<(), Fault> {
-        if node.get("type").map(text) == Some("bind")
-            && let Kind::Mapping(entries) = &mut node.kind
-            && let Some(source) = entries.get_mut("source")
-        {
-            self.absolute(&mut source.node)?;
-        }
-        Ok(())
+    /// Whether something was said about an attribute or what is within it.
+    fn has_told(&self, path: &str) -> bool {
+        self.diagnostics.iter().rev().any(|told| {
+            told.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
     }
 }
 
@@ -417,49 +477,6 @@ fn boolean(text: &str) -> Option<(bool, bool)> {
         "0" | "f" | "n" | "no" | "off" => Some((false, false)),
         _ => None,
     }
-}
-
-/// An absolute path without `.` and `..`, as text. Below an empty directory paths stay as they are.
-pub(crate) fn absolute(path: &str, base: Base<'_>) -> Result<String, Fault> {
-    if base.directory.as_os_str().is_empty() {
-        return Ok(path.to_owned());
-    }
-    let path = match path.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-            let home = base.home.ok_or_else(|| {
-                Fault::new("`~` is not known: HOME is not set", "write the whole path, or set HOME")
-            })?;
-            PathBuf::from(format!("{}{rest}", home.trim_end_matches('/')))
-        }
-        Some(_) => {
-            return Err(Fault::new("`~` with a user name is not known here", "write the whole path"));
-        }
-        None => base.directory.join(path),
-    };
-    Ok(clean(&path).to_string_lossy().into_owned())
-}
-
-/// Takes `.` and `..` out of a path by its text alone.
-pub(crate) fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !clean.pop() {
-                    clean.push("/");
-                }
-            }
-            part => clean.push(part),
-        }
-    }
-    clean
-}
-
-fn is_remote(context: &str) -> bool {
-    ["http://", "https://", "git://", "ssh://", "git@", "github.com/", "docker-image://", "oci-layout://"]
-        .iter()
-        .any(|prefix| context.starts_with(prefix))
 }
 
 /// Why a key cannot name a service, a network or a volume.

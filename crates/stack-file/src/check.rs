@@ -2,22 +2,42 @@
 
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexMap;
+
 use crate::canonical::{closest, outside_of, text};
 use crate::complete::Disabled;
 use crate::diagnostic::Diagnostic;
 use crate::model::{DependencyCondition, Port, Service, Stack};
 use crate::source::{Origin, Spanned};
-use crate::tree::Node;
+use crate::tree::{Entry, Node};
 
-/// The keys that the file declares, in use or not.
+mod references;
+
+/// What the file declares, in use or not, by kind of resource and key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declared {
-    /// Keys under `networks`.
-    pub(crate) networks: Vec<String>,
-    /// Keys under `volumes`.
-    pub(crate) volumes: Vec<String>,
+    by_kind: HashMap<&'static str, IndexMap<String, Entry>>,
     /// Services that lack what they should have got from another, which is told already.
-    pub(crate) incomplete: HashSet<String>,
+    incomplete: HashSet<String>,
+}
+
+impl Declared {
+    /// What a merged tree declares.
+    pub(crate) fn of(tree: &Node, incomplete: HashSet<String>) -> Self {
+        let kinds = ["networks", "volumes", "secrets", "configs", "models"];
+        let declared = |kind| Some((kind, tree.get(kind)?.as_mapping()?.clone()));
+        Self { by_kind: kinds.into_iter().filter_map(declared).collect(), incomplete }
+    }
+
+    /// The resources of a kind.
+    fn resources(&self, kind: &str) -> impl Iterator<Item = (&String, &Entry)> {
+        self.by_kind.get(kind).into_iter().flatten()
+    }
+
+    /// The keys of a kind.
+    fn keys(&self, kind: &str) -> impl Iterator<Item = &str> {
+        self.resources(kind).map(|(key, _)| key.as_str())
+    }
 }
 
 /// Checks a stack as a whole.
@@ -28,13 +48,6 @@ pub(crate) fn check(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let mut checker = Checker { stack, declared, disabled, diagnostics };
-    if stack.services.is_empty() && disabled.is_empty() {
-        checker.say(
-            Diagnostic::error("the file has no services")
-                .at(&stack.tree.origin)
-                .help("add one under `services:`"),
-        );
-    }
     for service in stack.services.values() {
         checker.service(service);
     }
@@ -42,6 +55,8 @@ pub(crate) fn check(
     checker.container_names();
     checker.ports();
     checker.externals();
+    checker.contents();
+    checker.whole();
 }
 
 struct Checker<'a> {
@@ -60,7 +75,7 @@ impl Checker<'_> {
         let name = &service.name.value;
         let at = |rest: &str| format!("services.{name}{rest}");
         // An `image` or `build` that was found faulty is told already.
-        if service.image.is_none() && service.build.is_none() {
+        if service.image.is_none() && service.build.is_none() && service.tree.get("provider").is_none() {
             let told_already = self.diagnostics.iter().any(|told| {
                 ["image", "build"].iter().any(|part| {
                     told.path
@@ -101,7 +116,7 @@ impl Checker<'_> {
                     self.say(told.help("declare it under the top-level `volumes:`"));
                     continue;
                 }
-                told = match closest(key, self.declared.volumes.iter().map(String::as_str)) {
+                told = match closest(key, self.declared.keys("volumes")) {
                     Some(close) => told.help(format!("did you mean `{close}`?")),
                     None => told.help(format!(
                         "add `{key}:` under the top-level `volumes:`, or write `./{key}` for a directory"
@@ -110,6 +125,9 @@ impl Checker<'_> {
                 self.say(told);
             }
         }
+        self.references(service);
+        self.builds(service);
+        self.targets(service);
         self.dependencies(service);
         self.limits(service);
         let fixed = service.ports.iter().find(|port| fixed_port(port).is_some());
@@ -142,7 +160,7 @@ impl Checker<'_> {
                 let mut told = Diagnostic::error(format!("the file declares no network `{key}`"))
                     .at(&attachment.origin)
                     .path(format!("services.{name}.networks.{key}"));
-                told = match closest(key, self.declared.networks.iter().map(String::as_str)) {
+                told = match closest(key, self.declared.keys("networks")) {
                     Some(close) => told.help(format!("did you mean `{close}`?")).replacement(close),
                     None => told.help(format!("add `{key}:` under the top-level `networks:`")),
                 };
@@ -378,23 +396,29 @@ impl Checker<'_> {
 
     /// What belongs to somebody else is not described here.
     fn externals(&mut self) {
-        let networks = self.stack.networks.values().filter(|network| network.external);
-        let volumes = self.stack.volumes.values().filter(|volume| volume.external);
-        let all = networks
-            .map(|network| ("networks", &network.key, &network.tree))
-            .chain(volumes.map(|volume| ("volumes", &volume.key, &volume.tree)));
         let mut found = Vec::new();
-        for (kind, key, tree) in all {
-            for (attribute, entry) in tree.as_mapping().into_iter().flatten() {
-                if matches!(attribute.as_str(), "name" | "external") {
+        for kind in ["networks", "volumes", "secrets", "configs"] {
+            for (key, resource) in self.stack.tree.get(kind).and_then(Node::as_mapping).into_iter().flatten()
+            {
+                if resource.node.get("external").is_none_or(|external| text(external) != "true") {
                     continue;
                 }
-                found.push(
-                    Diagnostic::error(format!("`{}` is external, so `{attribute}` has no effect", key.value))
-                        .at(&entry.key)
-                        .path(format!("{kind}.{}.{attribute}", key.value))
-                        .help(format!("remove `{attribute}`, or `external`")),
-                );
+                for (attribute, entry) in resource.node.as_mapping().into_iter().flatten() {
+                    if matches!(attribute.as_str(), "name" | "external") || attribute.starts_with("x-") {
+                        continue;
+                    }
+                    let told = format!("`{key}` is external, so `{attribute}` has no effect");
+                    // Docker compose refuses it of volumes alone.
+                    let told = match kind {
+                        "volumes" => Diagnostic::error(told),
+                        _ => Diagnostic::warning(told),
+                    };
+                    found.push(
+                        told.at(&entry.key)
+                            .path(format!("{kind}.{key}.{attribute}"))
+                            .help(format!("remove `{attribute}`, or `external`")),
+                    );
+                }
             }
         }
         self.diagnostics.append(&mut found);

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::attributes::Schema;
-use crate::canonical::text;
+use crate::canonical::{clean, text};
 use crate::diagnostic::Diagnostic;
-use crate::env_file;
 use crate::interpolate::Variables;
 use crate::load::Omitted;
-use crate::source::{self, Origin, SourceId, Sources, Variable, VariableSource};
+use crate::source::{Origin, SourceId, Sources, Variable};
 use crate::tree::{Entry, Kind, Node, ScalarKind};
+
+pub(crate) mod dependencies;
+mod files;
 
 type Entries = IndexMap<String, Entry>;
 
@@ -37,6 +39,35 @@ pub(crate) struct Completion<'a> {
     pub(crate) env_files: HashMap<PathBuf, Option<SourceId>>,
 }
 
+/// The keys of resources that the services use.
+#[derive(Default)]
+struct Used {
+    volumes: HashSet<String>,
+    secrets: HashSet<String>,
+    configs: HashSet<String>,
+    models: HashSet<String>,
+}
+
+impl Used {
+    fn add(&mut self, service: &Entries) {
+        fn sources<'a>(node: Option<&'a Node>) -> impl Iterator<Item = String> + 'a {
+            let items = node.and_then(Node::as_sequence).unwrap_or_default().iter();
+            items.filter_map(|item| item.get("source").map(|source| text(source).to_owned()))
+        }
+        let own = |key: &str| service.get(key).map(|entry| &entry.node);
+        let mounts = own("volumes").and_then(Node::as_sequence).unwrap_or_default().iter();
+        self.volumes.extend(
+            mounts
+                .filter(|mount| mount.get("type").map(text) == Some("volume"))
+                .filter_map(|mount| mount.get("source").map(|source| text(source).to_owned())),
+        );
+        self.secrets.extend(sources(own("secrets")));
+        self.secrets.extend(sources(own("build").and_then(|build| build.get("secrets"))));
+        self.configs.extend(sources(own("configs")));
+        self.models.extend(mapping_of(service, "models").map(|(key, _)| key.clone()));
+    }
+}
+
 /// Services that no profile enables: name to the profiles that would.
 pub(crate) type Disabled = IndexMap<String, Vec<String>>;
 
@@ -54,7 +85,7 @@ impl Completion<'_> {
         let row = Schema::root().below("services").and_then(|services| services.each.as_deref());
         let mut disabled = Disabled::new();
         let mut networks: IndexMap<String, Origin> = IndexMap::new();
-        let mut volumes: HashSet<String> = HashSet::new();
+        let mut used = Used::default();
         if let Some(Kind::Mapping(services)) = top.get_mut("services").map(|entry| &mut entry.node.kind) {
             services.retain(|name, entry| {
                 let wanted = profiles_of(&entry.node);
@@ -70,6 +101,7 @@ impl Completion<'_> {
             for (name, entry) in services.iter_mut() {
                 let key = entry.key.clone();
                 if let Kind::Mapping(service) = &mut entry.node.kind {
+                    self.image(name, service);
                     self.service(service, &key);
                     self.drop_optional(name, service, &enabled, &disabled);
                     if let Some(row) = row {
@@ -78,13 +110,7 @@ impl Completion<'_> {
                     for (network, entry) in mapping_of(service, "networks") {
                         networks.entry(network.clone()).or_insert_with(|| entry.key.clone());
                     }
-                    for mount in
-                        service.get("volumes").and_then(|entry| entry.node.as_sequence()).unwrap_or_default()
-                    {
-                        if mount.get("type").map(text) == Some("volume") {
-                            volumes.extend(mount.get("source").map(|source| text(source).to_owned()));
-                        }
-                    }
+                    used.add(service);
                 }
             }
         }
@@ -97,19 +123,31 @@ impl Completion<'_> {
             }
         }
         self.resources(top, "networks", |key| networks.contains_key(key));
-        self.resources(top, "volumes", |key| volumes.contains(key));
-        let order = |key: &str| match key {
-            "name" => 0,
-            "services" => 1,
-            "networks" => 2,
-            "volumes" => 3,
-            _ => 4,
-        };
-        top.sort_by_cached_key(|key, _| order(key));
+        self.resources(top, "volumes", |key| used.volumes.contains(key));
+        self.resources(top, "secrets", |key| used.secrets.contains(key));
+        self.resources(top, "configs", |key| used.configs.contains(key));
+        self.resources(top, "models", |key| used.models.contains(key));
+        Schema::root().order(top);
         disabled
     }
 
-    /// Leaves the networks or volumes in use, each with the engine's name for it.
+    /// A volume of the local driver that is a bind shows a directory of this machine.
+    fn bound_device(&self, volume: &mut Entries) {
+        if volume.get("driver").is_none_or(|driver| text(&driver.node) != "local") {
+            return;
+        }
+        let Some(options) = volume.get_mut("driver_opts") else { return };
+        if options.node.get("o").is_some_and(|option| text(option) == "bind")
+            && let Kind::Mapping(options) = &mut options.node.kind
+            && let Some(device) = options.get_mut("device")
+            && !text(&device.node).starts_with('/')
+        {
+            let path = clean(&self.directory.join(text(&device.node)));
+            device.node = Node::string(path.to_string_lossy(), device.node.origin.clone());
+        }
+    }
+
+    /// Leaves the resources of a kind that are in use, each with the engine's name for it.
     fn resources(&self, top: &mut Entries, kind: &str, used: impl Fn(&str) -> bool) {
         let Some(Kind::Mapping(all)) = top.get_mut(kind).map(|entry| &mut entry.node.kind) else { return };
         all.retain(|key, _| used(key));
@@ -120,16 +158,13 @@ impl Completion<'_> {
             if !external {
                 resource.shift_remove("external");
             }
-            if !resource.contains_key("name") && !self.omitted.defaults {
+            if kind == "volumes" {
+                self.bound_device(resource);
+            }
+            if !resource.contains_key("name") && kind != "models" && !self.omitted.defaults {
                 let name = if external { key.clone() } else { format!("{}_{key}", self.name) };
                 let node = Node::string(name, origin.clone());
                 resource.shift_insert(0, "name".to_owned(), Entry { key: origin, node });
-            }
-            if let Some(Kind::Mapping(ipam)) = resource.get_mut("ipam").map(|entry| &mut entry.node.kind) {
-                ipam.shift_remove("driver");
-                if ipam.is_empty() {
-                    resource.shift_remove("ipam");
-                }
             }
         }
         if top.get(kind).is_some_and(|entry| entry.node.as_mapping().is_some_and(IndexMap::is_empty)) {
@@ -137,29 +172,46 @@ impl Completion<'_> {
         }
     }
 
+    /// An empty image is none, which is fault enough unless one is built.
+    fn image(&mut self, name: &str, service: &mut Entries) {
+        if service.get("image").is_some_and(|entry| text(&entry.node).is_empty())
+            && let Some(image) = service.shift_remove("image")
+            && !service.contains_key("build")
+        {
+            self.diagnostics.push(
+                Diagnostic::error("`image` is empty")
+                    .at(&image.node.origin)
+                    .path(format!("services.{name}.image")),
+            );
+        }
+    }
+
     fn service(&mut self, service: &mut Entries, key: &Origin) {
         if !self.omitted.env_files {
             self.environment(service, key);
         }
+        self.labels(service);
         self.build(service);
-        dependencies(service, !self.omitted.defaults);
+        dependencies::complete(service, !self.omitted.defaults);
         if self.omitted.defaults {
             return;
         }
-        healthcheck(service);
         if !service.contains_key("network_mode")
+            && !service.contains_key("provider")
             && service
                 .get("networks")
                 .is_none_or(|entry| entry.node.as_mapping().is_none_or(IndexMap::is_empty))
         {
             let networks = service.entry("networks".to_owned()).or_insert_with(|| empty(key));
             if let Kind::Mapping(entries) = &mut networks.node.kind {
-                entries.insert("default".to_owned(), empty(key));
+                let nothing = Node::scalar("", ScalarKind::Null, key.clone());
+                entries.insert("default".to_owned(), Entry { key: key.clone(), node: nothing });
             }
         }
     }
 
-    /// Takes out dependencies that are not required and not there.
+    /// Takes out dependencies that are not required and that nothing declares. Those that
+    /// no profile enables stay written.
     fn drop_optional(
         &mut self,
         name: &str,
@@ -172,118 +224,18 @@ impl Completion<'_> {
         };
         all.retain(|other, entry| {
             let required = entry.node.get("required").is_none_or(|required| text(required) != "false");
-            if required || enabled.contains(other) {
+            if required || enabled.contains(other) || disabled.contains_key(other) {
                 return true;
             }
-            if !disabled.contains_key(other) {
-                self.diagnostics.push(
-                    Diagnostic::warning(format!("there is no service `{other}`; `{name}` goes without it"))
-                        .at(&entry.key)
-                        .path(format!("services.{name}.depends_on.{other}")),
-                );
-            }
+            self.diagnostics.push(
+                Diagnostic::warning(format!("there is no service `{other}`; `{name}` goes without it"))
+                    .at(&entry.key)
+                    .path(format!("services.{name}.depends_on.{other}")),
+            );
             false
         });
         if all.is_empty() {
             service.shift_remove("depends_on");
-        }
-    }
-
-    /// One mapping of variables: environment files below, `environment` on top.
-    fn environment(&mut self, service: &mut Entries, key: &Origin) {
-        let files = service.shift_remove("env_file");
-        let mut own = match service.shift_remove("environment") {
-            Some(entry) => entry,
-            None if files.is_none() => return,
-            None => empty(files.as_ref().map_or(key, |entry| &entry.key)),
-        };
-        let Kind::Mapping(own_entries) = &mut own.node.kind else { return };
-        for (name, entry) in own_entries.iter_mut() {
-            if entry.node.is_null()
-                && let Some(value) = self.variables.get(name)
-            {
-                let variable = Variable { name: name.clone(), from: self.variables.origin(name) };
-                let mut origin = entry.node.origin.clone();
-                origin.via = Some(Arc::new(variable));
-                entry.node = Node::string(value, origin);
-            }
-        }
-        if let Some(files) = files {
-            let mut all = Entries::new();
-            for file in files.node.as_sequence().unwrap_or_default() {
-                self.env_file(file, own_entries, &mut all);
-            }
-            for (name, entry) in std::mem::take(own_entries) {
-                all.insert(name, entry);
-            }
-            *own_entries = all;
-        }
-        service.insert("environment".to_owned(), own);
-    }
-
-    fn env_file(&mut self, file: &Node, own: &Entries, all: &mut Entries) {
-        let Some(place) = file.get("path") else {
-            self.diagnostics.push(
-                Diagnostic::error("an item of `env_file` needs a `path`")
-                    .at(&file.origin)
-                    .help("add `path: app.env`"),
-            );
-            return;
-        };
-        let path = self.directory.join(text(place));
-        let required = file.get("required").is_none_or(|required| text(required) != "false");
-        let known = self.env_files.get(&path).copied();
-        let source = match known {
-            Some(source) => source,
-            None => {
-                let source = match source::read(&path) {
-                    Ok(content) => {
-                        let name = path.strip_prefix(self.directory).unwrap_or(&path).display().to_string();
-                        Some(self.sources.add_confidential(name, Some(path.clone()), content))
-                    }
-                    Err(_) if !required && !path.exists() => None,
-                    Err(reason) => {
-                        self.diagnostics.push(
-                            Diagnostic::error(format!(
-                                "the environment file {} cannot be read: {reason}",
-                                path.display()
-                            ))
-                            .at(&place.origin)
-                            .help("correct the path, or set `required: false` for a file that may be absent"),
-                        );
-                        return;
-                    }
-                };
-                self.env_files.insert(path.clone(), source);
-                source
-            }
-        };
-        let Some(source) = source else { return };
-        let content = self.sources.get(source).text.clone();
-        let lookup = |name: &str| {
-            self.variables
-                .get(name)
-                .or_else(|| {
-                    own.get(name).filter(|entry| !entry.node.is_null()).map(|entry| text(&entry.node))
-                })
-                .map(str::to_owned)
-        };
-        let earlier = || all.iter().map(|(name, entry)| (name.clone(), text(&entry.node).to_owned()));
-        let raw = file.get("format").is_some();
-        let assignments = if raw {
-            let earlier: HashMap<String, String> = earlier().collect();
-            env_file::parse_raw(&content, &|name| lookup(name).or_else(|| earlier.get(name).cloned()))
-        } else {
-            env_file::parse_after(&content, source, &lookup, earlier().collect(), self.diagnostics)
-        };
-        for assignment in assignments {
-            let variable = Variable {
-                name: assignment.name.clone(),
-                from: VariableSource::EnvFile(path.clone(), assignment.line),
-            };
-            let origin = Origin { source, span: assignment.span, via: Some(Arc::new(variable)) };
-            let node = Node::string(assignment.value, origin.clone());
-            all.insert(assignment.name, Entry { key: origin, node });
         }
     }
 
@@ -315,70 +267,6 @@ impl Completion<'_> {
                 entry.node = Node::string(value, origin);
                 true
             });
-        }
-    }
-}
-
-/// Every dependency in full, those that `network_mode` implies included if `implied`.
-pub(crate) fn dependencies(service: &mut Entries, implied: bool) {
-    let implied = service.get("network_mode").filter(|_| implied).and_then(|entry| {
-        let name = text(&entry.node).strip_prefix("service:")?;
-        Some((name.to_owned(), entry.node.origin.clone()))
-    });
-    if let Some((name, origin)) = implied {
-        let all = service.entry("depends_on".to_owned()).or_insert_with(|| empty(&origin));
-        if let Kind::Mapping(entries) = &mut all.node.kind {
-            entries.entry(name).or_insert_with(|| {
-                let mut wanted = Entries::new();
-                default(&mut wanted, 0, "restart", "true", ScalarKind::Boolean, &origin);
-                Entry {
-                    key: origin.clone(),
-                    node: Node { kind: Kind::Mapping(wanted), origin: origin.clone() },
-                }
-            });
-        }
-    }
-    let Some(Kind::Mapping(all)) = service.get_mut("depends_on").map(|entry| &mut entry.node.kind) else {
-        return;
-    };
-    for entry in all.values_mut() {
-        let origin = entry.node.origin.clone();
-        if let Kind::Mapping(wanted) = &mut entry.node.kind {
-            default(wanted, 0, "condition", "service_started", ScalarKind::String, &origin);
-            default(wanted, 1, "restart", "false", ScalarKind::Boolean, &origin);
-            default(wanted, 2, "required", "true", ScalarKind::Boolean, &origin);
-        }
-    }
-}
-
-fn default(entries: &mut Entries, at: usize, key: &str, value: &str, kind: ScalarKind, origin: &Origin) {
-    if !entries.contains_key(key) {
-        let node = Node::scalar(value, kind, origin.clone());
-        let at = at.min(entries.len());
-        entries.shift_insert(at, key.to_owned(), Entry { key: origin.clone(), node });
-    }
-}
-
-/// `disable: true` and the probe `NONE` mean the same.
-fn healthcheck(service: &mut Entries) {
-    let Some(entry) = service.get_mut("healthcheck") else { return };
-    let Kind::Mapping(check) = &mut entry.node.kind else { return };
-    let off = check.get("disable").filter(|entry| text(&entry.node) == "true").or_else(|| {
-        check
-            .get("test")
-            .filter(|entry| entry.node.as_sequence().and_then(<[Node]>::first).map(text) == Some("NONE"))
-    });
-    if let Some(off) = off {
-        let origin = off.node.origin.clone();
-        check.retain(|key, _| key.starts_with("x-"));
-        let none = Kind::Sequence(vec![Node::string("NONE", origin.clone())]);
-        let test = Node { kind: none, origin: origin.clone() };
-        check.shift_insert(0, "test".to_owned(), Entry { key: origin.clone(), node: test });
-        default(check, 1, "disable", "true", ScalarKind::Boolean, &origin);
-    } else {
-        check.shift_remove("disable");
-        if check.is_empty() {
-            service.shift_remove("healthcheck");
         }
     }
 }

@@ -6,27 +6,28 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::attributes::{Schema, Shape};
+use crate::attributes::Schema;
 use crate::canonical::text;
+use crate::effective::effective;
 use crate::model::{
     Attachment, Build, Dependency, DependencyCondition, Healthcheck, IpamPool, Logging, Mount, MountSource,
     Network, Port, PullPolicy, Restart, Service, Ulimit, Volume,
 };
 use crate::quantity;
 use crate::source::{Origin, Spanned};
-use crate::tree::{Entry, Kind, Node};
+use crate::tree::{Entry, Node};
 
 /// Reads a completed service.
 #[must_use]
 pub(crate) fn service(name: &str, entry: &Entry) -> Service {
-    let node = &entry.node;
+    let tree = effective(&entry.node, row_of("services"));
+    let node = &tree;
     let limits = node.get("deploy").and_then(|deploy| deploy.get("resources"));
     let limit = |name: &str| limits.and_then(|all| all.get("limits")).and_then(|limits| limits.get(name));
     let reserved = limits.and_then(|all| all.get("reservations")).and_then(|kept| kept.get("memory"));
     let replicas = node.get("deploy").and_then(|deploy| deploy.get("replicas"));
     Service {
         name: Spanned::new(name.to_owned(), entry.key.clone()),
-        tree: without_extensions(node, row_of("services")),
         image: string(node, "image"),
         build: node.get("build").map(|node| spanned(node, build(node))),
         command: words(node, "command"),
@@ -34,7 +35,10 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         environment: variables(node, "environment"),
         ports: items(node, "ports").map(|item| spanned(item, port(item))).collect(),
         expose: strings(node, "expose"),
-        volumes: items(node, "volumes").map(|item| spanned(item, mount(item))).collect(),
+        volumes: items(node, "volumes")
+            .filter(|item| matches!(item.get("type").map(text), Some("bind" | "volume" | "tmpfs")))
+            .map(|item| spanned(item, mount(item)))
+            .collect(),
         tmpfs: strings(node, "tmpfs"),
         networks: if node.get("network_mode").is_some() {
             IndexMap::new()
@@ -79,6 +83,7 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         platform: string(node, "platform"),
         scale: parsed(node.get("scale").or(replicas)),
         profiles: strings(node, "profiles"),
+        tree,
     }
 }
 
@@ -97,7 +102,7 @@ pub(crate) fn network(key: &str, entry: &Entry) -> Network {
     });
     Network {
         key: Spanned::new(key.to_owned(), entry.key.clone()),
-        tree: without_extensions(node, row_of("networks")),
+        tree: effective(node, row_of("networks")),
         name: value(node, "name").unwrap_or_else(|| key.to_owned()),
         external: is_true(node, "external"),
         driver: string(node, "driver"),
@@ -116,7 +121,7 @@ pub(crate) fn volume(key: &str, entry: &Entry) -> Volume {
     let node = &entry.node;
     Volume {
         key: Spanned::new(key.to_owned(), entry.key.clone()),
-        tree: without_extensions(node, row_of("volumes")),
+        tree: effective(node, row_of("volumes")),
         name: value(node, "name").unwrap_or_else(|| key.to_owned()),
         external: is_true(node, "external"),
         driver: string(node, "driver"),
@@ -319,33 +324,6 @@ fn entries<'a>(node: &'a Node, key: &str) -> impl Iterator<Item = (&'a String, &
 /// A key says more about a place than the braces or the first line below it.
 fn place(entry: &Entry) -> Origin {
     entry.key.clone()
-}
-
-/// The tree without `x-…` attributes, which mean nothing to an engine. Keys of the
-/// reader's choice, as those of labels, stay.
-fn without_extensions(node: &Node, schema: Option<&Schema>) -> Node {
-    let kind = match &node.kind {
-        Kind::Mapping(entries) => {
-            let fixed = schema.is_some_and(|schema| schema.row.shape == Shape::Mapping);
-            let below = |key: &str| schema.and_then(|schema| schema.below(key));
-            Kind::Mapping(
-                entries
-                    .iter()
-                    .filter(|(key, _)| !(fixed && key.starts_with("x-")))
-                    .map(|(key, entry)| {
-                        let node = without_extensions(&entry.node, below(key));
-                        (key.clone(), Entry { key: entry.key.clone(), node })
-                    })
-                    .collect(),
-            )
-        }
-        Kind::Sequence(items) => {
-            let below = schema.and_then(|schema| schema.item.as_deref());
-            Kind::Sequence(items.iter().map(|item| without_extensions(item, below)).collect())
-        }
-        Kind::Scalar(scalar) => Kind::Scalar(scalar.clone()),
-    };
-    Node { kind, origin: node.origin.clone() }
 }
 
 /// The row of the entries of `services`, `networks` or `volumes`.

@@ -421,8 +421,17 @@ const PUBLIC: &[&str] = &[
 ];
 
 fn may_be_secret(row: &Attribute) -> bool {
-    matches!(row.shape, Shape::Text | Shape::Texts | Shape::Pairs | Shape::Variables | Shape::Mapping)
-        && !PUBLIC.contains(&row.path)
+    matches!(
+        row.shape,
+        Shape::Text
+            | Shape::Plain
+            | Shape::Texts
+            | Shape::Pairs
+            | Shape::Variables
+            | Shape::Contexts
+            | Shape::Lists
+            | Shape::Mapping
+    ) && !PUBLIC.contains(&row.path)
 }
 
 fn same_place(one: &Origin, two: &Origin) -> bool {

@@ -22,6 +22,7 @@ use crate::model::Stack;
 use crate::name;
 use crate::reading::Reading;
 use crate::source::{self, Origin, SourceId, Sources, Spanned};
+use crate::support;
 use crate::tree::{Kind, Node};
 use crate::verbatim::Verbatim;
 use crate::yaml::Document;
@@ -69,6 +70,9 @@ pub struct Loaded {
     pub stack: Stack,
     /// Every finding, in the order of the files.
     pub diagnostics: Vec<Diagnostic>,
+    /// What stackctl cannot do yet, one error per use: nothing to one who reads, and a
+    /// reason to refuse for one who acts.
+    pub unsupported: Vec<Diagnostic>,
     /// The texts that were read.
     pub sources: Sources,
 }
@@ -144,7 +148,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
             tree,
         };
         let diagnostics = in_order(reading.diagnostics, &reading.sources);
-        return Loaded { stack, diagnostics, sources: reading.sources };
+        return Loaded { stack, diagnostics, unsupported: Vec::new(), sources: reading.sources };
     }
     let model = Model { directory: &directory, variables: &variables, omitted };
     let (mut tree, usable) = merged(documents, model, start, &mut reading);
@@ -153,8 +157,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     }
 
     let Reading { mut sources, mut diagnostics, incomplete, .. } = reading;
-    let declared =
-        Declared { networks: keys(&tree, "networks"), volumes: keys(&tree, "volumes"), incomplete };
+    let declared = Declared::of(&tree, incomplete);
     let profiles = active_profiles(request, &variables);
     let disabled = Completion {
         name: &name.value,
@@ -168,7 +171,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     }
     .complete(&mut tree);
 
-    let stack = Stack {
+    let mut stack = Stack {
         name,
         services: decoded(&tree, "services", decode::service),
         networks: decoded(&tree, "networks", decode::network),
@@ -179,11 +182,16 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
         directory,
         tree,
     };
+    // What is optional and enabled by no profile is not waited for.
+    for service in stack.services.values_mut() {
+        service.depends_on.retain(|other, wanted| wanted.required || !disabled.contains_key(other));
+    }
     if usable && !omitted.checks {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
+    let unsupported = in_order(support::unsupported(&stack, usable), &sources);
     let diagnostics = in_order(diagnostics, &sources);
-    Loaded { stack, diagnostics, sources }
+    Loaded { stack, diagnostics, unsupported, sources }
 }
 
 /// What the files of one model share: those that were asked for, or those of one include.
@@ -368,10 +376,6 @@ fn active_profiles(request: &Request<'_>, variables: &Variables<'_>) -> BTreeSet
 fn decoded<T>(tree: &Node, kind: &str, read: impl Fn(&str, &crate::tree::Entry) -> T) -> IndexMap<String, T> {
     let Some(entries) = tree.get(kind).and_then(Node::as_mapping) else { return IndexMap::new() };
     entries.iter().map(|(key, entry)| (key.clone(), read(key, entry))).collect()
-}
-
-fn keys(tree: &Node, kind: &str) -> Vec<String> {
-    tree.get(kind).and_then(Node::as_mapping).into_iter().flatten().map(|(key, _)| key.clone()).collect()
 }
 
 /// Each finding once, by file and place; those without a place first. A file that

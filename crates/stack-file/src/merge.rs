@@ -38,6 +38,9 @@ fn merge_below(base: Node, over: Node, schema: Option<&Schema>) -> Node {
     if rule == Merge::Replace {
         return over;
     }
+    if over.is_null() {
+        return base;
+    }
     let origin = base.origin.clone();
     let kind = match (base.kind, over.kind) {
         (Kind::Mapping(mut base), Kind::Mapping(over)) => {
@@ -122,6 +125,10 @@ pub(crate) fn key_of(item: &Node, identity: Identity) -> String {
             format!("{}:{}:{}/{}", part("host_ip"), part("published"), part("target"), part("protocol"))
         }
         Identity::Field(name) => part(name).to_owned(),
+        Identity::Mount => match part("target") {
+            "" => part("source").to_owned(),
+            target => target.to_owned(),
+        },
         Identity::BeforeColon => text(item).split(':').next().unwrap_or_default().to_owned(),
     }
 }

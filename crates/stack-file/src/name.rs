@@ -51,9 +51,15 @@ pub(crate) fn project_name(
     if right == name {
         return Spanned::new(name, whence);
     }
-    let mut told = Diagnostic::error(format!("`{name}` cannot be a project name"))
-        .path("name")
-        .help("use lower-case letters, digits, `-` and `_`, the first a letter or a digit");
+    let mut told = match &place {
+        // That of a file is made to fit, as docker compose does.
+        Some(_) if !right.is_empty() => {
+            Diagnostic::warning(format!("`{name}` is no project name, and becomes `{right}`"))
+        }
+        _ => Diagnostic::error(format!("`{name}` cannot be a project name")),
+    }
+    .path("name")
+    .help("use lower-case letters, digits, `-` and `_`, the first a letter or a digit");
     if let Some(place) = place {
         told = told.at(&place);
         if !right.is_empty() {

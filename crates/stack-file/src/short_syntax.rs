@@ -3,16 +3,19 @@
 use indexmap::IndexMap;
 
 use crate::attributes::Short;
-use crate::canonical::text;
+use crate::canonical::{closest, text};
 use crate::source::Origin;
 use crate::tree::{Entry, Kind, Node, ScalarKind};
 
+mod hosts;
 mod mount;
 mod port;
+mod request;
 mod words;
 
 pub(crate) use mount::settle_mount;
-pub(crate) use port::settle_port;
+pub(crate) use port::{exposed, settle_port};
+pub(crate) use request::{check_device, check_watch, needs, settle_file, settle_request};
 
 /// What is wrong with a value, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +24,13 @@ pub(crate) struct Fault {
     pub(crate) help: String,
     /// Where, when it is not the whole value.
     pub(crate) at: Option<Origin>,
+    /// The attribute that is absent, if that is the fault.
+    pub(crate) lacks: Option<String>,
 }
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into(), at: None }
+        Self { message: message.into(), help: help.into(), at: None, lacks: None }
     }
 
     /// The same fault, at a part of the value.
@@ -53,7 +58,11 @@ pub(crate) fn long_form(node: Node, short: Short) -> Result<Node, Fault> {
         (Short::Test, Kind::Scalar(scalar)) if scalar.kind == ScalarKind::String => Kind::Sequence(
             ["CMD-SHELL", &scalar.text].into_iter().map(|word| Node::string(word, origin.clone())).collect(),
         ),
-        (Short::Expose, Kind::Sequence(items)) => Kind::Sequence(port::exposed(items)?),
+        (Short::Expose, Kind::Sequence(items)) => {
+            // They are written as they stand; an engine gets each with its protocol.
+            exposed(items.clone())?;
+            Kind::Sequence(items)
+        }
         (Short::Build, Kind::Scalar(scalar)) => {
             let context = Node { kind: Kind::Scalar(scalar), origin: origin.clone() };
             mapping([("context", context)])
@@ -67,8 +76,9 @@ pub(crate) fn long_form(node: Node, short: Short) -> Result<Node, Fault> {
             let both = Node { kind: Kind::Scalar(scalar), origin: origin.clone() };
             mapping([("soft", both.clone()), ("hard", both)])
         }
-        (Short::Hosts, Kind::Mapping(entries)) => Kind::Sequence(hosts_of_mapping(entries)),
-        (Short::Hosts, Kind::Sequence(items)) => Kind::Sequence(hosts(items)?),
+        (Short::Hosts, Kind::Mapping(entries)) => Kind::Sequence(hosts::of_mapping(entries)),
+        (Short::Hosts, Kind::Sequence(items)) => Kind::Sequence(hosts::of_list(items)?),
+        (Short::Gpus, Kind::Scalar(scalar)) => request::gpus(&scalar, &origin)?,
         (_, kind) => kind,
     };
     Ok(Node { kind, origin })
@@ -82,6 +92,11 @@ pub(crate) fn items(node: &Node, short: Short) -> Option<Result<Vec<Node>, Fault
     match short {
         Short::Port => Some(port::long(&scalar.text, &node.origin)),
         Short::Mount => Some(mount::long(&scalar.text, &node.origin).map(|node| vec![node])),
+        Short::Device => Some(request::device(&scalar.text, &node.origin).map(|node| vec![node])),
+        Short::Source => {
+            let source = Node::string(&scalar.text, node.origin.clone());
+            Some(Ok(vec![Node { kind: mapping([("source", source)]), origin: node.origin.clone() }]))
+        }
         _ => None,
     }
 }
@@ -136,54 +151,10 @@ fn names(items: Vec<Node>) -> Result<IndexMap<String, Entry>, Fault> {
             )
             .at(&item.origin));
         };
-        let empty = Node { kind: Kind::Mapping(IndexMap::new()), origin: item.origin.clone() };
-        entries.insert(scalar.text.clone(), Entry { key: item.origin.clone(), node: empty });
+        let nothing = Node::scalar("", ScalarKind::Null, item.origin.clone());
+        entries.insert(scalar.text.clone(), Entry { key: item.origin.clone(), node: nothing });
     }
     Ok(entries)
-}
-
-/// `name:address` for every address of every name.
-fn hosts_of_mapping(entries: IndexMap<String, Entry>) -> Vec<Node> {
-    let mut lines = Vec::new();
-    for (name, entry) in entries {
-        match entry.node.kind {
-            Kind::Scalar(address) => {
-                lines.push(Node::string(host(&name, &address.text), entry.node.origin));
-            }
-            Kind::Sequence(addresses) => lines.extend(addresses.into_iter().map(|address| {
-                match address.as_scalar().map(|scalar| host(&name, &scalar.text)) {
-                    Some(line) => Node::string(line, address.origin),
-                    None => address,
-                }
-            })),
-            kind => lines.push(Node { kind, origin: entry.node.origin }),
-        }
-    }
-    lines
-}
-
-fn hosts(items: Vec<Node>) -> Result<Vec<Node>, Fault> {
-    items
-        .into_iter()
-        .map(|item| {
-            let Some(scalar) = item.as_scalar() else { return Ok(item) };
-            let (name, address) =
-                scalar.text.split_once('=').or_else(|| scalar.text.split_once(':')).ok_or_else(|| {
-                    Fault::new(
-                        format!("`{}` is no line for /etc/hosts", scalar.text),
-                        "write `name:address`, as in `db:10.0.0.5`",
-                    )
-                    .at(&item.origin)
-                })?;
-            Ok(Node::string(host(name, address), item.origin))
-        })
-        .collect()
-}
-
-fn host(name: &str, address: &str) -> String {
-    let address = address.trim();
-    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
-    format!("{}:{bare}", name.trim())
 }
 
 /// `external: {name: NAME}` means `external: true` and `name: NAME`.
@@ -238,17 +209,26 @@ pub(crate) fn settle_restart(node: &mut Node) -> Result<(), Fault> {
     }
 }
 
-pub(crate) fn check_network_mode(mode: &str) -> Result<(), Fault> {
-    let named = mode
-        .split_once(':')
-        .is_some_and(|(kind, name)| matches!(kind, "service" | "container") && !name.is_empty());
-    if named || matches!(mode, "host" | "none" | "bridge") {
-        return Ok(());
+/// `if_not_present` means `missing`.
+pub(crate) fn settle_pull_policy(node: &mut Node) -> Result<(), Fault> {
+    let policy = text(node);
+    match policy {
+        "if_not_present" => *node = Node::string("missing", node.origin.clone()),
+        "always" | "never" | "missing" | "build" | "refresh" | "daily" | "weekly" => {}
+        _ if policy.strip_prefix("every_").is_some_and(|time| crate::quantity::duration(time).is_some()) => {}
+        _ => {
+            let known = ["always", "never", "missing", "build", "daily", "weekly"];
+            return Err(Fault::new(
+                format!("`pull_policy` cannot be `{policy}`"),
+                match closest(policy, known.into_iter()) {
+                    Some(close) => format!("did you mean `{close}`?"),
+                    None => "use always, missing, never, build, daily, weekly or every_TIME, as every_12h"
+                        .to_owned(),
+                },
+            ));
+        }
     }
-    Err(Fault::new(
-        format!("`network_mode` cannot be `{mode}`"),
-        "use host, none, bridge, service:NAME or container:NAME; networks stand under `networks`",
-    ))
+    Ok(())
 }
 
 pub(crate) fn check_container_name(name: &str) -> Result<(), Fault> {

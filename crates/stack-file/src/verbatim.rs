@@ -158,7 +158,7 @@ impl Verbatim<'_> {
 
     /// Fills in a service; whether it joins the network that nobody declares.
     fn service(&self, service: &mut Entries, whole: &Origin) -> bool {
-        dependencies(service, !self.omitted.defaults);
+        dependencies::complete(service, !self.omitted.defaults);
         if let Some(Kind::Mapping(build)) = service.get_mut("build").map(|entry| &mut entry.node.kind) {
             let directory = if self.omitted.paths { Path::new(".") } else { self.base.directory };
             build

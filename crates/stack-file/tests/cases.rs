@@ -1,17 +1,19 @@
-//! Case folders: files and a request on one side, the canonical tree
-//! (`expected.json`) and the drawn findings (`expected.txt`) on the other.
+//! Case folders: files and a request on one side; on the other the stack as docker
+//! compose's `config --format json` has it (`expected.json`), the drawn findings
+//! (`expected.txt`), and what stackctl cannot do yet (`unsupported.txt`).
 //!
 //! A folder may have a `request` with one word or pair a line: `-f FILE`,
 //! `-p NAME`, `--profile NAME`, `--env-file FILE`, `--project-directory DIR`,
 //! `in DIR`, `stdin FILE`, or `NAME=value` for a variable of the environment.
-//! No `expected.txt` means that nothing may be found, no `expected.json` that the
-//! tree does not matter. `UPDATE_CASES=1` writes the expectations anew.
+//! No `expected.txt` and no `unsupported.txt` mean that nothing may be found, no
+//! `expected.json` that the stack does not matter. `UPDATE_CASES=1` writes the expectations anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use stack_file::config::Form;
 use stack_file::draw::draw;
 use stack_file::load::{Loaded, Request, load};
 use stack_file::tree::{Kind, Node, ScalarKind};
@@ -101,10 +103,10 @@ fn text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// The canonical tree, read as a stack file, means the same: it gives itself.
+/// What `config` writes, read as a stack file, means the same: it gives itself.
 fn again(loaded: &Loaded, environment: &BTreeMap<String, String>, profiles: &[String]) -> Option<String> {
     let mut tree = String::new();
-    json(&loaded.stack.tree, 0, &mut tree);
+    json(&loaded.stack.config(Form::Yaml), 0, &mut tree);
     let file = tree.replace('$', "$$");
     let second = load(&Request {
         files: vec!["-".into()],
@@ -117,7 +119,7 @@ fn again(loaded: &Loaded, environment: &BTreeMap<String, String>, profiles: &[St
         stdin: Some(&file),
     });
     let mut twice = String::new();
-    json(&second.stack.tree, 0, &mut twice);
+    json(&second.stack.config(Form::Yaml), 0, &mut twice);
     let told = draw(&second.diagnostics, &second.sources, false);
     (twice != tree || !told.is_empty()).then(|| format!("read again:\n{tree}\n{twice}\n{told}"))
 }
@@ -136,13 +138,14 @@ fn run(case: &Path) -> Vec<String> {
         stdin: asked.stdin.as_deref(),
     });
     let mut tree = String::new();
-    json(&loaded.stack.tree, 0, &mut tree);
+    json(&loaded.stack.config(Form::Json), 0, &mut tree);
     tree.push('\n');
     let here = case.display().to_string();
     let above = case.parent().expect("a parent").display().to_string();
     let neutral = |text: String| text.replace(&here, "/case").replace(&above, "/cases");
     let tree = neutral(tree);
     let drawn = neutral(draw(&loaded.diagnostics, &loaded.sources, false));
+    let unsupported = neutral(draw(&loaded.unsupported, &loaded.sources, false));
 
     // What the model says and what the tree says is the same thing.
     let services: Vec<_> = loaded
@@ -157,7 +160,8 @@ fn run(case: &Path) -> Vec<String> {
     assert_eq!(services, loaded.stack.services.keys().collect::<Vec<_>>());
 
     let mut faults = Vec::new();
-    if !loaded.has_errors() {
+    // What no profile enables is not written, though what is optional may speak of it.
+    if !loaded.has_errors() && loaded.stack.disabled.is_empty() {
         faults.extend(again(&loaded, &asked.environment, &asked.profiles));
     }
     if std::env::var_os("UPDATE_CASES").is_some() {
@@ -166,16 +170,20 @@ fn run(case: &Path) -> Vec<String> {
         } else {
             fs::write(case.join("expected.json"), &tree).expect("written");
         }
-        if drawn.is_empty() {
-            let _ = fs::remove_file(case.join("expected.txt"));
-        } else {
-            fs::write(case.join("expected.txt"), &drawn).expect("written");
+        for (file, found) in [("expected.txt", drawn), ("unsupported.txt", unsupported)] {
+            if found.is_empty() {
+                let _ = fs::remove_file(case.join(file));
+            } else {
+                fs::write(case.join(file), found).expect("written");
+            }
         }
         return faults;
     }
-    let expected = fs::read_to_string(case.join("expected.txt")).unwrap_or_default();
-    if expected != drawn {
-        faults.push(format!("{}: expected\n{expected}\nfound\n{drawn}", case.display()));
+    for (file, found) in [("expected.txt", drawn), ("unsupported.txt", unsupported)] {
+        let expected = fs::read_to_string(case.join(file)).unwrap_or_default();
+        if expected != found {
+            faults.push(format!("{}: expected\n{expected}\nfound\n{found}", case.display()));
+        }
     }
     match fs::read_to_string(case.join("expected.json")) {
         Ok(expected) if expected != tree => {

@@ -71,8 +71,20 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 /// Reads the stack file, shows what there is to say about it, and refuses one with errors.
+/// What stackctl cannot do yet is no error to a reader: see [`to_act`].
 pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
     let loaded = with_request(global, load)?;
+    accept(&loaded)?;
+    let desired = Desired::of(&loaded.stack, scale);
+    Ok(Project { loaded, desired })
+}
+
+/// As [`read`], for a command that does what the file says: it also refuses what stackctl
+/// cannot do yet, so that nothing is ignored silently.
+pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
+    let mut loaded = with_request(global, load)?;
+    let unsupported = std::mem::take(&mut loaded.unsupported);
+    loaded.diagnostics.extend(unsupported);
     accept(&loaded)?;
     let desired = Desired::of(&loaded.stack, scale);
     Ok(Project { loaded, desired })

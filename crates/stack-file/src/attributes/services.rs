@@ -1,6 +1,6 @@
 //! The rows of services.
 
-use super::{Attribute, Identity, Merge, Shape, Short, honoured, no_effect, refused};
+use super::{Attribute, Identity, Merge, Shape, Short, honoured, not_yet, told};
 
 const UNIQUE: Merge = Merge::Unique(Identity::Value);
 
@@ -10,51 +10,6 @@ const CONDITIONS: &[&str] = &["service_started", "service_healthy", "service_com
 pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.image", Shape::Text, "The image of the containers.").like("nginx:1.27"),
     honoured("services.*.build", Shape::Mapping, "How the image is built.").short(Short::Build).like("."),
-    honoured("services.*.build.context", Shape::Path, "The directory that is sent to the build.").like("."),
-    honoured("services.*.build.dockerfile", Shape::Text, "The Dockerfile, relative to the context.")
-        .like("Dockerfile"),
-    honoured("services.*.build.dockerfile_inline", Shape::Text, "The text of the Dockerfile itself."),
-    honoured("services.*.build.args", Shape::Variables, "Build arguments.")
-        .short(Short::Assignments)
-        .like("{VERSION: \"1\"}"),
-    honoured("services.*.build.target", Shape::Text, "The stage to build.").like("runtime"),
-    honoured("services.*.build.labels", Shape::Pairs, "Labels of the image.")
-        .short(Short::Assignments)
-        .like("{team: shop}"),
-    honoured("services.*.build.cache_from", Shape::Texts, "Images whose layers may be used again.")
-        .merged(UNIQUE)
-        .like("[shop:cache]"),
-    honoured("services.*.build.extra_hosts", Shape::Texts, "Lines for /etc/hosts during the build.")
-        .short(Short::Hosts)
-        .merged(UNIQUE)
-        .like("[\"registry:10.0.0.5\"]"),
-    honoured("services.*.build.network", Shape::Text, "The network of RUN steps.").like("host"),
-    honoured("services.*.build.shm_size", Shape::Bytes, "The size of /dev/shm during the build.").like("64m"),
-    honoured("services.*.build.no_cache", Shape::Boolean, "Leaves the layer cache unused."),
-    honoured("services.*.build.pull", Shape::Boolean, "Pulls base images even when they are there."),
-    honoured("services.*.build.tags", Shape::Texts, "Further tags of the image.")
-        .merged(UNIQUE)
-        .like("[\"shop:latest\"]"),
-    refused("services.*.build.additional_contexts", "Further named contexts.", ""),
-    refused("services.*.build.cache_to", "Where the layer cache is exported to.", ""),
-    refused("services.*.build.entitlements", "Rights that the build asks for.", ""),
-    refused("services.*.build.isolation", "The isolation of the build, for Windows.", ""),
-    refused(
-        "services.*.build.no_cache_filter",
-        "Stages that are built without cache.",
-        "use `no_cache: true` for all stages",
-    ),
-    refused(
-        "services.*.build.platforms",
-        "Platforms to build for.",
-        "set `platform` of the service for a single one",
-    ),
-    refused("services.*.build.privileged", "A build with all privileges.", ""),
-    refused("services.*.build.provenance", "Provenance attestation.", ""),
-    refused("services.*.build.sbom", "A bill of materials.", ""),
-    refused("services.*.build.secrets", "Secrets for RUN steps.", ""),
-    refused("services.*.build.ssh", "SSH agents for RUN steps.", ""),
-    refused("services.*.build.ulimits", "Limits of RUN steps.", ""),
     honoured("services.*.command", Shape::Texts, "The command, in place of the image's.")
         .short(Short::Words)
         .merged(Merge::Replace)
@@ -87,14 +42,10 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.ports[].host_ip", Shape::Text, "The address on the host.").like("127.0.0.1"),
     honoured("services.*.ports[].protocol", Shape::Choice(&["tcp", "udp", "sctp"]), "The protocol.")
         .like("udp"),
-    honoured(
-        "services.*.ports[].mode",
-        Shape::Choice(&["ingress", "host"]),
-        "The same on a single engine: the host's port.",
-    )
-    .like("host"),
-    honoured("services.*.ports[].name", Shape::Text, "A name for readers.").like("http"),
-    refused("services.*.ports[].app_protocol", "What is spoken over the port.", ""),
+    told("services.*.ports[].mode", Shape::Text, "ingress or host: the host's port on a single engine.")
+        .like("host"),
+    told("services.*.ports[].name", Shape::Text, "A name for readers.").like("http"),
+    told("services.*.ports[].app_protocol", Shape::Text, "What is spoken over the port.").like("http"),
     honoured("services.*.expose", Shape::Texts, "Ports shown to other containers only.")
         .short(Short::Expose)
         .merged(UNIQUE)
@@ -102,53 +53,6 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.volumes", Shape::List, "What is mounted into the containers.")
         .merged(Merge::Unique(Identity::Field("target")))
         .like("[\"data:/var/lib/data\"]"),
-    honoured("services.*.volumes[]", Shape::Mapping, "A mount.")
-        .short(Short::Mount)
-        .like("\"./html:/srv:ro\""),
-    honoured("services.*.volumes[].type", Shape::Choice(&["bind", "volume", "tmpfs"]), "What is mounted.")
-        .like("bind"),
-    honoured("services.*.volumes[].source", Shape::Text, "A path of the host or the key of a volume.")
-        .like("./html"),
-    honoured("services.*.volumes[].target", Shape::Text, "The path in the container.").like("/srv"),
-    honoured("services.*.volumes[].read_only", Shape::Boolean, "Whether the mount is read-only."),
-    no_effect(
-        "services.*.volumes[].consistency",
-        "How strictly host and container agree.",
-        "it has no effect on Linux engines",
-    ),
-    honoured("services.*.volumes[].bind", Shape::Mapping, "Options of a bind mount.")
-        .like("{create_host_path: false}"),
-    honoured("services.*.volumes[].bind.create_host_path", Shape::Boolean, "Whether a missing path is made."),
-    honoured(
-        "services.*.volumes[].bind.propagation",
-        Shape::Choice(&["rprivate", "private", "rshared", "shared", "rslave", "slave"]),
-        "How mounts below are passed on.",
-    )
-    .like("rslave"),
-    honoured(
-        "services.*.volumes[].bind.selinux",
-        Shape::Choice(&["z", "Z"]),
-        "SELinux label: z shared, Z private.",
-    )
-    .like("z"),
-    refused("services.*.volumes[].bind.recursive", "How mounts below become read-only.", ""),
-    honoured("services.*.volumes[].volume", Shape::Mapping, "Options of a volume mount.")
-        .like("{nocopy: true}"),
-    honoured(
-        "services.*.volumes[].volume.nocopy",
-        Shape::Boolean,
-        "Leaves the image's files out of a new volume.",
-    ),
-    refused(
-        "services.*.volumes[].volume.labels",
-        "Labels of an anonymous volume.",
-        "declare the volume under the top-level `volumes`",
-    ),
-    refused("services.*.volumes[].volume.subpath", "A directory within the volume.", ""),
-    honoured("services.*.volumes[].tmpfs", Shape::Mapping, "Options of a tmpfs mount.").like("{size: 64m}"),
-    honoured("services.*.volumes[].tmpfs.size", Shape::Bytes, "The size.").like("64m"),
-    honoured("services.*.volumes[].tmpfs.mode", Shape::Count, "Permission bits.").like("0755"),
-    refused("services.*.volumes[].image", "Options of an image mount.", ""),
     honoured("services.*.tmpfs", Shape::Texts, "Directories in memory.")
         .short(Short::One)
         .merged(Merge::Unique(Identity::BeforeColon))
@@ -164,11 +68,22 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.networks.*.ipv4_address", Shape::Text, "A fixed address.").like("172.20.0.10"),
     honoured("services.*.networks.*.ipv6_address", Shape::Text, "A fixed IPv6 address.").like("2001:db8::10"),
     honoured("services.*.networks.*.priority", Shape::Integer, "The highest is joined first.").like("10"),
-    refused("services.*.networks.*.driver_opts", "Options of the driver for this container.", ""),
-    refused("services.*.networks.*.gw_priority", "Which network is the way out.", ""),
-    refused("services.*.networks.*.interface_name", "The name of the interface.", ""),
-    refused("services.*.networks.*.link_local_ips", "Link-local addresses.", ""),
-    refused("services.*.networks.*.mac_address", "A fixed MAC address.", ""),
+    not_yet(
+        "services.*.networks.*.driver_opts",
+        Shape::Pairs,
+        "Options of the driver for this container.",
+        "",
+    )
+    .like("{com.docker.network.endpoint.ifname: eth9}"),
+    not_yet("services.*.networks.*.gw_priority", Shape::Integer, "Which network is the way out.", "")
+        .like("1"),
+    not_yet("services.*.networks.*.interface_name", Shape::Text, "The name of the interface.", "")
+        .like("eth9"),
+    not_yet("services.*.networks.*.link_local_ips", Shape::Texts, "Link-local addresses.", "")
+        .merged(UNIQUE)
+        .like("[169.254.8.8]"),
+    not_yet("services.*.networks.*.mac_address", Shape::Text, "A fixed MAC address.", "")
+        .like("\"02:42:ac:11:00:02\""),
     honoured("services.*.network_mode", Shape::Text, "host, none, bridge, service:NAME or container:NAME.")
         .like("host"),
     honoured("services.*.depends_on", Shape::Keyed, "Services that must be there first.")
@@ -216,6 +131,10 @@ pub(super) const ROWS: &[Attribute] = &[
         .like("shop-db"),
     honoured("services.*.hostname", Shape::Text, "The host name inside.").like("db"),
     honoured("services.*.domainname", Shape::Text, "The domain name inside.").like("example.org"),
+    honoured("services.*.label_file", Shape::Paths, "Files with labels; `labels` win.")
+        .short(Short::One)
+        .merged(UNIQUE)
+        .like("[app.labels]"),
     honoured("services.*.labels", Shape::Pairs, "Labels of the containers.")
         .short(Short::Assignments)
         .like("{team: shop}"),
@@ -269,12 +188,7 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.logging.driver", Shape::Text, "The log driver.").like("json-file"),
     honoured("services.*.logging.options", Shape::Pairs, "Options of the log driver.")
         .like("{max-size: 10m}"),
-    honoured(
-        "services.*.pull_policy",
-        Shape::Choice(&["always", "never", "missing", "if_not_present", "build"]),
-        "When the image is pulled or built.",
-    )
-    .like("missing"),
+    honoured("services.*.pull_policy", Shape::Text, "When the image is pulled or built.").like("missing"),
     honoured("services.*.platform", Shape::Text, "The platform of the image.").like("linux/amd64"),
     honoured("services.*.scale", Shape::Count, "How many containers.").like("2"),
     honoured("services.*.profiles", Shape::Texts, "Profiles that enable the service.")
@@ -282,105 +196,75 @@ pub(super) const ROWS: &[Attribute] = &[
         .like("[debug]"),
     honoured("services.*.deploy", Shape::Mapping, "How many containers, and what they may use.")
         .like("{replicas: 2}"),
-    honoured("services.*.deploy.mode", Shape::Choice(&["replicated"]), "A fixed number of containers.")
-        .like("replicated"),
-    honoured("services.*.deploy.replicas", Shape::Count, "How many containers.").like("2"),
-    honoured("services.*.deploy.resources", Shape::Mapping, "What the containers may use.")
-        .like("{limits: {memory: 512m}}"),
-    honoured("services.*.deploy.resources.limits", Shape::Mapping, "The most that they may use.")
-        .like("{memory: 512m}"),
-    honoured("services.*.deploy.resources.limits.cpus", Shape::Number, "The limit in processors.")
-        .like("\"0.5\""),
-    honoured("services.*.deploy.resources.limits.memory", Shape::Bytes, "The memory limit.").like("512m"),
-    honoured("services.*.deploy.resources.limits.pids", Shape::Integer, "The limit of processes.")
-        .like("200"),
-    honoured("services.*.deploy.resources.reservations", Shape::Mapping, "What is kept free for them.")
-        .like("{memory: 128m}"),
-    honoured("services.*.deploy.resources.reservations.memory", Shape::Bytes, "The memory kept free.")
-        .like("128m"),
-    refused("services.*.deploy.resources.reservations.cpus", "Processors kept free.", ""),
-    refused("services.*.deploy.resources.reservations.devices", "Devices kept free.", ""),
-    refused("services.*.deploy.resources.reservations.generic_resources", "Other resources kept free.", ""),
-    refused("services.*.deploy.endpoint_mode", "How a cluster spreads connections.", ""),
-    refused(
-        "services.*.deploy.labels",
-        "Labels of a cluster's service.",
-        "use `labels` of the service for its containers",
-    ),
-    refused("services.*.deploy.placement", "Where a cluster puts containers.", ""),
-    refused(
-        "services.*.deploy.restart_policy",
-        "When containers are restarted.",
-        "use `restart` of the service",
-    ),
-    refused("services.*.deploy.rollback_config", "How an update is undone.", ""),
-    refused("services.*.deploy.update_config", "How an update goes on.", ""),
-    refused("services.*.attach", "Whether `up` shows the logs.", ""),
-    refused("services.*.blkio_config", "Limits of block devices.", ""),
-    refused("services.*.cgroup", "The cgroup namespace.", ""),
-    refused("services.*.cgroup_parent", "The cgroup above.", ""),
-    refused("services.*.configs", "Files of the top-level `configs`.", "mount the file under `volumes`"),
-    refused("services.*.cpu_count", "Processors, for Windows.", "use `cpus`"),
-    refused("services.*.cpu_percent", "Share of the processors, for Windows.", "use `cpus`"),
-    refused("services.*.cpu_period", "Period of the CPU limit.", "use `cpus`"),
-    refused("services.*.cpu_quota", "Quota of the CPU limit.", "use `cpus`"),
-    refused("services.*.cpu_rt_period", "Period for real-time scheduling.", ""),
-    refused("services.*.cpu_rt_runtime", "Quota for real-time scheduling.", ""),
-    refused("services.*.cpu_shares", "Weight against other containers.", "use `cpus`"),
-    refused("services.*.cpuset", "Processors that may be used.", ""),
-    refused("services.*.credential_spec", "Credentials, for Windows.", ""),
-    refused("services.*.develop", "What `watch` does.", ""),
-    refused("services.*.device_cgroup_rules", "Rules for devices.", ""),
-    refused("services.*.devices", "Devices of the host.", ""),
+    not_yet("services.*.attach", Shape::Boolean, "Whether `up` shows the logs.", ""),
+    not_yet("services.*.blkio_config", Shape::Mapping, "Limits of block devices.", "").like("{weight: 300}"),
+    honoured("services.*.blkio_config.weight", Shape::Count, "The weight against other containers.").like("300"),
+    honoured("services.*.blkio_config.weight_device", Shape::List, "Weights by device.")
+        .like("[{path: /dev/sda, weight: 400}]"),
+    honoured("services.*.blkio_config.weight_device[]", Shape::Mapping, "A weight.")
+        .like("{path: /dev/sda, weight: 400}"),
+    honoured("services.*.blkio_config.weight_device[].path", Shape::Text, "The device.").like("/dev/sda"),
+    honoured("services.*.blkio_config.weight_device[].weight", Shape::Count, "The weight.").like("400"),
+    honoured("services.*.blkio_config.device_read_bps", Shape::List, "Bytes read a second.")
+        .like("[{path: /dev/sda, rate: 12mb}]"),
+    honoured("services.*.blkio_config.device_read_bps[]", Shape::Mapping, "A rate.")
+        .like("{path: /dev/sda, rate: 12mb}"),
+    honoured("services.*.blkio_config.device_read_bps[].path", Shape::Text, "The device.").like("/dev/sda"),
+    honoured("services.*.blkio_config.device_read_bps[].rate", Shape::Bytes, "The rate.").like("12mb"),
+    honoured("services.*.blkio_config.device_read_iops", Shape::List, "Reads a second.")
+        .like("[{path: /dev/sda, rate: 120}]"),
+    honoured("services.*.blkio_config.device_read_iops[]", Shape::Mapping, "A rate.")
+        .like("{path: /dev/sda, rate: 120}"),
+    honoured("services.*.blkio_config.device_read_iops[].path", Shape::Text, "The device.").like("/dev/sda"),
+    honoured("services.*.blkio_config.device_read_iops[].rate", Shape::Bytes, "The rate.").like("120"),
+    honoured("services.*.blkio_config.device_write_bps", Shape::List, "Bytes written a second.")
+        .like("[{path: /dev/sda, rate: 12mb}]"),
+    honoured("services.*.blkio_config.device_write_bps[]", Shape::Mapping, "A rate.")
+        .like("{path: /dev/sda, rate: 12mb}"),
+    honoured("services.*.blkio_config.device_write_bps[].path", Shape::Text, "The device.").like("/dev/sda"),
+    honoured("services.*.blkio_config.device_write_bps[].rate", Shape::Bytes, "The rate.").like("12mb"),
+    honoured("services.*.blkio_config.device_write_iops", Shape::List, "Writes a second.")
+        .like("[{path: /dev/sda, rate: 120}]"),
+    honoured("services.*.blkio_config.device_write_iops[]", Shape::Mapping, "A rate.")
+        .like("{path: /dev/sda, rate: 120}"),
+    honoured("services.*.blkio_config.device_write_iops[].path", Shape::Text, "The device.").like("/dev/sda"),
+    honoured("services.*.blkio_config.device_write_iops[].rate", Shape::Bytes, "The rate.").like("120"),
+    not_yet("services.*.cgroup", Shape::Choice(&["host", "private"]), "The cgroup namespace.", "").like("private"),
+    not_yet("services.*.cgroup_parent", Shape::Text, "The cgroup above.", "").like("m-executor"),
+    not_yet("services.*.cpu_count", Shape::Count, "Processors, for Windows.", "use `cpus`").like("2"),
+    not_yet("services.*.cpu_percent", Shape::Number, "Share of the processors, for Windows.", "use `cpus`").like("50"),
+    not_yet("services.*.cpu_period", Shape::Integer, "Period of the CPU limit.", "use `cpus`").like("100000"),
+    not_yet("services.*.cpu_quota", Shape::Integer, "Quota of the CPU limit.", "use `cpus`").like("50000"),
+    not_yet("services.*.cpu_rt_period", Shape::Integer, "Period for real-time scheduling.", "").like("1000000"),
+    not_yet("services.*.cpu_rt_runtime", Shape::Integer, "Quota for real-time scheduling.", "").like("950000"),
+    not_yet("services.*.cpu_shares", Shape::Integer, "Weight against other containers.", "use `cpus`").like("512"),
+    not_yet("services.*.cpuset", Shape::Text, "Processors that may be used.", "").like("0-3"),
+    not_yet("services.*.credential_spec", Shape::Mapping, "Credentials, for Windows.", "").like("{file: spec.json}"),
+    honoured("services.*.credential_spec.config", Shape::Text, "Where they are.").like("spec"),
+    honoured("services.*.credential_spec.file", Shape::Text, "Where they are.").like("spec.json"),
+    honoured("services.*.credential_spec.registry", Shape::Text, "Where they are.").like("spec"),
+    not_yet("services.*.device_cgroup_rules", Shape::Texts, "Rules for devices.", "").like("[\"c 1:3 mr\"]"),
     honoured("services.*.extends", Shape::Mapping, "A service whose settings this one starts from.")
         .short(Short::Field("service"))
         .like("{service: base}"),
     honoured("services.*.extends.service", Shape::Text, "The service.").like("base"),
     honoured("services.*.extends.file", Shape::Text, "The file of the service; without it, this file.")
         .like("base.yaml"),
-    refused("services.*.external_links", "Links to containers outside.", "join a common external network"),
-    refused("services.*.gpus", "Graphics processors.", ""),
-    refused("services.*.ipc", "The IPC namespace.", ""),
-    refused("services.*.isolation", "The isolation, for Windows.", ""),
-    refused("services.*.label_file", "Files with labels.", "write them under `labels`"),
-    refused(
-        "services.*.links",
-        "Links to other services.",
-        "remove it: services on one network find each other by name; add `depends_on` for the order, `networks.NAME.aliases` for other names",
-    ),
-    refused("services.*.mac_address", "A fixed MAC address.", ""),
-    refused("services.*.mem_swappiness", "How readily memory is swapped.", ""),
-    refused("services.*.memswap_limit", "Limit of memory and swap.", ""),
-    refused("services.*.models", "AI models.", ""),
-    refused("services.*.oom_kill_disable", "Keeps the kernel from killing it.", ""),
-    refused("services.*.oom_score_adj", "How early the kernel kills it.", ""),
-    refused("services.*.pid", "The process namespace.", ""),
-    refused("services.*.post_start", "Commands after the start.", ""),
-    refused(
-        "services.*.pre_start",
-        "Commands before the start.",
-        "use a service of its own, and `depends_on` with `service_completed_successfully`",
-    ),
-    refused("services.*.pre_stop", "Commands before the stop.", ""),
-    refused("services.*.provider", "A service made by another program.", ""),
-    refused("services.*.pull_refresh_after", "When an image is pulled again.", ""),
-    refused("services.*.runtime", "The container runtime.", ""),
-    refused(
-        "services.*.secrets",
-        "Files of the top-level `secrets`.",
-        "mount the file under `volumes`, read-only",
-    ),
-    refused("services.*.storage_opt", "Options of the storage driver.", ""),
-    refused(
-        "services.*.use_api_socket",
-        "Gives the container the engine's socket.",
-        "mount the socket under `volumes`",
-    ),
-    refused("services.*.userns_mode", "The user namespace.", ""),
-    refused("services.*.uts", "The UTS namespace.", ""),
-    refused(
-        "services.*.volumes_from",
-        "Mounts of another container.",
-        "mount a named volume in both services",
-    ),
+    not_yet("services.*.external_links", Shape::Texts, "Links to containers outside.", "join a common external network").like("[db:database]"),
+    not_yet("services.*.ipc", Shape::Text, "The IPC namespace.", "").like("host"),
+    not_yet("services.*.isolation", Shape::Text, "The isolation, for Windows.", "").like("hyperv"),
+    not_yet("services.*.links", Shape::Texts, "Links to other services.", "remove it: services on one network find each other by name; add `depends_on` for the order, `networks.NAME.aliases` for other names").merged(UNIQUE).like("[db]"),
+    not_yet("services.*.mac_address", Shape::Text, "A fixed MAC address.", "").like("\"02:42:ac:11:00:02\""),
+    not_yet("services.*.mem_swappiness", Shape::Limit, "How readily memory is swapped.", "").like("60"),
+    not_yet("services.*.memswap_limit", Shape::Limit, "Limit of memory and swap.", "").like("1g"),
+    not_yet("services.*.oom_kill_disable", Shape::Boolean, "Keeps the kernel from killing it.", ""),
+    not_yet("services.*.oom_score_adj", Shape::Integer, "How early the kernel kills it.", "").like("-500"),
+    not_yet("services.*.pid", Shape::Text, "The process namespace.", "").like("host"),
+    not_yet("services.*.pull_refresh_after", Shape::Text, "When an image is pulled again.", "").like("24h"),
+    not_yet("services.*.runtime", Shape::Text, "The container runtime.", "").like("runc"),
+    not_yet("services.*.storage_opt", Shape::Pairs, "Options of the storage driver.", "").like("{size: 10G}"),
+    not_yet("services.*.use_api_socket", Shape::Boolean, "Gives the container the engine's socket.", "mount the socket under `volumes`"),
+    not_yet("services.*.userns_mode", Shape::Text, "The user namespace.", "").like("host"),
+    not_yet("services.*.uts", Shape::Text, "The UTS namespace.", "").like("host"),
+    not_yet("services.*.volumes_from", Shape::Texts, "Mounts of another container.", "mount a named volume in both services").like("[data:ro]"),
 ];

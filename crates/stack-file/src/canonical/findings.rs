@@ -31,6 +31,9 @@ impl Reader<'_> {
                 "services.*" => "a service".to_owned(),
                 "networks.*" => "a network".to_owned(),
                 "volumes.*" => "a volume".to_owned(),
+                "secrets.*" => "a secret".to_owned(),
+                "configs.*" => "a config".to_owned(),
+                "models.*" => "a model".to_owned(),
                 path => format!("`{}`", path.trim_end_matches(".*").rsplit('.').next().unwrap_or(path)),
             },
             name => format!("`{}`", name.trim_end_matches("[]")),
@@ -52,17 +55,6 @@ impl Reader<'_> {
                 }
             }
         }
-        self.diagnostics.push(told);
-    }
-
-    pub(super) fn refused(&mut self, key: &str, origin: &Origin, instead: &str, trail: Trail<'_>) {
-        let told = Diagnostic::error(format!(
-            "stackctl does not honour `{key}`, and would otherwise ignore it silently"
-        ))
-        .at(origin)
-        .path(trail.to_string())
-        .label("not supported yet")
-        .help(if instead.is_empty() { "remove it if the stack works without it" } else { instead });
         self.diagnostics.push(told);
     }
 
@@ -222,23 +214,31 @@ pub(super) fn expected(row: &Attribute) -> &'static str {
         Short::Hosts => return "a list of `name:address` or a mapping",
         Short::Build => return "a directory or a mapping",
         Short::Ulimit => return "a whole number or a mapping",
+        Short::Device | Short::Source => return "a text or a mapping",
+        Short::Gpus => return "`all` or a list",
         Short::Port => return "a port or a mapping",
         Short::Field(_) => return "a text or a mapping",
         Short::Mount => return "a text or a mapping",
         Short::None | Short::Expose | Short::External => {}
     }
     match row.shape {
-        Shape::Text => "a text",
+        Shape::Text | Shape::Plain => "a text",
         Shape::Boolean => "`true` or `false`",
         Shape::Integer => "a whole number",
         Shape::Count => "a whole number from 0 on",
         Shape::Number => "a number from 0 on",
         Shape::Duration => "a time such as `1m30s`",
         Shape::Bytes => "a size such as `64m`",
+        Shape::Limit => "a size such as `64m`, or -1",
+        Shape::Amount => "a whole number or `all`",
+        Shape::Permissions => "permission bits such as `0440`",
         Shape::Choice(_) => "one of a few words",
         Shape::Path => "a path",
-        Shape::Mapping | Shape::Keyed | Shape::Pairs | Shape::Variables => "a mapping",
-        Shape::List | Shape::Texts => "a list",
+        Shape::Context => "a directory",
+        Shape::Mapping | Shape::Keyed | Shape::Pairs | Shape::Variables | Shape::Contexts | Shape::Lists => {
+            "a mapping"
+        }
+        Shape::List | Shape::Texts | Shape::Paths => "a list",
     }
 }
 

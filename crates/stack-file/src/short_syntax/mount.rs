@@ -1,7 +1,7 @@
 //! Mounts: binds, volumes and file systems in memory.
 
-use super::{Fault, implied, mapping};
-use crate::canonical::text;
+use super::{Fault, mapping};
+use crate::canonical::{is_of_windows, text};
 use crate::source::Origin;
 use crate::tree::{Kind, Node, ScalarKind};
 
@@ -9,7 +9,7 @@ use crate::tree::{Kind, Node, ScalarKind};
 pub(crate) fn long(short: &str, origin: &Origin) -> Result<Node, Fault> {
     let at = |text: &str| Node::string(text, origin.clone());
     let yes = || Node::scalar("true", ScalarKind::Boolean, origin.clone());
-    let parts: Vec<&str> = short.split(':').collect();
+    let parts = parts(short);
     let (source, target, options) = match parts.as_slice() {
         [target] => (None, *target, ""),
         [source, target] => (Some(*source), *target, ""),
@@ -27,7 +27,7 @@ pub(crate) fn long(short: &str, origin: &Origin) -> Result<Node, Fault> {
             "write SOURCE:TARGET, as in `./html:/srv` or `data:/var/lib/data`",
         ));
     }
-    let bind = source.is_some_and(|source| source.starts_with(['.', '/', '~']));
+    let bind = source.is_some_and(|source| source.starts_with(['.', '/', '~']) || is_of_windows(source));
     let mut entries = vec![("type", at(if bind { "bind" } else { "volume" }))];
     entries.extend(source.map(|source| ("source", at(source))));
     entries.push(("target", at(target)));
@@ -37,12 +37,14 @@ pub(crate) fn long(short: &str, origin: &Origin) -> Result<Node, Fault> {
         match option {
             "ro" => entries.push(("read_only", yes())),
             "rw" => {}
-            "z" | "Z" if bind => of_bind.push(("selinux", at(option))),
-            "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" if bind => {
+            // Docker compose takes these for any mount.
+            "z" | "Z" => of_bind.push(("selinux", at(option))),
+            "rprivate" | "private" | "rshared" | "shared" | "rslave" | "slave" => {
                 of_bind.push(("propagation", at(option)));
             }
-            "nocopy" if !bind => of_volume.push(("nocopy", yes())),
-            "cached" | "delegated" | "consistent" => entries.push(("consistency", at(option))),
+            "nocopy" => of_volume.push(("nocopy", yes())),
+            // How strictly host and container agree is nothing to an engine on Linux.
+            "cached" | "delegated" | "consistent" => {}
             _ => {
                 let known = if bind {
                     "ro, rw, z, Z, rprivate, private, rshared, shared, rslave, slave"
@@ -58,18 +60,39 @@ pub(crate) fn long(short: &str, origin: &Origin) -> Result<Node, Fault> {
         }
     }
     let node = |entries| Node { kind: mapping(entries), origin: origin.clone() };
+    if bind {
+        of_bind.push(("create_host_path", yes()));
+    }
     if !of_bind.is_empty() {
         entries.push(("bind", node(of_bind)));
     }
-    if !of_volume.is_empty() {
+    if !bind || !of_volume.is_empty() {
         entries.push(("volume", node(of_volume)));
     }
     Ok(node(entries))
 }
 
+/// The parts between the colons; that of a drive of Windows is none.
+fn parts(short: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = short;
+    loop {
+        let skipped = if is_of_windows(rest) { 2 } else { 0 };
+        match rest[skipped..].find(':') {
+            Some(at) => {
+                parts.push(&rest[..skipped + at]);
+                rest = &rest[skipped + at + 1..];
+            }
+            None => {
+                parts.push(rest);
+                return parts;
+            }
+        }
+    }
+}
+
 /// Defaults and checks of a long form.
 pub(crate) fn settle_mount(node: &mut Node) -> Result<(), Fault> {
-    let origin = node.origin.clone();
     let kind = match node.get("type").map(text) {
         Some(kind) => kind.to_owned(),
         None => return Err(Fault::new("a mount needs a `type`", "add `type: bind`, `volume` or `tmpfs`")),
@@ -77,13 +100,13 @@ pub(crate) fn settle_mount(node: &mut Node) -> Result<(), Fault> {
     let Some(target) = node.get("target").map(text) else {
         return Err(Fault::new("a mount needs a `target`", "add the path in the container: `target: /srv`"));
     };
-    if !target.starts_with('/') {
+    if !target.starts_with('/') && !is_of_windows(target) && kind != "npipe" {
         return Err(Fault::new(
             format!("`{target}` is no absolute path in the container"),
             format!("write `/{target}` if that is meant"),
         ));
     }
-    let target = clean_target(target);
+    let target = if !target.starts_with('/') { target.to_owned() } else { clean_target(target) };
     match (kind.as_str(), node.get("source").is_some()) {
         ("bind", false) => {
             return Err(Fault::new(
@@ -99,46 +122,11 @@ pub(crate) fn settle_mount(node: &mut Node) -> Result<(), Fault> {
         }
         _ => {}
     }
-    for options in ["bind", "volume", "tmpfs"] {
-        if options != kind && node.get(options).is_some() {
-            return Err(Fault::new(
-                format!("a mount of type {kind} has no options of `{options}`"),
-                format!("remove `{options}`, or change the type"),
-            ));
-        }
-    }
     let Kind::Mapping(entries) = &mut node.kind else { return Ok(()) };
     if let Some(entry) = entries.get_mut("target") {
         entry.node = Node::string(target, entry.node.origin.clone());
     }
-    drop_false(entries.get_mut("volume").map(|entry| &mut entry.node), "nocopy");
-    entries.retain(|key, entry| {
-        let says_nothing = (key == "read_only" && text(&entry.node) == "false")
-            || (matches!(key.as_str(), "volume" | "tmpfs")
-                && entry.node.as_mapping().is_some_and(indexmap::IndexMap::is_empty));
-        !says_nothing
-    });
-    if kind == "bind" {
-        let create = Node::scalar("true", ScalarKind::Boolean, origin.clone());
-        match entries.get_mut("bind").map(|entry| &mut entry.node.kind) {
-            Some(Kind::Mapping(bind)) => {
-                if !bind.contains_key("create_host_path") {
-                    implied(bind, "create_host_path", create);
-                    bind.sort_keys();
-                }
-            }
-            _ => implied(entries, "bind", Node { kind: mapping([("create_host_path", create)]), origin }),
-        }
-    }
     Ok(())
-}
-
-fn drop_false(node: Option<&mut Node>, key: &str) {
-    if let Some(Node { kind: Kind::Mapping(entries), .. }) = node
-        && entries.get(key).is_some_and(|entry| text(&entry.node) == "false")
-    {
-        entries.shift_remove(key);
-    }
 }
 
 /// A path in the container without doubled or trailing slashes, `.` and `..`.

@@ -74,9 +74,6 @@ pub(crate) fn settle_port(node: &mut Node) -> Result<(), Fault> {
         Some(_) => return Err(Fault::new("a port lies between 1 and 65535", "correct `target`")),
     }
     let Kind::Mapping(entries) = &mut node.kind else { return Ok(()) };
-    // Both mean the host's port on a single engine, and a name is for readers.
-    entries.shift_remove("mode");
-    entries.shift_remove("name");
     if let (Some((first, last)), Some(entry)) = (published, entries.get_mut("published")) {
         // Port 0 lets the engine choose, as no port does.
         let text = if first == last { first.to_string() } else { format!("{first}-{last}") };

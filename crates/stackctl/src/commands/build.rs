@@ -31,7 +31,7 @@ pub(crate) struct BuildArgs {
 }
 
 pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<ExitCode> {
-    let mut project = settings::read(global, &BTreeMap::new())?;
+    let mut project = settings::to_act(global, &BTreeMap::new())?;
     project.check_services(&args.services)?;
     for image in &mut project.desired.images {
         let origin = image.origin.clone();

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
+use stack_file::config::Form;
 use stack_file::load::{Omitted, Request, load_without, variables_of};
 use stack_file::select::select;
 use stack_file::tree::Node;
@@ -201,7 +202,8 @@ fn text(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<String> {
             show::hide(&mut stack.tree, &loaded.sources);
         }
         // What is shown can be read again: a plain dollar sign is written twice.
-        written(&stack.tree, args.format)?.replace('$', "$$")
+        let form = if args.format == Some(Format::Json) { Form::Json } else { Form::Yaml };
+        written(&stack.config(form), args.format)?.replace('$', "$$")
     })
 }
 

@@ -32,7 +32,7 @@ enum Format {
 }
 
 pub(crate) async fn run(global: &Global, args: PlanArgs) -> anyhow::Result<ExitCode> {
-    let project = settings::read(global, &args.change.scale()?)?;
+    let project = settings::to_act(global, &args.change.scale()?)?;
     let policy = args.change.policy();
     project.check_services(&policy.services)?;
     let engine = settings::engine(global, true).await?;

@@ -158,7 +158,7 @@ impl ChangeArgs {
 
 pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCode> {
     let scale = args.change.scale()?;
-    let project = settings::read(global, &scale)?;
+    let project = settings::to_act(global, &scale)?;
     let policy = Policy { wait: args.wait, ..args.change.policy() };
     project.check_services(&policy.services)?;
     for service in scale.keys() {

@@ -53,18 +53,21 @@ fn described(row: &Attribute, form: Value) -> Value {
     let mut told = json!({});
     if !row.path.is_empty() {
         let more = match row.support {
-            Support::Refused("") => " Not supported yet.".to_owned(),
-            Support::Refused(instead) => format!(" Not supported yet: {instead}."),
+            Support::NotYet("") => " Not applied yet.".to_owned(),
+            Support::NotYet(instead) => format!(" Not applied yet: {instead}."),
             Support::NoEffect(why) => format!(" No effect: {why}."),
-            Support::Honoured => String::new(),
+            Support::Honoured | Support::Told => String::new(),
         };
         told["description"] = format!("{}{more}", row.doc).into();
     }
     match row.support {
-        // Editors complete what stands under `properties`, unless they are told not to.
-        Support::Refused(_) => super::json::extend(&mut told, json!({ "not": {}, "doNotSuggest": true })),
         Support::NoEffect(_) => super::json::extend(&mut told, json!({ "deprecated": true })),
-        Support::Honoured => super::json::extend(&mut told, form),
+        Support::Honoured | Support::Told => super::json::extend(&mut told, form),
+        // Editors complete what stands under `properties`, unless they are told not to.
+        Support::NotYet(_) => {
+            super::json::extend(&mut told, form);
+            super::json::extend(&mut told, json!({ "doNotSuggest": true }));
+        }
     }
     told
 }
@@ -73,12 +76,14 @@ fn described(row: &Attribute, form: Value) -> Value {
 fn long(schema: &Schema) -> Value {
     match schema.row.shape {
         Shape::Text => json!({ "type": ["string", "integer"] }),
-        Shape::Path | Shape::Duration => json!({ "type": "string" }),
+        Shape::Plain => json!({ "type": ["string", "number", "boolean"] }),
+        Shape::Path | Shape::Context => json!({ "type": "string" }),
+        Shape::Duration | Shape::Permissions | Shape::Amount => json!({ "type": ["string", "integer"] }),
         Shape::Boolean => json!({ "type": ["boolean", "string"] }),
         Shape::Integer => json!({ "type": ["integer", "string"] }),
         Shape::Count => json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] }),
         Shape::Number => json!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string" }] }),
-        Shape::Bytes => json!({ "type": ["integer", "number", "string"] }),
+        Shape::Bytes | Shape::Limit => json!({ "type": ["integer", "number", "string"] }),
         Shape::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, variable()] }),
         Shape::Mapping => {
             let properties: Map<String, Value> =
@@ -103,8 +108,11 @@ fn long(schema: &Schema) -> Value {
             // A key without a value is an empty list.
             json!({ "type": ["array", "null"], "items": item })
         }
-        Shape::Texts => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
-        Shape::Pairs | Shape::Variables => {
+        Shape::Texts | Shape::Paths => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
+        Shape::Lists => json!({ "type": "object", "additionalProperties": {
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+        } }),
+        Shape::Pairs | Shape::Variables | Shape::Contexts => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } })
         }
     }
@@ -116,7 +124,15 @@ fn short(schema: &Schema) -> Option<Value> {
     Some(match schema.row.short {
         // What is exposed is a list already, with numbers among its items.
         Short::None | Short::Expose => return None,
-        Short::One | Short::Words | Short::Test | Short::Mount | Short::Build | Short::Field(_) => {
+        Short::One
+        | Short::Words
+        | Short::Test
+        | Short::Mount
+        | Short::Build
+        | Short::Field(_)
+        | Short::Device
+        | Short::Gpus
+        | Short::Source => {
             json!({ "type": "string" })
         }
         Short::Assignments | Short::Names => texts(),
