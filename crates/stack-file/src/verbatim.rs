@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::attributes::{Schema, Shape, Short};
-use crate::canonical::{Base, absolute, text};
+use crate::canonical::{Base, absolute, is_remote, text};
 use crate::complete::dependencies;
 use crate::interpolate::Variables;
 use crate::load::Omitted;
@@ -58,6 +58,12 @@ impl Verbatim<'_> {
                 }
             }
             (Kind::Scalar(_), Shape::Path) => self.absolute(node),
+            (Kind::Scalar(_), Shape::Context) => {
+                if !is_remote(text(node)) {
+                    self.absolute(node);
+                }
+            }
+            (Kind::Sequence(items), Shape::Paths) => items.iter_mut().for_each(|item| self.absolute(item)),
             _ => {}
         }
     }

@@ -26,6 +26,9 @@ pub(crate) fn complete(service: &mut Entries, with_implied: bool) {
     };
     for entry in all.values_mut() {
         let origin = entry.node.origin.clone();
+        if entry.node.is_null() {
+            entry.node.kind = Kind::Mapping(Entries::new());
+        }
         if let Kind::Mapping(wanted) = &mut entry.node.kind {
             default(wanted, 0, "condition", "service_started", ScalarKind::String, &origin);
             default(wanted, 1, "restart", "false", ScalarKind::Boolean, &origin);

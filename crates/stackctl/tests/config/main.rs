@@ -172,7 +172,7 @@ fn short_forms_with_variables_are_taken_as_they_are() {
 fn what_is_implied_is_left_out_on_demand() {
     let stack = Stack::new(STACK);
     let shown = stack.json(&["--no-normalize"]);
-    assert_eq!(shown["networks"]["front"], json!({"internal": true}));
+    assert_eq!(shown["networks"]["front"], json!({"internal": true, "ipam": {}}));
     assert_eq!(shown["volumes"]["data"], json!({}));
     let build = &shown["services"]["db"]["build"];
     assert_eq!((keys(build), &build["args"]), (vec!["context", "args"], &json!({"Q": null})));
