@@ -3,7 +3,6 @@
 //! can be used and every fault is found in one go.
 
 use std::fmt;
-use std::path::{Component, Path, PathBuf};
 
 use indexmap::IndexMap;
 
@@ -16,18 +15,12 @@ use crate::source::Origin;
 use crate::tree::{Entry, Kind, Node, Scalar, ScalarKind};
 
 mod findings;
+mod paths;
 
 pub(crate) use findings::{closest, outside_of};
-use findings::{example, expected, found};
+pub(crate) use paths::{Base, clean, is_of_windows, is_remote};
 
-/// What the paths of a file are relative to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Base<'a> {
-    /// The project directory, absolute.
-    pub(crate) directory: &'a Path,
-    /// What `~` stands for.
-    pub(crate) home: Option<&'a str>,
-}
+use findings::{example, expected, found};
 
 /// The way from the top to a value; prints as `services.web.ports[0]`.
 #[derive(Clone, Copy)]
@@ -75,9 +68,10 @@ impl Reader<'_> {
         if node.is_null() {
             return self.nothing(node, schema, trail);
         }
-        let node = match self.long_form(node, row.short) {
+        let origin = node.origin.clone();
+        let node = match short_syntax::long_form(node, row.short) {
             Ok(node) => node,
-            Err((origin, fault)) => {
+            Err(fault) => {
                 let whole = Node { kind: Kind::Sequence(Vec::new()), origin };
                 self.fault(&whole, row, trail, fault);
                 return None;
@@ -126,12 +120,6 @@ impl Reader<'_> {
         };
         self.diagnostics.push(told.at(&node.origin).path(trail.to_string()));
         None
-    }
-
-    /// Turns a short form into the long one.
-    fn long_form(&mut self, node: Node, short: Short) -> Result<Node, (Origin, Fault)> {
-        let origin = node.origin.clone();
-        short_syntax::long_form(node, short).map_err(|fault| (origin, fault))
     }
 
     fn mapping(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
@@ -424,6 +412,7 @@ impl Reader<'_> {
             "services.*.healthcheck.test" => short_syntax::check_test(&node),
             "services.*.restart" => short_syntax::settle_restart(&mut node),
             "services.*.container_name" => short_syntax::check_container_name(text(&node)),
+            "services.*.build.ssh" => self.keys(&mut node),
             "services.*.pull_policy" => short_syntax::settle_pull_policy(&mut node),
             "services.*.secrets[]" => short_syntax::settle_file(&mut node, Some("/run/secrets")),
             "services.*.configs[]" | "services.*.build.secrets[]" => {
@@ -431,8 +420,6 @@ impl Reader<'_> {
             }
             "services.*.devices[]" => short_syntax::check_device(&node),
             "services.*.gpus[]" => short_syntax::settle_request(&mut node),
-            "services.*.provider" => short_syntax::needs(&node, "a provider", "type", "type: awesomecloud"),
-            "models.*" => short_syntax::needs(&node, "a model", "model", "model: ai/smollm2"),
             "services.*.deploy.resources.reservations.devices[]" => {
                 short_syntax::needs(&node, "a request for devices", "capabilities", "capabilities: [gpu]")
                     .and_then(|()| short_syntax::settle_request(&mut node))
@@ -452,6 +439,10 @@ impl Reader<'_> {
         };
         match result {
             Ok(()) => Some(node),
+            // It is absent because it was found faulty, which is told.
+            Err(Fault { lacks: Some(key), .. }) if self.has_told(&Trail::Key(&trail, &key).to_string()) => {
+                None
+            }
             Err(fault) => {
                 self.fault(&node, schema.row, trail, fault);
                 None
@@ -459,27 +450,11 @@ impl Reader<'_> {
         }
     }
 
-    /// Makes a directory absolute; what is elsewhere, or another service's image, stays.
-    fn context(&self, node: &mut Node) -> Result<(), Fault> {
-        let context = text(node);
-        if context.starts_with("service:") || is_remote(context) { Ok(()) } else { self.absolute(node) }
-    }
-
-    fn absolute(&self, node: &mut Node) -> Result<(), Fault> {
-        let path = absolute(text(node), self.base)?;
-        *node = Node::string(path, node.origin.clone());
-        Ok(())
-    }
-
-    /// Makes the source of a bind mount absolute.
-    fn bind(&self, node: &mut Node) -> Result<(), Fault> {
-        if node.get("type").map(text) == Some("bind")
-            && let Kind::Mapping(entries) = &mut node.kind
-            && let Some(source) = entries.get_mut("source")
-        {
-            self.absolute(&mut source.node)?;
-        }
-        Ok(())
+    /// Whether something was said about an attribute or what is within it.
+    fn has_told(&self, path: &str) -> bool {
+        self.diagnostics.iter().rev().any(|told| {
+            told.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
     }
 }
 
@@ -506,51 +481,6 @@ fn boolean(text: &str) -> Option<(bool, bool)> {
         "0" | "f" | "n" | "no" | "off" => Some((false, false)),
         _ => None,
     }
-}
-
-/// An absolute path without `.` and `..`, as text.
-fn absolute(path: &str, base: Base<'_>) -> Result<String, Fault> {
-    let path = match path.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-            let home = base.home.ok_or_else(|| {
-                Fault::new("`~` is not known: HOME is not set", "write the whole path, or set HOME")
-            })?;
-            PathBuf::from(format!("{}{rest}", home.trim_end_matches('/')))
-        }
-        Some(_) => {
-            return Err(Fault::new("`~` with a user name is not known here", "write the whole path"));
-        }
-        None if path.starts_with('/') || is_of_windows(path) => return Ok(path.to_owned()),
-        None => base.directory.join(path),
-    };
-    Ok(clean(&path).to_string_lossy().into_owned())
-}
-
-/// Whether a path is one of Windows, `C:\dir`, which is nothing but a text here.
-pub(crate) fn is_of_windows(path: &str) -> bool {
-    path.get(1..3) == Some(":\\") && path.starts_with(|drive: char| drive.is_ascii_alphabetic())
-}
-
-/// Takes `.` and `..` out of a path by its text alone.
-pub(crate) fn clean(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !clean.pop() {
-                    clean.push("/");
-                }
-            }
-            part => clean.push(part),
-        }
-    }
-    clean
-}
-
-/// Whether the context of a build is not a directory of this machine.
-pub(crate) fn is_remote(context: &str) -> bool {
-    context.contains("://") || ["git@", "github.com/"].iter().any(|prefix| context.starts_with(prefix))
 }
 
 /// Why a key cannot name a service, a network or a volume.

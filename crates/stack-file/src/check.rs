@@ -2,30 +2,37 @@
 
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexMap;
+
 use crate::canonical::{closest, outside_of, text};
 use crate::complete::Disabled;
 use crate::diagnostic::Diagnostic;
 use crate::model::{DependencyCondition, Port, Service, Stack};
 use crate::source::{Origin, Spanned};
-use crate::tree::Node;
+use crate::tree::{Entry, Node};
 
 mod references;
 
-/// The keys that the file declares, in use or not, by kind of resource.
+/// What the file declares, in use or not, by kind of resource and key.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Declared(HashMap<&'static str, Vec<String>>);
+pub(crate) struct Declared(HashMap<&'static str, IndexMap<String, Entry>>);
 
 impl Declared {
-    /// Those of a merged tree.
+    /// What a merged tree declares.
     pub(crate) fn of(tree: &Node) -> Self {
-        let keys = |kind| tree.get(kind).and_then(Node::as_mapping).into_iter().flatten();
         let kinds = ["networks", "volumes", "secrets", "configs", "models"];
-        Self(kinds.into_iter().map(|kind| (kind, keys(kind).map(|(key, _)| key.clone()).collect())).collect())
+        let declared = |kind| Some((kind, tree.get(kind)?.as_mapping()?.clone()));
+        Self(kinds.into_iter().filter_map(declared).collect())
+    }
+
+    /// The resources of a kind.
+    fn resources(&self, kind: &str) -> impl Iterator<Item = (&String, &Entry)> {
+        self.0.get(kind).into_iter().flatten()
     }
 
     /// The keys of a kind.
     fn keys(&self, kind: &str) -> impl Iterator<Item = &str> {
-        self.0.get(kind).into_iter().flatten().map(String::as_str)
+        self.resources(kind).map(|(key, _)| key.as_str())
     }
 }
 
@@ -45,6 +52,7 @@ pub(crate) fn check(
     checker.ports();
     checker.externals();
     checker.contents();
+    checker.whole();
 }
 
 struct Checker<'a> {

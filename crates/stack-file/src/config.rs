@@ -43,6 +43,10 @@ const NO_TIME: &[&str] = &[
     "services.*.deploy.update_config.monitor",
 ];
 
+/// Mappings that say nothing to people when they are empty.
+const NOTHING_IF_EMPTY: &[&str] =
+    &["networks.*.ipam", "services.*.deploy.placement", "services.*.deploy.resources"];
+
 impl Stack {
     /// The stack as `docker compose config` writes it.
     #[must_use]
@@ -62,6 +66,11 @@ impl Writer {
         let origin = node.origin.clone();
         let says_something = SAY_SOMETHING.contains(&row.path);
         Some(match (row.shape, &node.kind) {
+            (Shape::Mapping, Kind::Mapping(entries))
+                if entries.is_empty() && self.form == Form::Yaml && NOTHING_IF_EMPTY.contains(&row.path) =>
+            {
+                return None;
+            }
             (Shape::Mapping, Kind::Mapping(entries)) => {
                 single_limit(entries, schema).unwrap_or_else(|| self.mapping(node, schema))
             }

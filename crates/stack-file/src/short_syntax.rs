@@ -24,11 +24,13 @@ pub(crate) struct Fault {
     pub(crate) help: String,
     /// Where, when it is not the whole value.
     pub(crate) at: Option<Origin>,
+    /// The attribute that is absent, if that is the fault.
+    pub(crate) lacks: Option<String>,
 }
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { message: message.into(), help: help.into(), at: None }
+        Self { message: message.into(), help: help.into(), at: None, lacks: None }
     }
 
     /// The same fault, at a part of the value.

@@ -63,9 +63,7 @@ pub(super) const ROWS: &[Attribute] = &[
     not_yet("services.*.build.privileged", Shape::Boolean, "A build with all privileges.", ""),
     not_yet("services.*.build.provenance", Shape::Plain, "Provenance attestation.", "").like("mode=max"),
     not_yet("services.*.build.sbom", Shape::Plain, "A bill of materials.", "").like("\"true\""),
-    not_yet("services.*.build.secrets", Shape::List, "Secrets for RUN steps.", "")
-        .merged(Merge::Unique(Identity::Mount))
-        .like("[token]"),
+    not_yet("services.*.build.secrets", Shape::List, "Secrets for RUN steps.", "").like("[token]"),
     honoured("services.*.build.secrets[]", Shape::Mapping, "A secret for RUN steps.")
         .short(Short::Source)
         .like("token"),

@@ -50,6 +50,29 @@ impl Checker<'_> {
         }
     }
 
+    /// What says nothing unless it is whole, which shows once the files are one.
+    pub(super) fn whole(&mut self) {
+        let mut found = Vec::new();
+        let mut needs = |node: &Node, what: String, key: &str, example: &str, path: String| {
+            if node.get(key).is_none() {
+                let told = Diagnostic::error(format!("{what} needs `{key}`")).at(&node.origin);
+                found.push(told.path(path).help(format!("add `{example}`")));
+            }
+        };
+        for (key, entry) in self.declared.resources("models") {
+            let what = format!("the model `{key}`");
+            needs(&entry.node, what, "model", "model: ai/smollm2", format!("models.{key}"));
+        }
+        for (name, service) in &self.stack.services {
+            if let Some(provider) = service.tree.get("provider") {
+                let what = format!("the provider of `{name}`");
+                let path = format!("services.{name}.provider");
+                needs(provider, what, "type", "type: awesomecloud", path);
+            }
+        }
+        self.diagnostics.append(&mut found);
+    }
+
     /// Images of other services as contexts, and the platforms of a build.
     pub(super) fn builds(&mut self, service: &Service) {
         let name = &service.name.value;
@@ -123,7 +146,7 @@ impl Checker<'_> {
         for (kind, from) in
             [("secrets", &["file", "environment"][..]), ("configs", &["file", "environment", "content"])]
         {
-            for (key, entry) in self.stack.tree.get(kind).and_then(Node::as_mapping).into_iter().flatten() {
+            for (key, entry) in self.declared.resources(kind) {
                 let given: Vec<_> =
                     from.iter().filter_map(|from| Some((from, entry.node.get(from)?))).collect();
                 let path = format!("{kind}.{key}");

@@ -120,8 +120,10 @@ impl Completion<'_> {
             let path = PathBuf::from(text(file));
             let Some(source) = self.beside(&path, true, &file.origin, "label") else { continue };
             let content = self.sources.get(source).text.clone();
-            let lookup = |name: &str| self.variables.get(name).map(str::to_owned);
-            for assignment in env_file::parse(&content, source, &lookup, self.diagnostics) {
+            // Labels know nothing of the project's variables.
+            let lookup = |name: &str| all.get(name).map(|entry| text(&entry.node).to_owned());
+            let assignments = env_file::parse(&content, source, &lookup, self.diagnostics);
+            for assignment in assignments {
                 let origin = Origin { source, span: assignment.span, via: None };
                 let node = Node::string(assignment.value, origin.clone());
                 all.insert(assignment.name, Entry { key: origin, node });

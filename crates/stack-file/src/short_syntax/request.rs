@@ -43,7 +43,9 @@ pub(crate) fn needs(node: &Node, what: &str, key: &str, example: &str) -> Result
     if node.get(key).is_some() {
         return Ok(());
     }
-    Err(Fault::new(format!("{what} needs `{key}`"), format!("add `{example}`")))
+    let mut fault = Fault::new(format!("{what} needs `{key}`"), format!("add `{example}`"));
+    fault.lacks = Some(key.to_owned());
+    Err(fault)
 }
 
 /// Which device, and where.
