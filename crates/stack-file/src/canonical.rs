@@ -318,7 +318,12 @@ impl Reader<'_> {
         let Some(scalar) = node.as_scalar() else { return self.wrong(&node, schema, trail) };
         let text = scalar.text.as_str();
         let whole = || match scalar.kind {
-            ScalarKind::Integer | ScalarKind::String => scalar::integer(text.trim()),
+            ScalarKind::Integer => scalar::integer(text),
+            // A number in a text is decimal; only permission bits are not.
+            ScalarKind::String if schema.row.path == "services.*.volumes[].tmpfs.mode" => {
+                scalar::integer(text.trim())
+            }
+            ScalarKind::String => text.trim().parse::<i128>().ok(),
             _ => None,
         };
         let cast = match schema.row.shape {
@@ -343,11 +348,13 @@ impl Reader<'_> {
             Shape::Count => whole()
                 .filter(|number| u32::try_from(*number).is_ok())
                 .map(|number| (number.to_string(), ScalarKind::Integer)),
-            Shape::Number => (scalar.kind != ScalarKind::Boolean)
-                .then(|| scalar::integer(text).map(|number| number as f64).or_else(|| scalar::float(text)))
-                .flatten()
-                .filter(|number| number.is_finite() && *number >= 0.0)
-                .map(|number| (scalar::float_text(number), ScalarKind::Float)),
+            Shape::Number => match scalar.kind {
+                ScalarKind::Boolean => None,
+                ScalarKind::String => scalar::float(text),
+                _ => scalar::integer(text).map(|number| number as f64).or_else(|| scalar::float(text)),
+            }
+            .filter(|number| number.is_finite() && *number >= 0.0)
+            .map(|number| (scalar::float_text(number), ScalarKind::Float)),
             Shape::Duration => {
                 quantity::duration(text).map(|time| (quantity::duration_text(time), ScalarKind::String))
             }

@@ -159,14 +159,17 @@ fn names(items: Vec<Node>) -> Result<IndexMap<String, Entry>, Fault> {
 
 /// `external: {name: NAME}` means `external: true` and `name: NAME`.
 pub(crate) fn hoist_external(entries: &mut IndexMap<String, Entry>) {
-    let Some(name) = entries.get("external").and_then(|external| external.node.get("name")).cloned() else {
+    let Some(external) = entries.get_mut("external") else { return };
+    let name = external.node.get("name").cloned();
+    let empty = external.node.as_mapping().is_some_and(IndexMap::is_empty);
+    if name.is_none() && !empty {
         return;
-    };
-    if let Some(external) = entries.get_mut("external") {
-        external.node = Node::scalar("true", ScalarKind::Boolean, external.node.origin.clone());
     }
-    let key = name.origin.clone();
-    entries.insert("name".to_owned(), Entry { key, node: name });
+    external.node = Node::scalar("true", ScalarKind::Boolean, external.node.origin.clone());
+    if let Some(name) = name {
+        let key = name.origin.clone();
+        entries.insert("name".to_owned(), Entry { key, node: name });
+    }
 }
 
 /// The first word of a probe says how it is run.

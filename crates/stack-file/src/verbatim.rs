@@ -41,6 +41,7 @@ impl Verbatim<'_> {
         {
             *node = long;
         }
+        let remote = is_remote(node.as_scalar().map_or("", |scalar| &scalar.text));
         match (&mut node.kind, schema.row.shape) {
             (Kind::Mapping(entries), _) => {
                 if matches!(schema.row.shape, Shape::Mapping) {
@@ -58,11 +59,7 @@ impl Verbatim<'_> {
                 }
             }
             (Kind::Scalar(_), Shape::Path) => self.absolute(node),
-            (Kind::Scalar(_), Shape::Context) => {
-                if !is_remote(text(node)) {
-                    self.absolute(node);
-                }
-            }
+            (Kind::Scalar(_), Shape::Context) if !remote => self.absolute(node),
             (Kind::Sequence(items), Shape::Paths) => items.iter_mut().for_each(|item| self.absolute(item)),
             _ => {}
         }

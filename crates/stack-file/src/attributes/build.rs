@@ -36,10 +36,8 @@ pub(super) const ROWS: &[Attribute] = &[
         .short(Short::Assignments)
         .like("{assets: ../assets}"),
     not_yet("services.*.build.cache_to", Shape::Texts, "Where the layer cache is exported to.", "")
-        .merged(UNIQUE)
         .like("[\"type=inline\"]"),
     not_yet("services.*.build.entitlements", Shape::Texts, "Rights that the build asks for.", "")
-        .merged(UNIQUE)
         .like("[network.host]"),
     not_yet("services.*.build.isolation", Shape::Text, "The isolation of the build, for Windows.", "")
         .like("hyperv"),
@@ -50,7 +48,6 @@ pub(super) const ROWS: &[Attribute] = &[
         "use `no_cache: true` for all stages",
     )
     .short(Short::One)
-    .merged(UNIQUE)
     .like("[install]"),
     not_yet(
         "services.*.build.platforms",
@@ -58,7 +55,6 @@ pub(super) const ROWS: &[Attribute] = &[
         "Platforms to build for.",
         "set `platform` of the service for a single one",
     )
-    .merged(UNIQUE)
     .like("[linux/amd64, linux/arm64]"),
     not_yet("services.*.build.privileged", Shape::Boolean, "A build with all privileges.", ""),
     not_yet("services.*.build.provenance", Shape::Plain, "Provenance attestation.", "").like("mode=max"),

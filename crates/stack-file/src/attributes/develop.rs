@@ -1,10 +1,10 @@
 //! The rows of what goes on beside a container: watching, hooks, models and providers.
 
-use super::{Attribute, Merge, Shape, Short, honoured, not_yet};
+use super::{Attribute, Merge, Shape, Short, honoured, not_yet, told};
 
 /// What stands within `develop`, the hooks, `models` and `provider`, in the order in which it is written.
 pub(super) const ROWS: &[Attribute] = &[
-    not_yet("services.*.develop", Shape::Mapping, "What `watch` does.", "").like("{watch: []}"),
+    told("services.*.develop", Shape::Mapping, "What `watch` does.").like("{watch: []}"),
     honoured("services.*.develop.watch", Shape::List, "What is watched.")
         .like("[{path: ./src, action: rebuild}]"),
     honoured("services.*.develop.watch[]", Shape::Mapping, "A path, and what follows a change.")

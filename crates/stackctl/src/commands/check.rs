@@ -22,6 +22,11 @@ pub(crate) fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode>
     let mut found = loaded.diagnostics.clone();
     // What cannot be looked at may well be there.
     found.extend(lint(&loaded, &|path| path.try_exists().unwrap_or(true)));
+    // The file is right; what would act on it refuses.
+    found.extend(loaded.unsupported.iter().cloned().map(|mut told| {
+        told.severity = Severity::Warning;
+        told
+    }));
     // Those without a place come first; the rest in the order of the files.
     found.sort_by_key(|told| {
         told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))

@@ -89,7 +89,7 @@ fn long(schema: &Schema) -> Value {
             let properties: Map<String, Value> =
                 schema.children.iter().map(|(name, child)| ((*name).to_owned(), node(child))).collect();
             json!({
-                "type": "object",
+                "type": ["object", "null"],
                 "properties": properties,
                 "patternProperties": { "^x-": {} },
                 "additionalProperties": false,
@@ -109,9 +109,10 @@ fn long(schema: &Schema) -> Value {
             json!({ "type": ["array", "null"], "items": item })
         }
         Shape::Texts | Shape::Paths => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
-        Shape::Lists => json!({ "type": "object", "additionalProperties": {
-            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
-        } }),
+        Shape::Lists => {
+            let one = json!({ "type": ["string", "number", "boolean"] });
+            json!({ "type": "object", "additionalProperties": { "anyOf": [one.clone(), { "type": "array", "items": one }] } })
+        }
         Shape::Pairs | Shape::Variables | Shape::Contexts => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } })
         }

@@ -89,10 +89,10 @@ no errors, 1 warning
 #[test]
 fn errors_are_told_once_and_have_exit_code_3() {
     let files =
-        Files::new(&[("stack.yaml", "services:\n  a:\n    image: a:1\n    links: [b]\n    imag: c\n")]);
+        Files::new(&[("stack.yaml", "services:\n  a:\n    image: a:1\n    expose: [b]\n    imag: c\n")]);
     let ran = files.run(&["check"], &[]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(3), ""));
-    assert!(ran.out.contains("stack.yaml:4:5"), "{}", ran.out);
+    assert!(ran.out.contains("stack.yaml:4:14"), "{}", ran.out);
     assert!(ran.out.ends_with("\n\n2 errors, no warnings\n"), "{}", ran.out);
     let ran = Files::new(&[]).run(&["check"], &[]);
     assert_eq!(ran.code, Some(3));

@@ -177,10 +177,8 @@ fn what_stackctl_refuses_does_not_conform() {
     for (text, fault) in [
         ("services: {a: {imagee: x}}", ".services.a.imagee is not allowed"),
         ("service: {}", ".service is not allowed"),
-        ("services: {a: {links: [b]}}", ".services.a.links is not supported"),
         ("services: {a: {tty: [true]}}", ".services.a.tty: [true] is not of type [\"boolean\",\"string\"]"),
         ("services: {a: {scale: -1}}", ".services.a.scale: -1 is below 0"),
-        ("services: {a: {pull_policy: sometimes}}", ".services.a.pull_policy: \"sometimes\" has no variable"),
         ("services: {\"a b\": {}}", ".services.a b is no name"),
         ("networks: {n: {ipam: {config: [{sub: x}]}}}", ".networks.n.ipam.config[0].sub is not allowed"),
     ] {
