@@ -53,10 +53,20 @@ pub(crate) fn check(
     }
     checker.cycles();
     checker.container_names();
-    checker.ports();
     checker.externals();
     checker.contents();
     checker.whole();
+}
+
+/// Tells ports of the host that two services want. Such a file can be read and shown, but
+/// not all of it can run.
+pub(crate) fn port_clashes(
+    stack: &Stack,
+    declared: &Declared,
+    disabled: &Disabled,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    Checker { stack, declared, disabled, diagnostics }.ports();
 }
 
 struct Checker<'a> {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::attributes::Schema;
 use crate::canonical::{Base, canonical, clean};
-use crate::check::{Declared, check};
+use crate::check::{Declared, check, port_clashes};
 use crate::complete::Completion;
 use crate::decode;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -189,7 +189,11 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     if usable && !omitted.checks {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
-    let unsupported = in_order(support::unsupported(&stack, usable), &sources);
+    let mut unsupported = support::unsupported(&stack, usable);
+    if usable {
+        port_clashes(&stack, &declared, &disabled, &mut unsupported);
+    }
+    let unsupported = in_order(unsupported, &sources);
     let diagnostics = in_order(diagnostics, &sources);
     Loaded { stack, diagnostics, unsupported, sources }
 }

@@ -12,12 +12,9 @@ const WRONG: (&str, &str) = (
 #[test]
 fn what_is_wrong_with_a_file() {
     let files = Files::new(&[WRONG]);
-    for asked in [
-        &["--json", "config"][..],
-        &["config", "--json"],
-        &["--progress", "json", "config"],
-        &["--json", "explain", "a"],
-    ] {
+    for asked in
+        [&["--json", "plan"][..], &["plan", "--json"], &["--progress", "json", "up"], &["--json", "build"]]
+    {
         let ran = files.run(asked, &[]);
         assert_eq!((ran.code, ran.out.as_str()), (Some(3), ""), "{asked:?}");
         let mut said = objects(&ran.err);
