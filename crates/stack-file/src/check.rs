@@ -84,13 +84,17 @@ impl Checker<'_> {
     fn service(&mut self, service: &Service) {
         let name = &service.name.value;
         let at = |rest: &str| format!("services.{name}{rest}");
-        // An `image` or `build` that was found faulty is told already.
+        // An `image` or `build` that was found faulty, or misspelt, is told already.
         if service.image.is_none() && service.build.is_none() && service.tree.get("provider").is_none() {
             let told_already = self.diagnostics.iter().any(|told| {
+                let misspelt =
+                    |part| told.replacement.as_deref() == Some(part) && told.path.starts_with(&at("."));
                 ["image", "build"].iter().any(|part| {
-                    told.path
-                        .strip_prefix(&at(&format!(".{part}")))
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                    misspelt(part)
+                        || told
+                            .path
+                            .strip_prefix(&at(&format!(".{part}")))
+                            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
                 })
             });
             if !told_already && !self.declared.incomplete.contains(name) {

@@ -54,13 +54,13 @@ pub(crate) struct Global {
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) context: Option<String>,
     /// How progress is shown
-    #[arg(long, value_parser = OrDefault::<Progress>::new(), value_name = "KIND", global = true, env = "COMPOSE_PROGRESS", default_value_t)]
+    #[arg(long, value_parser = OrDefault::<Progress>::new(), value_name = "KIND", global = true, env = "COMPOSE_PROGRESS", default_value = "auto")]
     pub(crate) progress: Progress,
     /// JSON instead of text: messages as with `--progress json`, results as with `--format json` where there is one
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// When colours are used
-    #[arg(long, value_parser = OrDefault::<Ansi>::new(), value_name = "WHEN", global = true, env = "COMPOSE_ANSI", default_value_t)]
+    #[arg(long, value_parser = OrDefault::<Ansi>::new(), value_name = "WHEN", global = true, env = "COMPOSE_ANSI", default_value = "auto")]
     pub(crate) ansi: Ansi,
 }
 
@@ -118,19 +118,6 @@ impl<E: ValueEnum + Clone + Default + Send + Sync + 'static> TypedValueParser fo
         self.0.possible_values()
     }
 }
-
-macro_rules! shown {
-    ($kind:ty) => {
-        impl std::fmt::Display for $kind {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.to_possible_value().as_ref().map_or("", PossibleValue::get_name))
-            }
-        }
-    };
-}
-
-shown!(Progress);
-shown!(Ansi);
 
 /// The commands.
 #[derive(Debug, Subcommand)]
