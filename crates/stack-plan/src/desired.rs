@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use sha2::{Digest, Sha256};
 use stack_file::model::{Build, DependencyCondition, Network, PullPolicy, Service, Stack, Volume};
 use stack_file::source::{Origin, Spanned};
 use stack_file::tree::Node;
 
 use crate::address::Address;
-use crate::fields::Fields;
+use crate::fields::{Fields, hex};
 use crate::labels;
 
 /// The attributes of a service that change nothing about a container once it is there.
@@ -84,6 +85,8 @@ pub struct ImageSpec {
     pub references: Vec<String>,
     /// How to build it; `None` when it can only be pulled.
     pub build: Option<Build>,
+    /// A digest of all that the file says of the build; empty for an image that is not built.
+    pub definition: String,
     /// Whether the file names it, so that a registry may have it.
     pub named: bool,
     /// The platform asked for.
@@ -421,6 +424,7 @@ fn image_spec(
         address: Address::Image(reference.to_owned()),
         references,
         named: service.image.is_some(),
+        definition: service.tree.get("build").map(definition).unwrap_or_default(),
         build,
         platform,
         policy,
@@ -428,6 +432,16 @@ fn image_spec(
         labels,
         origin,
     }
+}
+
+/// Arguments of a build may be secret: what it is made of is kept as a digest of the whole.
+fn definition(build: &Node) -> String {
+    let mut text = String::new();
+    for leaf in build.leaves() {
+        let value = leaf.scalar.map(|scalar| (scalar.kind, scalar.text.as_str()));
+        text.push_str(&format!("{} {value:?}\n", leaf.path));
+    }
+    hex(&Sha256::digest(text))
 }
 
 fn plain(labels: &IndexMap<String, Spanned<String>>) -> BTreeMap<String, String> {

@@ -9,6 +9,7 @@ pub mod config_hash;
 pub mod containers;
 pub mod desired;
 pub mod fields;
+pub mod fingerprint;
 pub mod labels;
 pub mod observed;
 pub mod plan;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use stack_engine::execute::Pace;
 
-use crate::commands::{build, check, config, down, explain, logs, plan, ps, schema, up, version};
+use crate::commands::{apply, build, check, config, down, explain, logs, plan, ps, schema, up, version};
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
@@ -22,10 +23,12 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    something failed on the engine, or a container is not ready
-  2    the command line is wrong
+  2    a plan has changes (only `plan`)
   3    the stack file is wrong or missing
   4    no engine answers
   5    data would be lost, and nobody agreed to that
+  6    a written plan does not fit what is there now
+  64   the command line is wrong
   130  interrupted";
 
 /// What holds for every command.
@@ -53,6 +56,12 @@ pub(crate) struct Global {
     /// Docker context to use
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) context: Option<String>,
+    /// Show what would be done, and do nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+    /// How many calls to the engine may be under way at once; -1 is no limit [default: 48]
+    #[arg(long, value_name = "NUMBER", global = true, env = "COMPOSE_PARALLEL_LIMIT", value_parser = parallel, allow_negative_numbers = true)]
+    pub(crate) parallel: Option<usize>,
     /// How progress is shown
     #[arg(long, value_parser = OrDefault::<Progress>::new(), value_name = "KIND", global = true, env = "COMPOSE_PROGRESS", default_value = "auto")]
     pub(crate) progress: Progress,
@@ -62,6 +71,41 @@ pub(crate) struct Global {
     /// When colours are used
     #[arg(long, value_parser = OrDefault::<Ansi>::new(), value_name = "WHEN", global = true, env = "COMPOSE_ANSI", default_value = "auto")]
     pub(crate) ansi: Ansi,
+    /// Where relative paths of the command line start from; `None` is the working directory.
+    #[arg(skip)]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// A number from 1 on; -1 is as many as there are.
+fn parallel(text: &str) -> Result<usize, String> {
+    match text.trim().parse::<i64>() {
+        Ok(-1) => Ok(usize::MAX),
+        Ok(number @ 1..) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
+        _ => Err("a number from 1 on, or -1 for no limit".to_owned()),
+    }
+}
+
+impl Global {
+    /// The options that say which stack and which engine are meant, as they are typed.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        self.files.iter().for_each(|file| option("-f", path(file)));
+        self.project_name.iter().for_each(|name| option("-p", name.clone()));
+        self.project_directory.iter().for_each(|directory| option("--project-directory", path(directory)));
+        self.env_files.iter().for_each(|file| option("--env-file", path(file)));
+        self.profiles.iter().for_each(|profile| option("--profile", profile.clone()));
+        self.host.iter().for_each(|host| option("-H", host.clone()));
+        self.context.iter().for_each(|context| option("--context", context.clone()));
+        words
+    }
+
+    /// How plans are run.
+    pub(crate) fn pace(&self) -> Pace {
+        let pace = Pace::default();
+        Pace { parallel: self.parallel.unwrap_or(pace.parallel), ..pace }
+    }
 }
 
 /// How progress is shown.
@@ -128,6 +172,8 @@ pub(crate) enum Command {
     Down(down::DownArgs),
     /// Show what `up` would do, and why; changes nothing
     Plan(plan::PlanArgs),
+    /// Do what a plan says that `plan --out` has written down, or nothing
+    Apply(apply::ApplyArgs),
     /// List the containers
     Ps(ps::PsArgs),
     /// Show what the containers say

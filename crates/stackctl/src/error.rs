@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     File,
     /// Data would be lost.
     Consent,
+    /// What a plan was made for is not what is there now.
+    Moved,
 }
 
 impl Fault {
@@ -44,6 +46,21 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// The exit code of a wrong command line, as `sysexits.h` has it: 2 says that a plan has changes.
+const USAGE: u8 = 64;
+
+/// The exit code after a plan with something to do was shown.
+pub(crate) fn changes() -> ExitCode {
+    ExitCode::from(2)
+}
+
+/// Shows what is wrong with the command line, or the help that it asks for.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is there to be told if this fails.
+    let _: std::io::Result<()> = error.print();
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
 
 /// The exit code after a run in which something failed that was already told.
 pub(crate) fn failed() -> ExitCode {
@@ -68,9 +85,10 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
         4
     } else {
         match error.downcast_ref::<Fault>().map(|fault| fault.kind) {
-            Some(Kind::Usage) => 2,
+            Some(Kind::Usage) => USAGE,
             Some(Kind::File) => 3,
             Some(Kind::Consent) => 5,
+            Some(Kind::Moved) => 6,
             None => 1,
         }
     };

@@ -6,6 +6,7 @@ mod ask;
 mod commands;
 mod diagnose;
 mod error;
+mod plan_file;
 mod render;
 mod settings;
 
@@ -17,7 +18,10 @@ use crate::args::{Args, Command, Progress};
 use crate::error::code_of;
 
 fn main() -> ExitCode {
-    let mut args = Args::parse();
+    let mut args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return error::usage(&error),
+    };
     if args.global.json {
         args.global.progress = Progress::Json;
     }
@@ -49,6 +53,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Up(args) => commands::up::run(&global, args).await,
         Command::Down(args) => commands::down::run(&global, args).await,
         Command::Plan(args) => commands::plan::run(&global, args).await,
+        Command::Apply(args) => commands::apply::run(&global, args).await,
         Command::Ps(args) => commands::ps::run(&global, args).await,
         Command::Logs(args) => commands::logs::run(&global, args).await,
         Command::Build(args) => commands::build::run(&global, args).await,

@@ -125,7 +125,10 @@ pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, 
 
 /// Does something with what the command line asks to be loaded; standard input is read once.
 pub(crate) fn with_request<T>(global: &Global, work: impl FnOnce(&Request<'_>) -> T) -> anyhow::Result<T> {
-    let directory = std::env::current_dir().context("the working directory cannot be read")?;
+    let directory = match &global.directory {
+        Some(directory) => directory.clone(),
+        None => std::env::current_dir().context("the working directory cannot be read")?,
+    };
     let environment = environment();
     let mut stdin = None;
     if global.files.iter().any(|file| file == Path::new("-")) {

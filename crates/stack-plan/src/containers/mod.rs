@@ -29,6 +29,8 @@ pub struct Policy {
     pub no_deps: bool,
     /// When a container is replaced.
     pub recreate: Recreate,
+    /// Replaces the containers that the named services need, whatever `recreate` says.
+    pub recreate_dependencies: bool,
     /// When an image is built.
     pub build: BuildPolicy,
     /// Overrides every service's `pull_policy`.

@@ -178,6 +178,7 @@ impl<'a> Planner<'a> {
             return if gone { Course::Create(cause) } else { Course::Replace(cause) };
         }
         let recreate = match self.policy.recreate {
+            _ if self.policy.recreate_dependencies && !self.is_asked(service.name()) => Recreate::Always,
             // A dependency is not recreated because its dependent is asked for.
             Recreate::Always if !self.is_asked(service.name()) => Recreate::Changed,
             recreate => recreate,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use stack_engine::engine::Engine;
-use stack_engine::execute::Pace;
 use stack_file::source::Spanned;
 use stack_plan::containers::{BuildPolicy, Policy, plan_images};
 use stack_plan::plan::{Action, Plan};
@@ -59,13 +58,13 @@ pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<Exit
     plan.steps.retain(|step| matches!(step.action, Action::Build(_)));
     let mut plan = plan.image_steps();
     plan.unchanged.clear();
-    let mut renderer = Renderer::new(global.progress);
+    let mut renderer = Renderer::new(global);
     if plan.is_empty() {
         renderer.note("nothing to build: no service has `build`");
         return Ok(ExitCode::SUCCESS);
     }
     tokio::select! {
-        summary = super::carry_out(&engine, plan, Pace::default(), Some(&project), &mut renderer) => {
+        summary = super::carry_out(&engine, plan, global.pace(), Some(&project), &mut renderer) => {
             Ok(if summary.succeeded() { ExitCode::SUCCESS } else { failed() })
         }
         () = super::interrupt() => Ok(interrupted()),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use stack_engine::engine::{Engine, Query};
-use stack_engine::execute::Pace;
 use stack_plan::teardown::{RemoveImages, Teardown, teardown};
 
 use crate::args::Global;
@@ -61,7 +60,7 @@ pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitC
         remove_orphans: args.remove_orphans,
     };
     let plan = teardown(&name, project.as_ref().map(|project| &project.desired), &observed, &policy);
-    let mut renderer = Renderer::new(global.progress);
+    let mut renderer = Renderer::new(global);
     if plan.is_empty() {
         for warning in &plan.warnings {
             renderer.warn(warning);
@@ -70,7 +69,7 @@ pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     tokio::select! {
-        summary = super::carry_out(&engine, plan, Pace::default(), project.as_ref(), &mut renderer) => {
+        summary = super::carry_out(&engine, plan, global.pace(), project.as_ref(), &mut renderer) => {
             Ok(if summary.succeeded() { ExitCode::SUCCESS } else { failed() })
         }
         () = super::interrupt() => Ok(interrupted()),

@@ -1,8 +1,11 @@
 //! One file per command: what it takes, and what it does.
 
+pub(crate) mod apply;
 pub(crate) mod build;
+pub(crate) mod change;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod converge;
 pub(crate) mod down;
 pub(crate) mod explain;
 pub(crate) mod logs;
@@ -23,7 +26,7 @@ use tokio::sync::mpsc;
 use crate::render::Renderer;
 use crate::settings::Project;
 
-/// Runs a plan and shows what happens.
+/// Runs a plan and shows what happens; in a dry run it shows the plan, and nothing happens.
 pub(crate) async fn carry_out(
     engine: &DockerEngine,
     plan: Plan,
@@ -31,6 +34,10 @@ pub(crate) async fn carry_out(
     project: Option<&Project>,
     renderer: &mut Renderer,
 ) -> Summary {
+    if renderer.is_dry_run() {
+        renderer.rehearse(&plan, project);
+        return Summary::default();
+    }
     let plan = Arc::new(plan);
     let (sender, mut events) = mpsc::unbounded_channel();
     let run = async {

@@ -16,11 +16,12 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
-use stack_engine::event::Event;
+use stack_engine::event::{self, Event, EventKind};
 use stack_file::diagnostic::Diagnostic;
 use stack_file::source::Sources;
+use stack_plan::plan::Plan;
 
-use crate::args::{Ansi, Progress};
+use crate::args::{Ansi, Global, Progress};
 use crate::error::hint_of;
 use crate::settings::Project;
 
@@ -128,7 +129,15 @@ pub(crate) fn diagnostics(found: &[Diagnostic], sources: &Sources) {
 }
 
 /// Shows the events of a run.
-pub(crate) enum Renderer {
+pub(crate) struct Renderer {
+    form: Form,
+    /// Whether plans are shown instead of carried out.
+    dry_run: bool,
+    quiet_pull: bool,
+    quiet_build: bool,
+}
+
+enum Form {
     /// One live line per resource.
     Tty(Box<tty::Tty>),
     /// One line per change.
@@ -138,48 +147,75 @@ pub(crate) enum Renderer {
 }
 
 impl Renderer {
-    pub(crate) fn new(progress: Progress) -> Self {
+    pub(crate) fn new(global: &Global) -> Self {
         let live = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        match progress {
-            Progress::Auto if live => Self::Tty(Box::new(tty::Tty::new())),
-            Progress::Tty => Self::Tty(Box::new(tty::Tty::new())),
-            Progress::Auto | Progress::Plain => Self::Plain(plain::Plain::new(false)),
-            Progress::Quiet => Self::Plain(plain::Plain::new(true)),
-            Progress::Json => Self::Json(json::Json::new()),
-        }
+        let form = match global.progress {
+            Progress::Auto if live => Form::Tty(Box::new(tty::Tty::new())),
+            Progress::Tty => Form::Tty(Box::new(tty::Tty::new())),
+            Progress::Auto | Progress::Plain => Form::Plain(plain::Plain::new(false)),
+            Progress::Quiet => Form::Plain(plain::Plain::new(true)),
+            Progress::Json => Form::Json(json::Json::new()),
+        };
+        Self { form, dry_run: global.dry_run, quiet_pull: false, quiet_build: false }
+    }
+
+    /// Whether plans are shown instead of carried out.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Shows a plan that is not carried out.
+    pub(crate) fn rehearse(&mut self, plan: &Plan, project: Option<&Project>) {
+        let text = match self.form {
+            Form::Json(_) => format!("{}\n", plan::json(plan, project)),
+            _ => plan::pretty(plan, project, &plan::Next::DryRun),
+        };
+        // A reader that has gone away needs no plan.
+        let _: io::Result<()> = self::text(&text);
+    }
+
+    /// Shows only the end of pulls and builds from here on.
+    pub(crate) fn hush(&mut self, pulls: bool, builds: bool) {
+        self.quiet_pull = pulls;
+        self.quiet_build = builds;
     }
 
     /// Shows one event.
     pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
-        match self {
-            Self::Tty(tty) => tty.event(event, project),
-            Self::Plain(plain) => plain.event(event, project),
-            Self::Json(json) => json.event(event, project),
+        match event.kind {
+            EventKind::Progress(event::Progress::Pull(_)) if self.quiet_pull => return,
+            EventKind::Progress(event::Progress::Build(_)) if self.quiet_build => return,
+            _ => {}
+        }
+        match &mut self.form {
+            Form::Tty(tty) => tty.event(event, project),
+            Form::Plain(plain) => plain.event(event, project),
+            Form::Json(json) => json.event(event, project),
         }
     }
 
     /// Leaves the lines as they stand: from here on logs are shown.
     pub(crate) fn settle(&mut self) {
-        if let Self::Tty(tty) = self {
+        if let Form::Tty(tty) = &mut self.form {
             tty.settle();
         }
     }
 
     /// Says something to the person.
     pub(crate) fn note(&mut self, text: &str) {
-        match self {
-            Self::Tty(tty) => tty.print(text),
-            Self::Plain(plain) => plain.print(text),
-            Self::Json(json) => json.note("note", text),
+        match &mut self.form {
+            Form::Tty(tty) => tty.print(text),
+            Form::Plain(plain) => plain.print(text),
+            Form::Json(json) => json.note("note", text),
         }
     }
 
     /// Warns the person.
     pub(crate) fn warn(&mut self, text: &str) {
-        match self {
-            Self::Json(json) => json.note("warning", text),
-            Self::Tty(tty) => tty.print(&warning(text)),
-            Self::Plain(_) => say(&warning(text)),
+        match &mut self.form {
+            Form::Json(json) => json.note("warning", text),
+            Form::Tty(tty) => tty.print(&warning(text)),
+            Form::Plain(_) => say(&warning(text)),
         }
     }
 }

@@ -9,8 +9,16 @@ use crate::settings::Project;
 /// How many changed settings of one resource are shown.
 const SHOWN_FIELDS: usize = 8;
 
+/// What can be done after a plan was shown.
+pub(crate) enum Next {
+    /// Nothing: it was shown in place of being carried out.
+    DryRun,
+    /// This command does what it says.
+    Command(String),
+}
+
 /// A plan for people: what changes, why, and at which line.
-pub(crate) fn pretty(plan: &Plan, project: &Project) -> String {
+pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> String {
     let mut text = String::new();
     let groups = plan.by_address();
     let mut changing = 0;
@@ -56,16 +64,20 @@ pub(crate) fn pretty(plan: &Plan, project: &Project) -> String {
         text.push_str(&format!("nothing to change, {unchanged} unchanged.\n"));
         return text;
     }
-    let mut apply = "stackctl up".to_owned();
+    let mut allow = String::new();
     let mut risk = String::new();
     if !losses.is_empty() {
         let plural = if losses.len() == 1 { "s" } else { "" };
         risk = format!(", {} lose{plural} data", losses.len());
         for address in losses {
-            apply.push_str(&format!(" --allow-data-loss {address}"));
+            allow.push_str(&format!(" --allow-data-loss {address}"));
         }
     }
-    text.push_str(&format!("{changing} to change, {unchanged} unchanged{risk}. Apply with: {apply}\n"));
+    let next = match next {
+        Next::DryRun => "Nothing was done: this was a dry run".to_owned(),
+        Next::Command(command) => format!("Apply with: {command}{allow}"),
+    };
+    text.push_str(&format!("{changing} to change, {unchanged} unchanged{risk}. {next}\n"));
     text
 }
 
@@ -78,7 +90,7 @@ fn step_words(step: &Step) -> String {
 }
 
 /// Why, each reason on a line of its own.
-fn reasons(cause: &Cause, project: &Project) -> Vec<String> {
+fn reasons(cause: &Cause, project: Option<&Project>) -> Vec<String> {
     let Cause::Changed(changes) = cause else {
         return vec![cause.to_string()];
     };
@@ -86,7 +98,8 @@ fn reasons(cause: &Cause, project: &Project) -> Vec<String> {
         .iter()
         .take(SHOWN_FIELDS)
         .map(|change| {
-            format!("{}  {}  {} → {}", project.place(&change.origin), change.field, change.was, change.now)
+            let place = project.map(|project| format!("{}  ", project.place(&change.origin)));
+            format!("{}{}  {} → {}", place.unwrap_or_default(), change.field, change.was, change.now)
         })
         .collect();
     if changes.len() > SHOWN_FIELDS {
@@ -96,8 +109,8 @@ fn reasons(cause: &Cause, project: &Project) -> Vec<String> {
 }
 
 /// A plan for programs, as one line.
-pub(crate) fn json(plan: &Plan, project: &Project) -> String {
-    value(plan, Some(project)).to_string()
+pub(crate) fn json(plan: &Plan, project: Option<&Project>) -> String {
+    value(plan, project).to_string()
 }
 
 /// A plan as a JSON object.
@@ -125,12 +138,16 @@ pub(crate) fn value(plan: &Plan, project: Option<&Project>) -> Value {
             "cause": step.cause.to_string(),
             "fields": fields,
             "after": step.after.iter().map(|id| id.0).collect::<Vec<_>>(),
+            "after_any": step.after_any.iter().map(|id| id.0).collect::<Vec<_>>(),
+            "undo": step.undo.iter().map(Action::word).collect::<Vec<_>>(),
             "loses_data": step.risk == stack_plan::plan::Risk::LosesData,
+            "fingerprint": step.fingerprint(),
         })
     };
     json!({
         "schema": 1,
         "project": plan.project,
+        "fingerprint": plan.fingerprint(),
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "unchanged": plan.unchanged.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "warnings": plan.warnings,

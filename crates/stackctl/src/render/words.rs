@@ -156,6 +156,20 @@ fn pulled(pull: PullProgress) -> Option<String> {
     Some(format!("{} of {} layers{bytes}", pull.layers_done, pull.layers))
 }
 
+/// Words as they are typed in a shell.
+pub(crate) fn command_line(words: &[String]) -> String {
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as it is typed in a shell, in quotes only where they are needed.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    shell_words::quote(word).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

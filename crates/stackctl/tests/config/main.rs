@@ -126,7 +126,7 @@ fn named_services_bring_what_they_need_and_nothing_else() {
     assert_eq!(keys(&extra["services"]), ["extra"], "a service that is named needs no profile");
     assert_eq!((keys(&extra["networks"]), keys(&extra["volumes"])), (vec!["default"], vec!["unused"]));
     let (code, said) = stack.refused(&["wbe"]);
-    assert_eq!(code, Some(2));
+    assert_eq!(code, Some(64));
     assert!(said.contains("there is no service wbe") && said.contains("did you mean web?"), "{said}");
 }
 
@@ -145,7 +145,7 @@ fn variables_stay_when_they_are_not_wanted() {
     assert_eq!(shown["networks"]["spare"]["name"], "shop_spare");
     assert_eq!(keys(&shown["services"]).len(), 4, "profiles leave nothing out");
     let (code, said) = stack.refused(&["--no-interpolate", "web"]);
-    assert_eq!(code, Some(2));
+    assert_eq!(code, Some(64));
     assert!(said.contains("leave out the services"), "{said}");
 }
 
@@ -227,7 +227,7 @@ fn hashes_are_those_of_docker_compose() {
     assert_eq!(stack.config(&["--hash", "*"]), format!("{a}{b}"));
     assert_eq!(stack.config(&["--hash", "b"]), b);
     let (code, said) = stack.refused(&["--hash", "b,nope"]);
-    assert_eq!(code, Some(2));
+    assert_eq!(code, Some(64));
     assert!(said.contains("there is no service nope"), "{said}");
 }
 
@@ -249,7 +249,7 @@ fn what_cannot_be_done_is_refused() {
         (&["--services", "--images"], "cannot be used with"),
     ] {
         let (code, said) = stack.refused(flags);
-        assert_eq!(code, Some(2), "{flags:?}");
+        assert_eq!(code, Some(64), "{flags:?}");
         assert!(said.contains(says), "{flags:?}: {said}");
     }
 }

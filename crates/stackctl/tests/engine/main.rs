@@ -1,5 +1,7 @@
 //! stackctl on a real Docker Engine.
 
+mod attached;
 mod first_stack;
+mod plans;
 mod scenarios;
 mod support;

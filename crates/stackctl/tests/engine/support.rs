@@ -67,6 +67,13 @@ impl Project {
         Outcome::of(self.command(arguments).output().expect("stackctl runs"), arguments)
     }
 
+    /// Runs stackctl to its end in another directory, without naming the project or its file.
+    pub(crate) fn elsewhere(&self, arguments: &[&str]) -> Outcome {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
+        command.args(arguments).current_dir("/").env("COMPOSE_PROGRESS", "plain").stdin(Stdio::null());
+        Outcome::of(command.output().expect("stackctl runs"), arguments)
+    }
+
     /// Starts stackctl and leaves it running.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Running {
         let child = self

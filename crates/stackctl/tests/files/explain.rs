@@ -268,7 +268,7 @@ fn a_path_that_leads_nowhere() {
         ),
     ] {
         let ran = run(&["explain", path]);
-        assert_eq!((ran.code, ran.err.as_str(), ran.out.as_str()), (Some(2), told, ""), "{path}");
+        assert_eq!((ran.code, ran.err.as_str(), ran.out.as_str()), (Some(64), told, ""), "{path}");
     }
 }
 

@@ -1,0 +1,62 @@
+//! What a plan does, as short digests: a plan that was written down is the same as
+//! one made later when their fingerprints are.
+//!
+//! Only what reaches the engine counts. Where in a file a setting stands does not, so
+//! that a comment added above it changes nothing; and no secret can be read from it.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use crate::fields::hex;
+use crate::plan::{Action, Plan, Step};
+
+impl Plan {
+    /// The digest of all steps in their order: 64 hexadecimal digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut digest = Sha256::new();
+        digest.update(&self.project);
+        for step in &self.steps {
+            digest.update([0]);
+            digest.update(step.fingerprint());
+        }
+        hex(&digest.finalize())
+    }
+}
+
+impl Step {
+    /// The digest of the step: 64 hexadecimal digits. Steps that do the same to the same
+    /// resource for the same reason, at the same place in the order, have the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut text = format!(
+            "{} {:?} {:?} {:?} {} {:?} ",
+            self.address, self.after, self.after_any, self.group, self.cause, self.risk
+        );
+        for action in std::iter::once(&self.action).chain(&self.undo) {
+            text.push_str(&details(action));
+            text.push('\n');
+        }
+        hex(&Sha256::digest(text))
+    }
+}
+
+/// Everything about an action that reaches the engine. The labels hold the settings, with
+/// digests in place of what may be secret.
+fn details(action: &Action) -> String {
+    let mut text = action.word().to_owned();
+    let _ = match action {
+        Action::CreateNetwork(spec) => write!(text, " {} {:?}", spec.network.name, spec.labels),
+        Action::CreateVolume(spec) => write!(text, " {} {:?}", spec.volume.name, spec.labels),
+        Action::CreateContainer(new) => {
+            write!(text, " {} {} {:?} {:?}", new.name, new.known_as, new.labels, new.keep)
+        }
+        Action::Pull(spec) => write!(text, " {:?} {:?}", spec.references, spec.platform),
+        Action::Build(spec) => {
+            write!(text, " {:?} {:?} {:?} {}", spec.references, spec.platform, spec.labels, spec.definition)
+        }
+        other => write!(text, " {other:?}"),
+    };
+    text
+}

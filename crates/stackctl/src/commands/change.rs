@@ -1,0 +1,139 @@
+//! What `up`, `plan` and all that brings a stack nearer to its file take alike.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use stack_file::model::PullPolicy;
+use stack_plan::containers::{BuildPolicy, Policy, Recreate};
+
+use crate::error::{Fault, Kind};
+
+/// What is to be changed, and how far.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ChangeArgs {
+    /// Only these services and what they need
+    pub(crate) services: Vec<String>,
+    /// Build images even if they are there
+    #[arg(long, conflicts_with = "no_build")]
+    build: bool,
+    /// Never build
+    #[arg(long)]
+    no_build: bool,
+    /// When images are pulled, in place of the file's `pull_policy`
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, hide_default_value = true)]
+    pull: Pull,
+    /// Replace containers even if nothing has changed
+    #[arg(long, conflicts_with = "no_recreate")]
+    force_recreate: bool,
+    /// Replace the containers that the named services need, too, even if nothing has changed
+    #[arg(long, conflicts_with = "no_recreate")]
+    always_recreate_deps: bool,
+    /// Never replace a container
+    #[arg(long)]
+    no_recreate: bool,
+    /// Leave out what the named services need
+    #[arg(long)]
+    no_deps: bool,
+    /// Make containers without starting them
+    #[arg(long)]
+    pub(crate) no_start: bool,
+    /// Remove containers of services that the file does not have
+    #[arg(long, env = "COMPOSE_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
+    remove_orphans: bool,
+    /// How many containers of a service, in place of the file's number
+    #[arg(long, value_name = "SERVICE=NUMBER")]
+    scale: Vec<String>,
+    /// Seconds a container may take to stop before it is killed
+    #[arg(short, long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Make new anonymous volumes instead of keeping those of replaced containers
+    #[arg(short = 'V', long)]
+    renew_anon_volumes: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Pull {
+    /// As the file says
+    #[default]
+    Policy,
+    /// Every time
+    Always,
+    /// When they are not there
+    Missing,
+    /// Never
+    Never,
+}
+
+impl ChangeArgs {
+    /// The numbers of containers by service.
+    pub(crate) fn scale(&self) -> anyhow::Result<BTreeMap<String, u32>> {
+        self.scale
+            .iter()
+            .map(|text| {
+                let wrong = || {
+                    Fault::new(Kind::Usage, format!("--scale {text} names no service and number"))
+                        .hint("write --scale web=3")
+                };
+                let (service, number) = text.split_once('=').ok_or_else(wrong)?;
+                Ok((service.to_owned(), number.parse().map_err(|_| wrong())?))
+            })
+            .collect()
+    }
+
+    /// What is asked for, without waiting.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            services: self.services.clone(),
+            no_deps: self.no_deps,
+            recreate: match (self.force_recreate, self.no_recreate) {
+                (true, _) => Recreate::Always,
+                (_, true) => Recreate::Never,
+                _ => Recreate::Changed,
+            },
+            recreate_dependencies: self.always_recreate_deps,
+            build: match (self.build, self.no_build) {
+                (true, _) => BuildPolicy::Always,
+                (_, true) => BuildPolicy::Never,
+                _ => BuildPolicy::Missing,
+            },
+            pull: match self.pull {
+                Pull::Policy => None,
+                Pull::Always => Some(PullPolicy::Always),
+                Pull::Missing => Some(PullPolicy::Missing),
+                Pull::Never => Some(PullPolicy::Never),
+            },
+            no_start: self.no_start,
+            wait: false,
+            remove_orphans: self.remove_orphans,
+            grace: self.timeout.map(Duration::from_secs),
+            renew_anonymous_volumes: self.renew_anon_volumes,
+        }
+    }
+
+    /// The same as it is typed.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let flags = [
+            (self.build, "--build"),
+            (self.no_build, "--no-build"),
+            (self.force_recreate, "--force-recreate"),
+            (self.always_recreate_deps, "--always-recreate-deps"),
+            (self.no_recreate, "--no-recreate"),
+            (self.no_deps, "--no-deps"),
+            (self.no_start, "--no-start"),
+            (self.remove_orphans, "--remove-orphans"),
+            (self.renew_anon_volumes, "--renew-anon-volumes"),
+        ];
+        let mut words: Vec<String> =
+            flags.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned()).collect();
+        if self.pull != Pull::Policy
+            && let Some(when) = self.pull.to_possible_value()
+        {
+            words.extend(["--pull".to_owned(), when.get_name().to_owned()]);
+        }
+        words.extend(self.scale.iter().flat_map(|scale| ["--scale".to_owned(), scale.clone()]));
+        words.extend(self.timeout.iter().flat_map(|seconds| ["-t".to_owned(), seconds.to_string()]));
+        words.extend(self.services.iter().cloned());
+        words
+    }
+}

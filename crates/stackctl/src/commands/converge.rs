@@ -1,0 +1,80 @@
+//! From a plan to a stack that is as the plan says.
+
+use stack_engine::docker::DockerEngine;
+use stack_engine::engine::Engine;
+use stack_engine::event::Summary;
+use stack_engine::execute::Pace;
+use stack_file::model::PullPolicy;
+use stack_plan::containers::{self, BuildPolicy, Policy};
+use stack_plan::observed::Observed;
+use stack_plan::plan::Plan;
+
+use crate::render::Renderer;
+use crate::settings::Project;
+use crate::{ask, commands};
+
+/// A stack that is brought nearer to its file.
+pub(crate) struct Converge<'a> {
+    pub(crate) engine: &'a DockerEngine,
+    pub(crate) project: &'a Project,
+    pub(crate) policy: Policy,
+    pub(crate) pace: Pace,
+    /// The resources that may lose their data: addresses, or `all`.
+    pub(crate) may_lose: Vec<String>,
+}
+
+impl Converge<'_> {
+    /// What there is, and what has to be done.
+    pub(crate) async fn look(&self) -> anyhow::Result<(Plan, Observed)> {
+        let observed = self.engine.observe(&self.project.query()).await?;
+        let plan = containers::plan(&self.project.desired, &observed, &self.policy);
+        Ok((plan, observed))
+    }
+
+    /// Pulls and builds what is missing, looks again, and returns the plan for the rest.
+    /// The summary of what was pulled and built when an image could not be had.
+    pub(crate) async fn prepare(
+        &self,
+        (plan, observed): (Plan, Observed),
+        renderer: &mut Renderer,
+    ) -> anyhow::Result<Result<(Plan, Observed), Summary>> {
+        // In a dry run no image comes, so that the plan stays as it is.
+        if !plan.has_image_steps() || renderer.is_dry_run() {
+            return Ok(Ok((plan, observed)));
+        }
+        let images = plan.image_steps();
+        let summary = self.run(images, renderer).await;
+        if !summary.succeeded() {
+            return Ok(Err(summary));
+        }
+        let observed = self.engine.observe(&self.project.query()).await?;
+        // The images are there now: they are neither built nor pulled a second time.
+        let policy =
+            Policy { build: BuildPolicy::Never, pull: Some(PullPolicy::Never), ..self.policy.clone() };
+        Ok(Ok((containers::plan(&self.project.desired, &observed, &policy), observed)))
+    }
+
+    /// Does all of it, in steps that are shown.
+    pub(crate) async fn carry_out(
+        &self,
+        looked: (Plan, Observed),
+        renderer: &mut Renderer,
+    ) -> anyhow::Result<Summary> {
+        let plan = match self.prepare(looked, renderer).await? {
+            Ok((plan, _)) => plan,
+            Err(summary) => return Ok(summary),
+        };
+        self.agree(&plan, renderer)?;
+        Ok(self.run(plan, renderer).await)
+    }
+
+    /// Asks whether data may be lost, where it would be.
+    pub(crate) fn agree(&self, plan: &Plan, renderer: &Renderer) -> anyhow::Result<()> {
+        if renderer.is_dry_run() { Ok(()) } else { ask::consent(plan, &self.may_lose) }
+    }
+
+    /// Runs a plan and shows what happens.
+    pub(crate) async fn run(&self, plan: Plan, renderer: &mut Renderer) -> Summary {
+        commands::carry_out(self.engine, plan, self.pace, Some(self.project), renderer).await
+    }
+}

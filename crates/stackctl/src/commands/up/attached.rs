@@ -1,0 +1,312 @@
+//! `up` that stays: it shows what the containers say, until they end or are stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use stack_engine::engine::{Channel, Engine, EngineError, LogLine, LogSource, Selection};
+use stack_file::model::DependencyCondition;
+use stack_plan::observed::Observed;
+use stack_plan::plan::Action;
+use stack_plan::teardown::{Teardown, teardown};
+use time::OffsetDateTime;
+
+use crate::commands;
+use crate::commands::converge::Converge;
+use crate::error::{failed, interrupted};
+use crate::render::Renderer;
+use crate::render::log::{LogStyle, Logs};
+use crate::settings::Project;
+
+/// The exit code of a container that a signal to stop has ended.
+const STOPPED: i64 = 143;
+
+/// What `up` takes for staying attached.
+#[derive(Debug, clap::Args)]
+pub(super) struct AttachArgs {
+    /// Stop everything as soon as a container ends; its exit code is ours.
+    /// A job that others wait for may end well
+    #[arg(long, conflicts_with_all = ["detach", "wait", "abort_on_container_failure"])]
+    abort_on_container_exit: bool,
+    /// Stop everything as soon as a container ends with another exit code than 0, which is ours
+    #[arg(long, conflicts_with_all = ["detach", "wait"])]
+    abort_on_container_failure: bool,
+    /// Exit with the exit code of this service's container, and stop everything as soon as one ends
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["detach", "wait", "abort_on_container_failure"])]
+    exit_code_from: Option<String>,
+    /// Show the logs of these services only
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["detach", "wait", "attach_dependencies"])]
+    attach: Vec<String>,
+    /// Show the logs of what the named services need, too
+    #[arg(long, conflicts_with_all = ["detach", "wait"])]
+    attach_dependencies: bool,
+    /// Do not show the logs of these services
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["detach", "wait"])]
+    no_attach: Vec<String>,
+    /// Show the time before each line of the logs
+    #[arg(long)]
+    timestamps: bool,
+    #[command(flatten)]
+    style: LogStyle,
+}
+
+impl AttachArgs {
+    /// Refuses names that the file does not have.
+    pub(super) fn check(&self, project: &Project) -> anyhow::Result<()> {
+        for names in [&self.attach, &self.no_attach] {
+            project.check_services(names)?;
+        }
+        project.check_services(self.exit_code_from.as_slice())
+    }
+
+    /// The services whose logs are shown.
+    fn shown(&self, converge: &Converge<'_>) -> BTreeSet<String> {
+        let desired = &converge.project.desired;
+        if !self.attach.is_empty() {
+            return self.attach.iter().filter(|name| !self.no_attach.contains(name)).cloned().collect();
+        }
+        let selection = desired.selection(&converge.policy.services, self.attach_dependencies);
+        selection
+            .into_iter()
+            .map(|spec| spec.name().to_owned())
+            .filter(|name| !self.no_attach.contains(name))
+            .collect()
+    }
+
+    /// Whether everything is to be stopped because this container has ended.
+    fn aborts(&self, service: &str, code: i64, project: &Project) -> bool {
+        if self.abort_on_container_failure {
+            return code != 0;
+        }
+        if let Some(wanted) = &self.exit_code_from
+            && wanted == service
+        {
+            return true;
+        }
+        (self.abort_on_container_exit || self.exit_code_from.is_some())
+            && !(code == 0 && is_awaited(service, project))
+    }
+}
+
+/// Whether another service waits until this one has ended well.
+fn is_awaited(service: &str, project: &Project) -> bool {
+    let dependencies =
+        project.desired.services.iter().filter_map(|spec| spec.service.depends_on.get(service));
+    dependencies.into_iter().any(|wanted| wanted.condition == DependencyCondition::CompletedSuccessfully)
+}
+
+/// Brings the stack up and shows the logs until everything has ended, or Ctrl-C stops it.
+pub(super) async fn run(
+    converge: &Converge<'_>,
+    args: &AttachArgs,
+    renderer: &mut Renderer,
+) -> anyhow::Result<ExitCode> {
+    let mut stop = pin!(commands::interrupt());
+    let prepared = async {
+        let looked = converge.look().await?;
+        converge.prepare(looked, renderer).await
+    };
+    let (plan, observed) = tokio::select! {
+        prepared = prepared => match prepared? {
+            Ok(prepared) => prepared,
+            Err(_) => return Ok(failed()),
+        },
+        () = &mut stop => return Ok(interrupted()),
+    };
+    converge.agree(&plan, renderer)?;
+
+    let desired = &converge.project.desired;
+    let names = |spec: &stack_plan::desired::ServiceSpec| spec.name().to_owned();
+    let selection = desired.selection(&converge.policy.services, !converge.policy.no_deps);
+    let mine: BTreeSet<String> = selection.into_iter().map(names).collect();
+    let mut attached = Attached {
+        converge,
+        mine,
+        shown: args.shown(converge),
+        logs: Logs::new(args.style.with_time(args.timestamps)),
+    };
+    for spec in desired.services.iter().filter(|spec| attached.shown.contains(spec.name())) {
+        for number in 1..=spec.scale {
+            attached.logs.introduce(&LogSource { id: String::new(), service: names(spec), number });
+        }
+    }
+    let mut lines = pin!(converge.engine.follow(attached.selection(&observed)));
+
+    let starts = plan.steps.iter().any(|step| matches!(step.action, Action::Start(_)));
+    let summary = {
+        let mut running = pin!(converge.run(plan, renderer));
+        tokio::select! {
+            summary = &mut running => Some(summary),
+            () = &mut stop => None,
+        }
+    };
+    match summary {
+        Some(summary) if summary.succeeded() => {}
+        Some(_) => return Ok(failed()),
+        None => {
+            attached.stop(lines, renderer).await?;
+            return Ok(interrupted());
+        }
+    }
+    renderer.settle();
+    if !starts && !attached.anything_runs("").await? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    while let Some(line) = tokio::select! {
+        line = lines.next() => line,
+        () = &mut stop => {
+            attached.stop(lines, renderer).await?;
+            return Ok(interrupted());
+        }
+    } {
+        let line = line?;
+        attached.show(&line)?;
+        let Channel::Exit(code) = line.channel else { continue };
+        let source = &line.source;
+        if !attached.mine.contains(&source.service) {
+            continue;
+        }
+        if args.aborts(&source.service, code, converge.project) {
+            let name = format!("{}-{}", source.service, source.number);
+            renderer.note(&format!("{name} ended with exit code {code}; stopping the others"));
+            let ended = attached.stop(lines, renderer).await?;
+            let code = match &args.exit_code_from {
+                Some(wanted) if *wanted != source.service => ended.get(wanted).copied().unwrap_or(STOPPED),
+                _ => code,
+            };
+            return Ok(code_of(code));
+        }
+        if !attached.anything_runs(&source.id).await? {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A container's exit code as ours: the low eight bits, as of any process.
+fn code_of(code: i64) -> ExitCode {
+    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
+}
+
+struct Attached<'a> {
+    converge: &'a Converge<'a>,
+    /// The services that are brought up.
+    mine: BTreeSet<String>,
+    /// The services whose logs are shown.
+    shown: BTreeSet<String>,
+    logs: Logs,
+}
+
+impl Attached<'_> {
+    fn show(&mut self, line: &LogLine) -> std::io::Result<()> {
+        if self.shown.contains(&line.source.service) { self.logs.show(line) } else { Ok(()) }
+    }
+
+    /// What runs from now on, and everything that will be started, from its start.
+    fn selection(&self, observed: &Observed) -> Selection {
+        let sources: Vec<LogSource> = observed
+            .containers
+            .iter()
+            .filter(|container| {
+                self.mine.contains(&container.service) && !container.one_off && container.state.is_up()
+            })
+            .map(|container| LogSource {
+                id: container.id.clone(),
+                service: container.service.clone(),
+                number: container.number,
+            })
+            .collect();
+        Selection {
+            containers: sources,
+            follow: true,
+            project: Some(self.converge.project.desired.project.clone()),
+            tail: None,
+            since: Some(OffsetDateTime::now_utc()),
+            until: None,
+        }
+    }
+
+    /// Whether anything runs after the end of the container `ended`.
+    async fn anything_runs(&self, ended: &str) -> anyhow::Result<bool> {
+        // The engine tells of an end a moment before its list knows it, and
+        // what is restarted runs again just as soon.
+        for pause in [10, 20, 50, 100, 200, 400] {
+            let observed = self.converge.engine.observe(&self.converge.project.query()).await?;
+            let mut up = observed
+                .containers
+                .iter()
+                .filter(|container| self.mine.contains(&container.service) && container.state.is_up())
+                .peekable();
+            if up.peek().is_none() {
+                return Ok(false);
+            }
+            if up.any(|container| container.id != ended) {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        Ok(true)
+    }
+
+    /// Stops what was started: gracefully at first, at once when asked again. Returns the
+    /// exit codes of what ended meanwhile, by service.
+    async fn stop(
+        &mut self,
+        mut lines: impl Stream<Item = Result<LogLine, EngineError>> + Unpin,
+        renderer: &mut Renderer,
+    ) -> anyhow::Result<BTreeMap<String, i64>> {
+        renderer.note("stopping; press Ctrl-C again to kill");
+        let mut ended = BTreeMap::new();
+        let mut again = pin!(commands::interrupt());
+        let (converge, mine) = (self.converge, self.mine.clone());
+        {
+            let show = async {
+                while let Some(Ok(line)) = lines.next().await {
+                    if let Channel::Exit(code) = line.channel {
+                        ended.insert(line.source.service.clone(), code);
+                    }
+                    if self.show(&line).is_err() {
+                        break;
+                    }
+                }
+                std::future::pending::<()>().await;
+            };
+            let gracefully = halt(converge, &mine, converge.policy.grace, renderer);
+            let mut gracefully = pin!(gracefully);
+            let mut show = pin!(show);
+            tokio::select! {
+                result = &mut gracefully => {
+                    result?;
+                    // The last lines come a moment after the end.
+                    let _ = tokio::time::timeout(LAST_LINES, show).await;
+                    return Ok(ended);
+                }
+                () = &mut show => {}
+                () = &mut again => {}
+            }
+        }
+        renderer.note("killing");
+        halt(converge, &mine, Some(Duration::ZERO), renderer).await?;
+        Ok(ended)
+    }
+}
+
+/// How long the last lines of a container may take after its end.
+const LAST_LINES: Duration = Duration::from_millis(100);
+
+async fn halt(
+    converge: &Converge<'_>,
+    mine: &BTreeSet<String>,
+    grace: Option<Duration>,
+    renderer: &mut Renderer,
+) -> anyhow::Result<()> {
+    let observed = converge.engine.observe(&converge.project.query()).await?;
+    let policy =
+        Teardown { services: mine.iter().cloned().collect(), grace, stop_only: true, ..Teardown::default() };
+    let desired = &converge.project.desired;
+    let plan = teardown(&desired.project, Some(desired), &observed, &policy);
+    commands::carry_out(converge.engine, plan, converge.pace, Some(converge.project), renderer).await;
+    Ok(())
+}
