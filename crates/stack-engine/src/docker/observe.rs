@@ -1,19 +1,21 @@
 //! Looks at everything of one project: three list calls and the images, all at once.
 
-use std::collections::{BTreeMap, HashMap};
+mod images;
+
+use std::collections::HashMap;
 
 use bollard::Docker;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Network, PortSummaryTypeEnum, Volume};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
-use futures_util::future::{join_all, try_join};
+use futures_util::future::try_join;
 use stack_plan::fields::Recorded;
 use stack_plan::labels;
 use stack_plan::observed::{
-    ContainerState, Health, Observed, ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork,
-    ObservedPort, ObservedVolume,
+    ContainerState, Health, Observed, ObservedContainer, ObservedMount, ObservedNetwork, ObservedPort,
+    ObservedVolume,
 };
 
-use crate::docker::{answered, is_not_found};
+use crate::docker::answered;
 use crate::engine::{EngineError, Query};
 
 pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, EngineError> {
@@ -24,7 +26,8 @@ pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, 
     let networks = docker.list_networks(None::<ListNetworksOptions>);
     let volumes = docker.list_volumes(None::<ListVolumesOptions>);
     let lists = async { tokio::try_join!(containers, networks, volumes).map_err(answered) };
-    let ((containers, networks, volumes), images) = try_join(lists, images(docker, &query.images)).await?;
+    let ((containers, networks, volumes), images) =
+        try_join(lists, images::look_up(docker, &query.images)).await?;
 
     let mut containers: Vec<_> = containers.into_iter().filter_map(container).collect();
     containers.sort_by(|a, b| a.name.cmp(&b.name));
@@ -39,24 +42,6 @@ pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, 
         .collect();
     volumes.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Observed { containers, networks, volumes, images })
-}
-
-async fn images(
-    docker: &Docker,
-    references: &[String],
-) -> Result<BTreeMap<String, ObservedImage>, EngineError> {
-    let answers = join_all(references.iter().map(|reference| docker.inspect_image(reference))).await;
-    let mut images = BTreeMap::new();
-    for (reference, answer) in references.iter().zip(answers) {
-        match answer {
-            Ok(image) => {
-                images.insert(reference.clone(), ObservedImage { id: image.id.unwrap_or_default() });
-            }
-            Err(error) if is_not_found(&error) => {}
-            Err(error) => return Err(answered(error)),
-        }
-    }
-    Ok(images)
 }
 
 fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
