@@ -1,35 +1,29 @@
 //! What is wanted: the stack as single resources, replicas unrolled.
 
+mod images;
+mod networks;
+mod services;
+mod volumes;
+
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use indexmap::IndexMap;
-use sha2::{Digest, Sha256};
-use stack_file::model::{Build, DependencyCondition, Network, PullPolicy, Service, Stack, Volume};
-use stack_file::source::{Origin, Spanned};
+use stack_file::model::{DependencyCondition, Stack};
+use stack_file::source::Spanned;
 use stack_file::tree::Node;
 
-use crate::address::Address;
-use crate::fields::{Fields, hex};
 use crate::labels;
 
-/// The attributes of a service that change nothing about a container once it is there.
-const NOT_OF_THE_CONTAINER: &[&str] = &[
-    "build",
-    "pull_policy",
-    "scale",
-    "deploy.mode",
-    "deploy.replicas",
-    "depends_on",
-    "profiles",
-    "develop",
-    "extends",
-];
+use self::images::images;
+use self::networks::network_spec;
+use self::services::{in_start_order, service_spec};
+use self::volumes::volume_spec;
 
-/// The attributes of a service that are recorded as the values they come to.
-const COMES_TO_VALUES: &[&str] = &["environment", "env_file"];
+pub use self::images::ImageSpec;
+pub use self::networks::{Joined, NetworkSpec};
+pub use self::services::ServiceSpec;
+pub use self::volumes::VolumeSpec;
 
 /// Every resource that the file asks for.
 #[derive(Clone, Debug)]
@@ -48,114 +42,6 @@ pub struct Desired {
     pub services: Vec<ServiceSpec>,
     /// Services that the file has and no active profile enables.
     pub disabled: Vec<String>,
-}
-
-/// A network to be there.
-#[derive(Clone, Debug)]
-pub struct NetworkSpec {
-    /// Its name within the project.
-    pub address: Address,
-    /// The settings.
-    pub network: Arc<Network>,
-    /// The settings, flat.
-    pub fields: Fields,
-    /// All labels that it gets.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// A volume to be there.
-#[derive(Clone, Debug)]
-pub struct VolumeSpec {
-    /// Its name within the project.
-    pub address: Address,
-    /// The settings.
-    pub volume: Arc<Volume>,
-    /// The settings, flat.
-    pub fields: Fields,
-    /// All labels that it gets.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// An image to be there.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ImageSpec {
-    /// Its name within the project.
-    pub address: Address,
-    /// Every reference under which it is to be found; the first names it.
-    pub references: Vec<String>,
-    /// How to build it; `None` when it can only be pulled.
-    pub build: Option<Build>,
-    /// A digest of all that the file says of the build; empty for an image that is not built.
-    pub definition: String,
-    /// Whether the file names it, so that a registry may have it.
-    pub named: bool,
-    /// The platform asked for.
-    pub platform: Option<String>,
-    /// When it is pulled or built.
-    pub policy: PullPolicy,
-    /// The services that use it.
-    pub services: Vec<String>,
-    /// Labels of a built image.
-    pub labels: BTreeMap<String, String>,
-    /// Where the file asks for it.
-    pub origin: Origin,
-}
-
-/// A service, and what its containers have in common.
-#[derive(Clone, Debug)]
-pub struct ServiceSpec {
-    /// The settings.
-    pub service: Arc<Service>,
-    /// The reference of its image.
-    pub image: String,
-    /// How many containers.
-    pub scale: u32,
-    /// The settings, flat.
-    pub fields: Fields,
-    /// Labels of its containers, without the number.
-    pub labels: BTreeMap<String, String>,
-    /// The networks it joins, in the order of joining.
-    pub networks: Vec<Joined>,
-    /// The engine's names of the volumes it mounts, by key.
-    pub volume_names: BTreeMap<String, String>,
-}
-
-/// A network that a container joins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Joined {
-    /// The key in the file.
-    pub key: String,
-    /// The engine's name.
-    pub name: String,
-    /// Names under which the container is found there, besides its own.
-    pub aliases: Vec<String>,
-    /// A fixed IPv4 address.
-    pub ipv4_address: Option<String>,
-    /// A fixed IPv6 address.
-    pub ipv6_address: Option<String>,
-}
-
-impl ServiceSpec {
-    /// The service's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.service.name
-    }
-
-    /// The name of its container with this number.
-    #[must_use]
-    pub fn container_name(&self, project: &str, number: u32) -> String {
-        match &self.service.container_name {
-            Some(name) => name.value.clone(),
-            None => format!("{project}-{}-{number}", self.name()),
-        }
-    }
-
-    /// How long a stop waits before the kill; `None` is the engine's default.
-    #[must_use]
-    pub fn grace(&self) -> Option<Duration> {
-        self.service.stop_grace_period.as_ref().map(|grace| grace.value)
-    }
 }
 
 impl Desired {
@@ -226,258 +112,8 @@ fn written<'a>(stack: &'a Stack, kind: &str, key: &str, own: &'a Node) -> &'a No
     stack.tree.get(kind).and_then(|all| all.get(key)).unwrap_or(own)
 }
 
-fn network_spec(stack: &Stack, network: &Network) -> NetworkSpec {
-    let mut fields = Fields::of(&network.tree, &["name", "external"]);
-    fields.insert("name", &network.name, &network.key.origin);
-    let mut all = plain(&network.labels);
-    all.extend(labels::of_network(
-        &stack.name,
-        network,
-        written(stack, "networks", &network.key, &network.tree),
-        &fields,
-    ));
-    NetworkSpec {
-        address: Address::Network(network.key.value.clone()),
-        network: Arc::new(network.clone()),
-        fields,
-        labels: all,
-    }
-}
-
-fn volume_spec(stack: &Stack, volume: &Volume) -> VolumeSpec {
-    let mut fields = Fields::of(&volume.tree, &["name", "external"]);
-    fields.insert("name", &volume.name, &volume.key.origin);
-    let mut all = plain(&volume.labels);
-    all.extend(labels::of_volume(
-        &stack.name,
-        volume,
-        written(stack, "volumes", &volume.key, &volume.tree),
-        &fields,
-    ));
-    VolumeSpec {
-        address: Address::Volume(volume.key.value.clone()),
-        volume: Arc::new(volume.clone()),
-        fields,
-        labels: all,
-    }
-}
-
-fn service_spec(
-    stack: &Stack,
-    service: &Service,
-    common: &BTreeMap<String, String>,
-    scale: Option<u32>,
-) -> ServiceSpec {
-    let name = &service.name.value;
-    let image = reference(&stack.name, service);
-    let mut fields = Fields::of(&service.tree, &[NOT_OF_THE_CONTAINER, COMES_TO_VALUES].concat());
-    for (name, value) in &service.environment {
-        let path = format!("environment.{name}");
-        match &value.value {
-            Some(text) => fields.insert(&path, text, &value.origin),
-            None => fields.insert_null(&path, &value.origin),
-        }
-    }
-    fields.insert(
-        "image",
-        &image,
-        service.image.as_ref().map_or(&service.name.origin, |image| &image.origin),
-    );
-    for network in service.networks.keys().filter_map(|key| stack.networks.get(key)) {
-        fields.insert(&format!("networks.{}.name", *network.key), &network.name, &network.key.origin);
-    }
-    let mut volume_names = BTreeMap::new();
-    for mount in &service.volumes {
-        if let stack_file::model::MountSource::Volume { key, .. } = &mount.source
-            && let Some(volume) = stack.volumes.get(key)
-        {
-            fields.insert(&format!("volumes.{key}.name"), &volume.name, &volume.key.origin);
-            volume_names.insert(key.clone(), volume.name.clone());
-        }
-    }
-
-    let mut all = plain(&service.labels);
-    all.extend(common.clone());
-    all.extend(labels::of_service(service, written(stack, "services", name, &service.tree), &fields));
-
-    let mut order: Vec<_> = service.networks.iter().collect();
-    order.sort_by_key(|(_, attachment)| std::cmp::Reverse(attachment.priority));
-    let networks = order
-        .into_iter()
-        .filter_map(|(key, attachment)| {
-            let network = stack.networks.get(key)?;
-            let mut aliases = vec![name.clone()];
-            aliases.extend(attachment.aliases.iter().filter(|alias| *alias != name).cloned());
-            Some(Joined {
-                key: key.clone(),
-                name: network.name.clone(),
-                aliases,
-                ipv4_address: attachment.ipv4_address.clone(),
-                ipv6_address: attachment.ipv6_address.clone(),
-            })
-        })
-        .collect();
-    let scale = scale.or(service.scale.as_ref().map(|scale| scale.value)).unwrap_or(1);
-    ServiceSpec {
-        service: Arc::new(service.clone()),
-        image,
-        scale,
-        fields,
-        labels: all,
-        networks,
-        volume_names,
-    }
-}
-
-/// The reference of a service's image: as written, or `PROJECT-SERVICE` for one that is only built.
-fn reference(project: &str, service: &Service) -> String {
-    match &service.image {
-        Some(image) => image.value.clone(),
-        None => format!("{project}-{}", *service.name),
-    }
-}
-
-/// Each image once: services that build the same thing share one build with several tags,
-/// and a service without `build` uses the image that another builds under its name.
-fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
-    let mut images: Vec<ImageSpec> = Vec::new();
-    for service in stack.services.values() {
-        let reference = reference(project, service);
-        let build = service.build.as_ref().map(|build| build.value.clone());
-        let platform = service.platform.as_ref().map(|platform| platform.value.clone());
-        let policy = service.pull_policy.as_ref().map_or(PullPolicy::Missing, |policy| policy.value);
-        let same = images.iter_mut().find(|image| {
-            image.platform == platform
-                && match (&image.build, &build) {
-                    (Some(one), Some(other)) => one == other && image.policy == policy,
-                    (None, None) => image.references[0] == reference,
-                    _ => false,
-                }
-        });
-        let image = match same {
-            Some(image) => image,
-            None => {
-                images.push(image_spec(project, service, &reference, build, platform, policy));
-                continue;
-            }
-        };
-        if !image.references.contains(&reference) {
-            image.references.push(reference);
-        }
-        image.policy = more_eager(image.policy, policy);
-        image.services.push(service.name.value.clone());
-    }
-    let (mut built, pulled): (Vec<_>, Vec<_>) = images.into_iter().partition(|image| image.build.is_some());
-    for image in pulled {
-        let builder = built.iter_mut().find(|other| {
-            other.build.is_some()
-                && other.references.contains(&image.references[0])
-                && (image.platform.is_none() || image.platform == other.platform)
-        });
-        match builder {
-            Some(builder) => builder.services.extend(image.services),
-            None => built.push(image),
-        }
-    }
-    let position = |image: &ImageSpec| stack.services.get_index_of(image.services[0].as_str());
-    built.sort_by_key(position);
-    built
-}
-
-/// Of two services that use one image, the one that wants it newer decides.
-fn more_eager(one: PullPolicy, other: PullPolicy) -> PullPolicy {
-    let eagerness = |policy| match policy {
-        PullPolicy::Never => 0,
-        PullPolicy::Missing => 1,
-        PullPolicy::Build => 2,
-        PullPolicy::Always => 3,
-    };
-    if eagerness(other) > eagerness(one) { other } else { one }
-}
-
-fn image_spec(
-    project: &str,
-    service: &Service,
-    reference: &str,
-    build: Option<Build>,
-    platform: Option<String>,
-    policy: PullPolicy,
-) -> ImageSpec {
-    let name = service.name.value.clone();
-    let mut references = vec![reference.to_owned()];
-    let mut labels = BTreeMap::new();
-    if let Some(build) = &build {
-        for tag in &build.tags {
-            if !references.contains(&tag.value) {
-                references.push(tag.value.clone());
-            }
-        }
-        labels = plain(&build.labels);
-        labels.extend(labels::of_image(project, &name));
-    }
-    let origin = match (&service.image, &service.build) {
-        (Some(image), _) => image.origin.clone(),
-        (None, Some(build)) => build.origin.clone(),
-        (None, None) => service.name.origin.clone(),
-    };
-    ImageSpec {
-        address: Address::Image(reference.to_owned()),
-        references,
-        named: service.image.is_some(),
-        definition: service.tree.get("build").map(definition).unwrap_or_default(),
-        build,
-        platform,
-        policy,
-        services: vec![name],
-        labels,
-        origin,
-    }
-}
-
-/// Arguments of a build may be secret: what it is made of is kept as a digest of the whole.
-fn definition(build: &Node) -> String {
-    let mut text = String::new();
-    for leaf in build.leaves() {
-        let value = leaf.scalar.map(|scalar| (scalar.kind, scalar.text.as_str()));
-        text.push_str(&format!("{} {value:?}\n", leaf.path));
-    }
-    hex(&Sha256::digest(text))
-}
-
 fn plain(labels: &IndexMap<String, Spanned<String>>) -> BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect()
-}
-
-/// The services so that each comes after all it depends on, otherwise in the order of the file.
-fn in_start_order(services: &IndexMap<String, Service>) -> Vec<&Service> {
-    let mut order = Vec::with_capacity(services.len());
-    let mut seen = std::collections::BTreeSet::new();
-    // A stack of (service, next dependency) instead of recursion: a chain of
-    // a thousand services must not end in a stack overflow.
-    for service in services.values() {
-        let mut path: Vec<(&Service, usize)> = Vec::new();
-        if seen.insert(service.name.as_str()) {
-            path.push((service, 0));
-        }
-        while let Some((service, next)) = path.last_mut() {
-            let dependency = service.depends_on.get_index(*next).map(|(name, _)| name.as_str());
-            *next += 1;
-            match dependency {
-                Some(name) => {
-                    if let Some(found) = services.get(name)
-                        && seen.insert(found.name.as_str())
-                    {
-                        path.push((found, 0));
-                    }
-                }
-                None => {
-                    order.push(*service);
-                    path.pop();
-                }
-            }
-        }
-    }
-    order
 }
 
 /// The Compose Specification's word for a condition.

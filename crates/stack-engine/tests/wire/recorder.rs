@@ -1,0 +1,118 @@
+//! An engine that writes down what it is asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use stack_engine::docker::DockerEngine;
+use stack_engine::docker::connect::{Where, connect};
+use stack_engine::event::EventKind;
+use stack_engine::execute::{Pace, execute};
+use stack_plan::containers::{self, Policy};
+use stack_plan::observed::{Observed, ObservedImage};
+use tokio::sync::mpsc;
+
+use crate::stacks::desired;
+
+/// A request as it came: `POST /v1.41/…?…`, and its body.
+pub(crate) type Call = (String, Value);
+
+/// An engine that answers everything with what is plausible, or with one error.
+pub(crate) struct Recorder {
+    folder: tempfile::TempDir,
+    calls: Arc<Mutex<Vec<Call>>>,
+}
+
+impl Recorder {
+    pub(crate) fn start(api: &'static str, refusal: Option<(StatusCode, &'static str)>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = tokio::net::UnixListener::bind(folder.path().join("docker.sock")).expect("a socket");
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&calls);
+        let app = Router::new()
+            .fallback(move |request: Request| answer(request, Arc::clone(&written), api, refusal));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { folder, calls }
+    }
+
+    pub(crate) async fn engine(&self) -> DockerEngine {
+        let socket = self.folder.path().join("docker.sock");
+        let place = Where { host: Some(format!("unix://{}", socket.display())), context: None };
+        let connection = connect(&place, &|_: &str| None).await.expect("it answers");
+        DockerEngine::new(connection, true)
+    }
+
+    /// The calls that change something.
+    pub(crate) fn changes(&self) -> Vec<Call> {
+        let calls = self.calls.lock().expect("no panic").clone();
+        calls.into_iter().filter(|(line, _)| !line.starts_with("GET")).collect()
+    }
+
+    pub(crate) fn body(&self, begin: &str) -> Value {
+        let calls = self.changes();
+        let found = calls.iter().find(|(line, _)| line.starts_with(begin));
+        found.unwrap_or_else(|| panic!("{begin} was not called: {calls:#?}")).1.clone()
+    }
+}
+
+async fn answer(
+    request: Request,
+    calls: Arc<Mutex<Vec<Call>>>,
+    api: &'static str,
+    refusal: Option<(StatusCode, &'static str)>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let bytes = to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    calls.lock().expect("no panic").push((format!("{} {}", parts.method, parts.uri), body));
+    let json = |status, value: Value| (status, [("Content-Type", "application/json")], value.to_string());
+    match path.rsplit('/').next() {
+        Some("_ping") => ([("Api-Version", api)], "OK").into_response(),
+        _ if refusal.is_some() && parts.method != "GET" => {
+            let (status, message) = refusal.unwrap_or_default();
+            json(status, json!({ "message": message })).into_response()
+        }
+        Some("create") if path.contains("/volumes/") => {
+            json(StatusCode::CREATED, json!({ "Name": "v", "Driver": "local", "Mountpoint": "", "Labels": {}, "Scope": "local", "Options": {} }))
+                .into_response()
+        }
+        Some("create") if path.contains("/networks/") => {
+            json(StatusCode::CREATED, json!({ "Id": "net", "Warning": "" })).into_response()
+        }
+        Some("create") => json(StatusCode::CREATED, json!({ "Id": "made", "Warnings": [] })).into_response(),
+        Some("json") => json(
+            StatusCode::OK,
+            json!({ "Id": "made", "Name": "/made", "State": { "Status": "running", "Running": true, "ExitCode": 0 } }),
+        )
+        .into_response(),
+        Some("events") => json(StatusCode::OK, json!({})).into_response(),
+        _ => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+/// Brings a stack up on such an engine, with its images present.
+pub(crate) async fn up(api: &'static str, text: &str) -> Recorder {
+    let recorder = Recorder::start(api, None);
+    let engine = recorder.engine().await;
+    let desired = desired(text);
+    let images: BTreeMap<_, _> = (desired.references().into_iter())
+        .map(|reference| (reference, ObservedImage { id: format!("sha256:{}", "1".repeat(64)) }))
+        .collect();
+    let observed = Observed { images, ..Observed::default() };
+    let plan = containers::plan(&desired, &observed, &Policy::default());
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let summary = execute(&engine, &Arc::new(plan), Pace::default(), &sender).await;
+    while let Ok(event) = receiver.try_recv() {
+        if let EventKind::StepFailed { failure, .. } = event.kind {
+            panic!("{}", failure.error);
+        }
+    }
+    assert!(summary.succeeded(), "{summary:?}");
+    recorder
+}

@@ -1,0 +1,153 @@
+//! Images to be there.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+use stack_file::model::{Build, PullPolicy, Service, Stack};
+use stack_file::source::Origin;
+use stack_file::tree::Node;
+
+use super::plain;
+use crate::address::Address;
+use crate::fields::hex;
+use crate::labels;
+
+/// An image to be there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageSpec {
+    /// Its name within the project.
+    pub address: Address,
+    /// Every reference under which it is to be found; the first names it.
+    pub references: Vec<String>,
+    /// How to build it; `None` when it can only be pulled.
+    pub build: Option<Build>,
+    /// A digest of all that the file says of the build; empty for an image that is not built.
+    pub definition: String,
+    /// Whether the file names it, so that a registry may have it.
+    pub named: bool,
+    /// The platform asked for.
+    pub platform: Option<String>,
+    /// When it is pulled or built.
+    pub policy: PullPolicy,
+    /// The services that use it.
+    pub services: Vec<String>,
+    /// Labels of a built image.
+    pub labels: BTreeMap<String, String>,
+    /// Where the file asks for it.
+    pub origin: Origin,
+}
+
+/// The reference of a service's image: as written, or `PROJECT-SERVICE` for one that is only built.
+pub(super) fn reference(project: &str, service: &Service) -> String {
+    match &service.image {
+        Some(image) => image.value.clone(),
+        None => format!("{project}-{}", *service.name),
+    }
+}
+
+/// Each image once: services that build the same thing share one build with several tags,
+/// and a service without `build` uses the image that another builds under its name.
+pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
+    let mut images: Vec<ImageSpec> = Vec::new();
+    for service in stack.services.values() {
+        let reference = reference(project, service);
+        let build = service.build.as_ref().map(|build| build.value.clone());
+        let platform = service.platform.as_ref().map(|platform| platform.value.clone());
+        let policy = service.pull_policy.as_ref().map_or(PullPolicy::Missing, |policy| policy.value);
+        let same = images.iter_mut().find(|image| {
+            image.platform == platform
+                && match (&image.build, &build) {
+                    (Some(one), Some(other)) => one == other && image.policy == policy,
+                    (None, None) => image.references[0] == reference,
+                    _ => false,
+                }
+        });
+        let image = match same {
+            Some(image) => image,
+            None => {
+                images.push(image_spec(project, service, &reference, build, platform, policy));
+                continue;
+            }
+        };
+        if !image.references.contains(&reference) {
+            image.references.push(reference);
+        }
+        image.policy = more_eager(image.policy, policy);
+        image.services.push(service.name.value.clone());
+    }
+    let (mut built, pulled): (Vec<_>, Vec<_>) = images.into_iter().partition(|image| image.build.is_some());
+    for image in pulled {
+        let builder = built.iter_mut().find(|other| {
+            other.build.is_some()
+                && other.references.contains(&image.references[0])
+                && (image.platform.is_none() || image.platform == other.platform)
+        });
+        match builder {
+            Some(builder) => builder.services.extend(image.services),
+            None => built.push(image),
+        }
+    }
+    let position = |image: &ImageSpec| stack.services.get_index_of(image.services[0].as_str());
+    built.sort_by_key(position);
+    built
+}
+
+/// Of two services that use one image, the one that wants it newer decides.
+pub(super) fn more_eager(one: PullPolicy, other: PullPolicy) -> PullPolicy {
+    let eagerness = |policy| match policy {
+        PullPolicy::Never => 0,
+        PullPolicy::Missing => 1,
+        PullPolicy::Build => 2,
+        PullPolicy::Always => 3,
+    };
+    if eagerness(other) > eagerness(one) { other } else { one }
+}
+
+pub(super) fn image_spec(
+    project: &str,
+    service: &Service,
+    reference: &str,
+    build: Option<Build>,
+    platform: Option<String>,
+    policy: PullPolicy,
+) -> ImageSpec {
+    let name = service.name.value.clone();
+    let mut references = vec![reference.to_owned()];
+    let mut labels = BTreeMap::new();
+    if let Some(build) = &build {
+        for tag in &build.tags {
+            if !references.contains(&tag.value) {
+                references.push(tag.value.clone());
+            }
+        }
+        labels = plain(&build.labels);
+        labels.extend(labels::of_image(project, &name));
+    }
+    let origin = match (&service.image, &service.build) {
+        (Some(image), _) => image.origin.clone(),
+        (None, Some(build)) => build.origin.clone(),
+        (None, None) => service.name.origin.clone(),
+    };
+    ImageSpec {
+        address: Address::Image(reference.to_owned()),
+        references,
+        named: service.image.is_some(),
+        definition: service.tree.get("build").map(definition).unwrap_or_default(),
+        build,
+        platform,
+        policy,
+        services: vec![name],
+        labels,
+        origin,
+    }
+}
+
+/// Arguments of a build may be secret: what it is made of is kept as a digest of the whole.
+fn definition(build: &Node) -> String {
+    let mut text = String::new();
+    for leaf in build.leaves() {
+        let value = leaf.scalar.map(|scalar| (scalar.kind, scalar.text.as_str()));
+        text.push_str(&format!("{} {value:?}\n", leaf.path));
+    }
+    hex(&Sha256::digest(text))
+}

@@ -1,0 +1,171 @@
+//! Services, and what their containers have in common.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use stack_file::model::{Service, Stack};
+
+use super::images::reference;
+use super::networks::Joined;
+use super::{plain, written};
+use crate::fields::Fields;
+use crate::labels;
+
+/// The attributes of a service that change nothing about a container once it is there.
+const NOT_OF_THE_CONTAINER: &[&str] = &[
+    "build",
+    "pull_policy",
+    "scale",
+    "deploy.mode",
+    "deploy.replicas",
+    "depends_on",
+    "profiles",
+    "develop",
+    "extends",
+];
+
+/// The attributes of a service that are recorded as the values they come to.
+const COMES_TO_VALUES: &[&str] = &["environment", "env_file"];
+
+/// A service, and what its containers have in common.
+#[derive(Clone, Debug)]
+pub struct ServiceSpec {
+    /// The settings.
+    pub service: Arc<Service>,
+    /// The reference of its image.
+    pub image: String,
+    /// How many containers.
+    pub scale: u32,
+    /// The settings, flat.
+    pub fields: Fields,
+    /// Labels of its containers, without the number.
+    pub labels: BTreeMap<String, String>,
+    /// The networks it joins, in the order of joining.
+    pub networks: Vec<Joined>,
+    /// The engine's names of the volumes it mounts, by key.
+    pub volume_names: BTreeMap<String, String>,
+}
+
+impl ServiceSpec {
+    /// The service's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.service.name
+    }
+
+    /// The name of its container with this number.
+    #[must_use]
+    pub fn container_name(&self, project: &str, number: u32) -> String {
+        match &self.service.container_name {
+            Some(name) => name.value.clone(),
+            None => format!("{project}-{}-{number}", self.name()),
+        }
+    }
+
+    /// How long a stop waits before the kill; `None` is the engine's default.
+    #[must_use]
+    pub fn grace(&self) -> Option<Duration> {
+        self.service.stop_grace_period.as_ref().map(|grace| grace.value)
+    }
+}
+
+pub(super) fn service_spec(
+    stack: &Stack,
+    service: &Service,
+    common: &BTreeMap<String, String>,
+    scale: Option<u32>,
+) -> ServiceSpec {
+    let name = &service.name.value;
+    let image = reference(&stack.name, service);
+    let mut fields = Fields::of(&service.tree, &[NOT_OF_THE_CONTAINER, COMES_TO_VALUES].concat());
+    for (name, value) in &service.environment {
+        let path = format!("environment.{name}");
+        match &value.value {
+            Some(text) => fields.insert(&path, text, &value.origin),
+            None => fields.insert_null(&path, &value.origin),
+        }
+    }
+    fields.insert(
+        "image",
+        &image,
+        service.image.as_ref().map_or(&service.name.origin, |image| &image.origin),
+    );
+    for network in service.networks.keys().filter_map(|key| stack.networks.get(key)) {
+        fields.insert(&format!("networks.{}.name", *network.key), &network.name, &network.key.origin);
+    }
+    let mut volume_names = BTreeMap::new();
+    for mount in &service.volumes {
+        if let stack_file::model::MountSource::Volume { key, .. } = &mount.source
+            && let Some(volume) = stack.volumes.get(key)
+        {
+            fields.insert(&format!("volumes.{key}.name"), &volume.name, &volume.key.origin);
+            volume_names.insert(key.clone(), volume.name.clone());
+        }
+    }
+
+    let mut all = plain(&service.labels);
+    all.extend(common.clone());
+    all.extend(labels::of_service(service, written(stack, "services", name, &service.tree), &fields));
+
+    let mut order: Vec<_> = service.networks.iter().collect();
+    order.sort_by_key(|(_, attachment)| std::cmp::Reverse(attachment.priority));
+    let networks = order
+        .into_iter()
+        .filter_map(|(key, attachment)| {
+            let network = stack.networks.get(key)?;
+            let mut aliases = vec![name.clone()];
+            aliases.extend(attachment.aliases.iter().filter(|alias| *alias != name).cloned());
+            Some(Joined {
+                key: key.clone(),
+                name: network.name.clone(),
+                aliases,
+                ipv4_address: attachment.ipv4_address.clone(),
+                ipv6_address: attachment.ipv6_address.clone(),
+            })
+        })
+        .collect();
+    let scale = scale.or(service.scale.as_ref().map(|scale| scale.value)).unwrap_or(1);
+    ServiceSpec {
+        service: Arc::new(service.clone()),
+        image,
+        scale,
+        fields,
+        labels: all,
+        networks,
+        volume_names,
+    }
+}
+
+/// The services so that each comes after all it depends on, otherwise in the order of the file.
+pub(super) fn in_start_order(services: &IndexMap<String, Service>) -> Vec<&Service> {
+    let mut order = Vec::with_capacity(services.len());
+    let mut seen = std::collections::BTreeSet::new();
+    // A stack of (service, next dependency) instead of recursion: a chain of
+    // a thousand services must not end in a stack overflow.
+    for service in services.values() {
+        let mut path: Vec<(&Service, usize)> = Vec::new();
+        if seen.insert(service.name.as_str()) {
+            path.push((service, 0));
+        }
+        while let Some((service, next)) = path.last_mut() {
+            let dependency = service.depends_on.get_index(*next).map(|(name, _)| name.as_str());
+            *next += 1;
+            match dependency {
+                Some(name) => {
+                    if let Some(found) = services.get(name)
+                        && seen.insert(found.name.as_str())
+                    {
+                        path.push((found, 0));
+                    }
+                }
+                None => {
+                    order.push(*service);
+                    path.pop();
+                }
+            }
+        }
+    }
+    order
+}
