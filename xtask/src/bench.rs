@@ -2,6 +2,7 @@
 //! the same calls made raw; all in one run, in turn.
 
 mod floor;
+mod many;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -37,8 +38,11 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "PATH")]
     compose: Option<PathBuf>,
     /// Stack to bring up [default: the project's own]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "services")]
     file: Option<PathBuf>,
+    /// Bring up so many services that need nothing of each other, in place of a stack that waits for health
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    services: Option<u32>,
 }
 
 /// Measures, and says what is short of its target.
@@ -48,16 +52,20 @@ pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
     images::ensure(root, &engine, false)?;
     let stackctl = cargo::build(root, "stackctl", Profile::Release)?;
 
-    let file = match &arguments.file {
-        Some(file) => std::path::absolute(file)?,
-        None => root.join("stack.yaml"),
+    let many = arguments.services.map(many::stack).transpose()?;
+    let file = match (&arguments.file, &many) {
+        (Some(file), _) => std::path::absolute(file)?,
+        (None, Some(many)) => many.path().to_owned(),
+        (None, None) => root.join("stack.yaml"),
     };
-    let ours = Tool::new(root, &engine, &file, "stackctl", vec![stackctl.display().to_string()]);
+    // Services that need nothing of each other are not waited for.
+    let up: &[&str] = if many.is_some() { &["up", "-d"] } else { &["up", "--wait"] };
+    let ours = Tool::new(root, &engine, &file, up, "stackctl", vec![stackctl.display().to_string()]);
     let compose = compose(arguments.compose.as_deref())?
-        .map(|command| Tool::new(root, &engine, &file, "docker compose", command));
+        .map(|command| Tool::new(root, &engine, &file, up, "docker compose", command));
     // What an interrupted run has left would be measured, too.
     ours.run(&["down", "-v"])?;
-    let measured = measure(&engine, &ours, compose.as_ref(), arguments.runs);
+    let measured = measure(&engine, &ours, compose.as_ref(), arguments);
     // Also after a failure nothing stays.
     let removed = ours.run(&["down", "-v", "--rmi", "local"]);
     let report = measured?;
@@ -94,13 +102,14 @@ enum Turn {
     Floor,
 }
 
-fn measure(engine: &Engine, ours: &Tool, compose: Option<&Tool>, runs: u32) -> Result<Report> {
+fn measure(engine: &Engine, ours: &Tool, compose: Option<&Tool>, arguments: &BenchArgs) -> Result<Report> {
+    let runs = arguments.runs;
     say("making the images, and learning the calls");
-    ours.run(&["up", "--build", "--wait"])?;
-    let calls = Calls::record(engine, PROJECT)?;
+    ours.run(&[ours.up, &["--build"]].concat())?;
+    let calls = Calls::record(engine, PROJECT, arguments.services.is_none())?;
     ours.run(&["down", "-v"])?;
 
-    let mut report = Report { runs, ..Report::default() };
+    let mut report = Report { runs, services: arguments.services, ..Report::default() };
     report.stackctl.memory = Some(ours.memory(engine)?);
     if let Some(compose) = compose {
         // The first round of each is not timed: it warms the disk, and looking at the memory takes time.
@@ -154,6 +163,8 @@ impl Calls {
 struct Tool<'a> {
     root: &'a Path,
     name: &'static str,
+    /// How a stack is brought up.
+    up: &'a [&'a str],
     /// The program and what comes before the command.
     command: Vec<String>,
     file: &'a Path,
@@ -165,10 +176,11 @@ impl<'a> Tool<'a> {
         root: &'a Path,
         engine: &Engine,
         file: &'a Path,
+        up: &'a [&'a str],
         name: &'static str,
         command: Vec<String>,
     ) -> Self {
-        Self { root, name, command, file, engine: engine.variable() }
+        Self { root, name, up, command, file, engine: engine.variable() }
     }
 
     fn is_one_program(&self) -> bool {
@@ -197,19 +209,19 @@ impl<'a> Tool<'a> {
 
     /// Brings the stack up, asks for the same again, and takes it down.
     fn round(&self, engine: &Engine, figures: &mut Figures) -> Result<()> {
-        figures.up.push(self.run(&["up", "--wait"])?);
+        figures.up.push(self.run(self.up)?);
         // Asked for again when the engine's own verdicts are in.
         floor::settle(engine, PROJECT)?;
-        figures.second.push(self.run(&["up", "--wait"])?);
+        figures.second.push(self.run(self.up)?);
         figures.down.push(self.run(&["down", "-v"])?);
         Ok(())
     }
 
     /// The most memory that any of these commands holds, in KiB.
     fn memory(&self, engine: &Engine) -> Result<u64> {
-        let first = self.peak(&["up", "--wait"])?;
+        let first = self.peak(self.up)?;
         floor::settle(engine, PROJECT)?;
-        let second = self.peak(&["up", "--wait"])?;
+        let second = self.peak(self.up)?;
         Ok(first.max(second).max(self.peak(&["down", "-v"])?))
     }
 

@@ -3,6 +3,7 @@
 //! read, planned, compared or shown between them.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(super) fn settle(engine: &Engine, project: &str) -> Result<()> {
 /// The calls that bring one stack up.
 pub(super) struct Calls {
     project: String,
+    /// Whether each container is waited for.
+    waits: bool,
     /// Path and body of what makes networks and volumes.
     ground: Vec<(&'static str, Value)>,
     containers: Vec<Container>,
@@ -75,7 +78,7 @@ pub(super) struct Made<'a> {
 
 impl Calls {
     /// Learns the calls from a stack that runs.
-    pub(super) fn record(engine: &Engine, project: &str) -> Result<Self> {
+    pub(super) fn record(engine: &Engine, project: &str, waits: bool) -> Result<Self> {
         let mut line = engine.line()?;
         let filter = of_project(project);
         let networks = line.call("GET", &format!("/networks?filters={filter}"), None)?;
@@ -96,7 +99,10 @@ impl Calls {
             let id = found["Id"].as_str().context("no id")?;
             containers.push(Container::of(&line.call("GET", &format!("/containers/{id}/json"), None)?)?);
         }
-        Ok(Self { project: project.to_owned(), ground, containers })
+        if containers.len() > PARALLEL && containers.iter().any(|container| !container.needs.is_empty()) {
+            bail!("the floor knows no more than {PARALLEL} containers that need each other");
+        }
+        Ok(Self { project: project.to_owned(), waits, ground, containers })
     }
 
     /// The look that comes before a plan: at the engine, then at everything of the project at once.
@@ -137,7 +143,9 @@ impl Calls {
                 }
                 line.call("POST", &format!("/containers/{id}/start"), None)?;
                 progress.reach(index, Stage::Started);
-                wait(engine, &mut line, &id, container.probe.as_deref())?;
+                if self.waits {
+                    wait(engine, &mut line, &id, container.probe.as_deref())?;
+                }
                 progress.reach(index, Stage::Ready);
                 Ok(id)
             })
@@ -307,14 +315,33 @@ impl Progress {
     }
 }
 
-/// Does `count` things at once; the first error in their order is the one returned.
+/// As many calls are under way at once as in stackctl.
+const PARALLEL: usize = 48;
+
+/// Does `count` things, at once as far as that may be, each begun in its turn; the first
+/// error in their order is the one returned.
 fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
     let work = &work;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|index| scope.spawn(move || work(index))).collect();
+    let next = &AtomicUsize::new(0);
+    let mut done: Vec<(usize, Result<T>)> = std::thread::scope(|scope| {
+        let turns = move || {
+            let mut done = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count {
+                    return done;
+                }
+                done.push((index, work(index)));
+            }
+        };
+        let threads: Vec<_> = (0..count.min(PARALLEL)).map(|_| scope.spawn(turns)).collect();
         let joined = threads.into_iter().map(|thread| thread.join());
-        joined.map(|done| done.unwrap_or_else(|_| Err(anyhow!("a thread broke down")))).collect()
-    })
+        joined
+            .flat_map(|done| done.unwrap_or_else(|_| vec![(0, Err(anyhow!("a thread broke down")))]))
+            .collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]
