@@ -7,11 +7,14 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
-use crate::commands::{apply, build, check, config, down, explain, logs, plan, ps, schema, up, version};
+use crate::commands::{
+    apply, build, check, completion, config, down, explain, install_plugin, logs, man, plan, ps, schema, up,
+    version,
+};
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
-#[command(name = "stackctl", version, disable_help_subcommand = true, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "stackctl", version, args_override_self = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -32,7 +35,7 @@ Exit codes:
   130  interrupted";
 
 /// What holds for every command.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Stack file; several are merged in order, `-` is standard input
@@ -74,6 +77,9 @@ pub(crate) struct Global {
     /// Where relative paths of the command line start from; `None` is the working directory.
     #[arg(skip)]
     pub(crate) directory: Option<PathBuf>,
+    /// The folder of docker's configuration, where docker was told one.
+    #[arg(skip)]
+    pub(crate) docker_config: Option<PathBuf>,
 }
 
 /// A number from 1 on; -1 is as many as there are.
@@ -189,6 +195,12 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON schema of a stack file, for editors
     Schema(schema::SchemaArgs),
+    /// Let `docker compose` run stackctl
+    InstallPlugin(install_plugin::InstallPluginArgs),
+    /// Print what makes a shell complete commands, services and profiles
+    Completion(completion::CompletionArgs),
+    /// Print a manual page
+    Man(man::ManArgs),
     /// Show the version
     Version(version::VersionArgs),
 }

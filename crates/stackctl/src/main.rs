@@ -4,24 +4,44 @@
 mod args;
 mod ask;
 mod commands;
+mod completion;
 mod diagnose;
 mod error;
+mod invocation;
 mod plan_file;
 mod render;
 mod settings;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::args::{Args, Command, Progress};
-use crate::error::code_of;
+use crate::error::{Fault, Kind, code_of};
+use crate::invocation::Invocation;
 
 fn main() -> ExitCode {
-    let mut args = match Args::try_parse() {
+    if let Some(code) = completion::answer() {
+        return code;
+    }
+    let invocation = match Invocation::of(std::env::args_os().collect()) {
+        Ok(invocation) => invocation,
+        Err(why) => {
+            let fault = Fault::new(Kind::Usage, why).into();
+            render::fault(&fault);
+            return code_of(&fault);
+        }
+    };
+    if invocation.asks_for_metadata() {
+        let _ = render::line(&invocation::metadata());
+        return ExitCode::SUCCESS;
+    }
+    let mut args = match Args::try_parse_from(invocation.words) {
         Ok(args) => args,
         Err(error) => return error::usage(&error),
     };
+    args.global.docker_config = invocation.docker_config.map(PathBuf::from);
     if args.global.json {
         args.global.progress = Progress::Json;
     }
@@ -61,6 +81,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Check(args) => commands::check::run(&global, &args),
         Command::Explain(args) => commands::explain::run(&global, &args),
         Command::Schema(_) => commands::schema::run(),
+        Command::InstallPlugin(args) => commands::install_plugin::run(&global, &args),
+        Command::Completion(args) => commands::completion::run(&args),
+        Command::Man(args) => commands::man::run(&args),
         Command::Version(args) => commands::version::run(&global, &args),
     }
 }

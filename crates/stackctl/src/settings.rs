@@ -150,7 +150,10 @@ pub(crate) fn with_request<T>(global: &Global, work: impl FnOnce(&Request<'_>) -
 
 /// Finds the engine and connects to it. `probe` says whether waits run health checks themselves.
 pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<DockerEngine> {
-    let lookup = |name: &str| std::env::var(name).ok();
+    let lookup = |name: &str| match (&global.docker_config, name) {
+        (Some(directory), "DOCKER_CONFIG") => Some(directory.to_string_lossy().into_owned()),
+        _ => std::env::var(name).ok(),
+    };
     let place = Where { host: global.host.clone(), context: global.context.clone() };
     let connection = connect::connect(&place, &lookup).await?;
     Ok(DockerEngine::new(connection, probe))

@@ -4,11 +4,14 @@ pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod change;
 pub(crate) mod check;
+pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod converge;
 pub(crate) mod down;
 pub(crate) mod explain;
+pub(crate) mod install_plugin;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod ps;
 pub(crate) mod schema;
@@ -54,7 +57,7 @@ pub(crate) async fn carry_out(
     summary
 }
 
-/// Waits for Ctrl-C, or for the signal that ends a job.
+/// Waits for Ctrl-C, for the signal that ends a job, or for docker to end, whose plugin this is.
 pub(crate) async fn interrupt() {
     #[cfg(unix)]
     {
@@ -63,9 +66,41 @@ pub(crate) async fn interrupt() {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
+                () = docker_ends() => {}
             }
             return;
         }
     }
     let _: std::io::Result<()> = tokio::signal::ctrl_c().await;
+}
+
+/// Waits until docker closes the socket that it gives to its plugins (from version 25 on):
+/// it does so when it gets a signal that its plugin may not get.
+#[cfg(unix)]
+async fn docker_ends() {
+    use tokio::io::AsyncReadExt;
+    let Ok(name) = std::env::var("DOCKER_CLI_PLUGIN_SOCKET") else {
+        return std::future::pending().await;
+    };
+    let Some(mut socket) = plugin_socket(&name) else {
+        return std::future::pending().await;
+    };
+    // Docker says nothing; the end of the connection is the message.
+    let mut said = [0; 64];
+    while socket.read(&mut said).await.is_ok_and(|count| count > 0) {}
+}
+
+#[cfg(unix)]
+fn plugin_socket(name: &str) -> Option<tokio::net::UnixStream> {
+    let socket = match name.strip_prefix('@') {
+        #[cfg(target_os = "linux")]
+        Some(hidden) => {
+            use std::os::linux::net::SocketAddrExt;
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(hidden).ok()?;
+            std::os::unix::net::UnixStream::connect_addr(&address).ok()?
+        }
+        _ => std::os::unix::net::UnixStream::connect(name).ok()?,
+    };
+    socket.set_nonblocking(true).ok()?;
+    tokio::net::UnixStream::from_std(socket).ok()
 }

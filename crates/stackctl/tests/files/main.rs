@@ -3,5 +3,6 @@
 mod check;
 mod explain;
 mod json;
+mod names;
 mod schema;
 mod support;
