@@ -455,7 +455,6 @@ impl State {
 }
 
 fn observed(id: &str, container: &Container, recorded: Option<Recorded>) -> ObservedContainer {
-    let depends_on = container.label(labels::DEPENDS_ON).split(',');
     ObservedContainer {
         id: id.to_owned(),
         name: container.name.clone(),
@@ -467,11 +466,9 @@ fn observed(id: &str, container: &Container, recorded: Option<Recorded>) -> Obse
         image_id: container.image_id.clone(),
         image: container.image.clone(),
         recorded,
-        depends_on: depends_on
-            .filter_map(|entry| entry.split(':').next())
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        config_hash: container.label(labels::CONFIG_HASH).to_owned(),
+        replaced_another: container.labels.contains_key(labels::REPLACE),
+        depends_on: labels::dependencies(container.label(labels::DEPENDS_ON)),
         networks: container.networks.clone(),
         volumes: container.volumes.iter().map(|(mount, _)| mount.clone()).collect(),
         config_files: container.label(labels::CONFIG_FILES).to_owned(),
