@@ -97,10 +97,14 @@ fn asking<'a>(plan: &'a Plan, desired: &'a Desired) -> Vec<(&'a Address, &'a Ser
     asking
 }
 
-/// Whether it matters who has which ports of the host.
+/// The fixed ports of the host that the plan's containers ask for: protocol and number.
 #[must_use]
-pub fn matters(plan: &Plan, desired: &Desired) -> bool {
-    !asking(plan, desired).is_empty()
+pub fn asked(plan: &Plan, desired: &Desired) -> BTreeSet<(String, u16)> {
+    (asking(plan, desired).iter())
+        .flat_map(|(_, spec)| &spec.service.ports)
+        .filter_map(|port| Some((port, wanted(port)?)))
+        .flat_map(|(port, range)| range.map(|number| (port.protocol.clone(), number)))
+        .collect()
 }
 
 /// The ports that the plan's containers are to get and that somebody has who keeps them.
@@ -164,7 +168,8 @@ pub(crate) fn wanted(port: &Port) -> Option<RangeInclusive<u16>> {
 }
 
 /// Whether two listeners at these addresses of the host are in each other's way.
-pub(crate) fn meet(one: &str, other: &str) -> bool {
+#[must_use]
+pub fn meet(one: &str, other: &str) -> bool {
     is_every(one) || is_every(other) || one == other
 }
 

@@ -7,7 +7,10 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
-use crate::commands::{apply, build, check, config, down, explain, logs, plan, ps, schema, up, version};
+use crate::commands::{
+    apply, build, check, config, create, down, explain, kill, logs, pause, plan, ps, restart, rm, scale,
+    schema, start, stop, unpause, up, version, wait,
+};
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
@@ -174,6 +177,26 @@ pub(crate) enum Command {
     Plan(plan::PlanArgs),
     /// Do what a plan says that `plan --out` has written down, or nothing
     Apply(apply::ApplyArgs),
+    /// Make the containers of the stack, as `up` would, without starting them
+    Create(create::CreateArgs),
+    /// Start the containers that are there and do not run
+    Start(start::StartArgs),
+    /// Stop the containers and leave them in place
+    Stop(stop::StopArgs),
+    /// Stop and start the containers
+    Restart(restart::RestartArgs),
+    /// Send a signal to the containers that run
+    Kill(kill::KillArgs),
+    /// Remove the containers that do not run
+    Rm(rm::RmArgs),
+    /// Freeze the containers
+    Pause(pause::PauseArgs),
+    /// Let frozen containers go on
+    Unpause(unpause::UnpauseArgs),
+    /// Change how many containers services have
+    Scale(scale::ScaleArgs),
+    /// Wait until containers have ended, and exit as the last of them
+    Wait(wait::WaitArgs),
     /// List the containers
     Ps(ps::PsArgs),
     /// Show what the containers say
