@@ -1,7 +1,7 @@
 //! What an engine is to us: it can be looked at, told to do one thing, and listened to.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use stack_plan::observed::Observed;
 use stack_plan::plan::{Action, StepId, Target};
+use stack_plan::ports::HeldPort;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -23,6 +24,13 @@ pub trait Engine {
 
     /// Does one thing, or waits for one.
     fn perform(&self, work: Work<'_>) -> impl Future<Output = Result<Outcome, Failure>>;
+
+    /// Looks who has these ports of the host, protocol and number: containers of any project,
+    /// and programs of the engine's host as far as they can be seen from here.
+    fn held_ports(
+        &self,
+        ports: &BTreeSet<(String, u16)>,
+    ) -> impl Future<Output = Result<Vec<HeldPort>, EngineError>>;
 
     /// Listens to what containers say.
     fn follow(&self, selection: Selection) -> impl Stream<Item = Result<LogLine, EngineError>>;
@@ -67,6 +75,8 @@ pub struct Deadline {
 pub struct Outcome {
     /// The id of what was made.
     pub made: Option<String>,
+    /// The exit code of the container whose end was waited for.
+    pub exit_code: Option<i64>,
 }
 
 /// The ids of what the steps of a plan have made so far.
@@ -221,6 +231,12 @@ pub enum EngineError {
         port: String,
         /// Who holds it, if it is a container.
         holder: Option<String>,
+    },
+    /// What is to be removed is used by others: it stays.
+    #[error("in use{}", if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) })]
+    InUse {
+        /// The names of the containers that use it, as far as the engine tells.
+        by: Vec<String>,
     },
     /// A container is not in the state that is waited for.
     #[error("{0}")]

@@ -37,7 +37,7 @@ pub enum EventKind {
     StepFailed {
         /// Why.
         failure: Arc<Failure>,
-        /// Whether what comes after goes on all the same.
+        /// Whether it is no failure of the run: what comes after goes on all the same.
         tolerated: bool,
     },
     /// The step was not begun, because that one failed.
@@ -75,6 +75,15 @@ pub enum Waiting {
         /// The exit code of the last run.
         exit_code: i64,
     },
+    /// It has got its stop signal and still runs.
+    Stopping {
+        /// The signal, as `SIGTERM`.
+        signal: String,
+        /// How long it has had it.
+        since: Duration,
+        /// The time after which it is killed; `None` is never.
+        grace: Option<Duration>,
+    },
 }
 
 /// How a plan ended.
@@ -84,6 +93,8 @@ pub struct Summary {
     pub done: usize,
     /// Steps that failed, in the order of failing; tolerated failures are not among them.
     pub failed: Vec<StepId>,
+    /// The exit codes of the containers whose end was waited for, in the order of ending.
+    pub ended: Vec<(StepId, i64)>,
     /// Steps not begun because an earlier one failed.
     pub skipped: Vec<StepId>,
     /// How long it took.

@@ -21,11 +21,13 @@ pub struct Pace {
     pub parallel: usize,
     /// How long the waits may take, from the start of the plan.
     pub wait_timeout: Option<Duration>,
+    /// Whether the run is over when the first step has ended; what is under way is let go.
+    pub only_first: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { parallel: 48, wait_timeout: None }
+        Self { parallel: 48, wait_timeout: None, only_first: false }
     }
 }
 
@@ -56,6 +58,10 @@ pub async fn execute<E: Engine>(
     let mut summary = Summary::default();
 
     loop {
+        let ended = summary.done + summary.failed.len();
+        if pace.only_first && ended > 0 {
+            break;
+        }
         while let Some(id) = run.next(calls < parallel) {
             let step = &plan.steps[id.0 as usize - 1];
             if !is_wait(step) {
@@ -82,16 +88,17 @@ pub async fn execute<E: Engine>(
             calls -= 1;
         }
         match result {
-            Ok(Outcome { made }) => {
+            Ok(Outcome { made, exit_code }) => {
                 if let Some(made) = made {
                     ledger.enter(id, made);
                 }
+                summary.ended.extend(exit_code.map(|code| (id, code)));
                 summary.done += 1;
                 tell(Some(id), EventKind::StepDone);
                 run.done(step);
             }
             Err(failure) => {
-                let tolerated = matches!(step.action, Action::Await { required: false, .. });
+                let tolerated = is_tolerated(step, &failure.error);
                 // Whether a lost call took effect is not known, so nothing is taken back after it.
                 let undo = match failure.error {
                     EngineError::Lost(_) => Vec::new(),
@@ -125,6 +132,12 @@ async fn take_back<E: Engine>(engine: &E, id: StepId, undo: Vec<&Action>, ledger
         let _: Result<Outcome, Failure> = engine.perform(work).await;
     }
     id
+}
+
+/// Whether the run goes on as if the step were done: a wait that nothing requires, and the
+/// removal of what others use.
+fn is_tolerated(step: &Step, error: &EngineError) -> bool {
+    matches!(step.action, Action::Await { required: false, .. }) || matches!(error, EngineError::InUse { .. })
 }
 
 fn is_wait(step: &Step) -> bool {

@@ -5,7 +5,7 @@
 
 mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use stack_plan::observed::Observed;
 use stack_plan::plan::{Action, Condition};
+use stack_plan::ports::HeldPort;
 use tokio::time::{Instant, sleep};
 
 use self::rules::{Container, State};
@@ -86,6 +87,11 @@ impl FakeEngine {
     /// Puts an image into the registry.
     pub fn offer_image(&self, reference: &str, id: &str) {
         self.state().registry.insert(reference.to_owned(), id.to_owned());
+    }
+
+    /// Gives a port of the host to somebody who is not a container of this engine.
+    pub fn occupy(&self, port: HeldPort) {
+        self.state().occupied.push(port);
     }
 
     /// Makes a network that no project owns.
@@ -212,7 +218,11 @@ impl FakeEngine {
                 }
             };
             match verdict {
-                Ok(true) => return Ok(Outcome::default()),
+                Ok(true) => {
+                    let ended = self.state().containers.get(&id).and_then(Container::exit_code);
+                    let exit_code = ended.filter(|_| condition == Condition::Ended);
+                    return Ok(Outcome { made: None, exit_code });
+                }
                 Ok(false) => (work.report)(Progress::Waiting(Waiting::Probed { failures: 1 })),
                 Err(why) => return Err(self.failure(&id, why)),
             }
@@ -248,6 +258,12 @@ impl Engine for FakeEngine {
         }
     }
 
+    async fn held_ports(&self, ports: &BTreeSet<(String, u16)>) -> Result<Vec<HeldPort>, EngineError> {
+        let mut held = self.state().held_ports();
+        held.retain(|held| ports.contains(&(held.protocol.clone(), held.port)));
+        Ok(held)
+    }
+
     fn follow(&self, selection: Selection) -> impl Stream<Item = Result<LogLine, EngineError>> {
         let state = self.state();
         let mut lines = Vec::new();
@@ -270,6 +286,9 @@ fn target(work: &Work<'_>) -> Result<Option<String>, EngineError> {
     match work.action {
         Action::Start(target)
         | Action::Stop { target, .. }
+        | Action::Kill { target, .. }
+        | Action::Pause(target)
+        | Action::Unpause(target)
         | Action::RemoveContainer { target, .. }
         | Action::Rename { target, .. }
         | Action::Connect { target, .. }

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use stack_file::model::{Network, Service, Volume};
+use stack_file::model::{DependencyCondition, Network, Service, Volume};
 use stack_file::tree::Node;
 
 use crate::config_hash;
 use crate::desired::condition_word;
 use crate::fields::Fields;
+use crate::observed::ObservedDependency;
 
 /// The project that owns a resource.
 pub const PROJECT: &str = "com.docker.compose.project";
@@ -36,6 +37,23 @@ pub const NETWORK: &str = "com.docker.compose.network";
 pub const VOLUME: &str = "com.docker.compose.volume";
 /// The settings that a resource was made with, see [`crate::fields::Recorded`].
 pub const SPEC: &str = "stackctl.spec";
+
+/// What the label [`DEPENDS_ON`] says: `service:condition:restart`, joined by commas.
+#[must_use]
+pub fn dependencies(text: &str) -> Vec<ObservedDependency> {
+    text.split(',')
+        .filter_map(|entry| {
+            let mut parts = entry.split(':');
+            let service = parts.next().filter(|name| !name.is_empty())?.to_owned();
+            let condition = match parts.next() {
+                Some("service_healthy") => DependencyCondition::Healthy,
+                Some("service_completed_successfully") => DependencyCondition::CompletedSuccessfully,
+                _ => DependencyCondition::Started,
+            };
+            Some(ObservedDependency { service, condition, restart: parts.next() == Some("true") })
+        })
+        .collect()
+}
 
 const VERSION: &str = "com.docker.compose.version";
 const WORKING_DIR: &str = "com.docker.compose.project.working_dir";

@@ -11,6 +11,8 @@ pub mod desired;
 pub mod fields;
 pub mod fingerprint;
 pub mod labels;
+pub mod lifecycle;
 pub mod observed;
 pub mod plan;
+pub mod ports;
 pub mod teardown;

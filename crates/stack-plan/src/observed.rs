@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use stack_file::model::DependencyCondition;
+
 use crate::fields::Recorded;
 
 /// Everything of one project that the engine has.
@@ -40,8 +42,13 @@ pub struct ObservedContainer {
     pub image: String,
     /// The settings it was made with; `None` when another program made it.
     pub recorded: Option<Recorded>,
-    /// What it depends on, by label: service, condition, restart.
-    pub depends_on: Vec<String>,
+    /// docker compose's hash of the settings it was made with, by label.
+    pub config_hash: String,
+    /// Whether it took the place of another, by label: its anonymous volumes were passed on
+    /// to it, and the engine takes them for named ones.
+    pub replaced_another: bool,
+    /// What it depends on, by label.
+    pub depends_on: Vec<ObservedDependency>,
     /// Ids of the networks it is attached to, by network name.
     pub networks: BTreeMap<String, String>,
     /// Volumes it has mounted.
@@ -56,6 +63,17 @@ pub struct ObservedContainer {
     pub status: String,
     /// Its published ports.
     pub ports: Vec<ObservedPort>,
+}
+
+/// What a container depends on, as its label tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedDependency {
+    /// The service.
+    pub service: String,
+    /// What the service must have reached.
+    pub condition: DependencyCondition,
+    /// Whether a restart of the service restarts the container.
+    pub restart: bool,
 }
 
 /// What a container is doing, in the Docker API's words.

@@ -71,6 +71,12 @@ pub enum Change {
     Restart,
     /// It is stopped.
     Stop,
+    /// It gets a signal.
+    Kill,
+    /// It is frozen.
+    Pause,
+    /// It goes on after it was frozen.
+    Unpause,
     /// It is removed.
     Remove,
     /// An image is pulled.
@@ -99,6 +105,17 @@ pub enum Action {
         /// `None` leaves it to the container's own setting, else the engine's 10 s.
         grace: Option<Duration>,
     },
+    /// Sends a signal to a container.
+    Kill {
+        /// The container.
+        target: Target,
+        /// A name as `SIGHUP` or `HUP`, or a number: the engine knows which there are.
+        signal: String,
+    },
+    /// Freezes a container.
+    Pause(Target),
+    /// Lets a frozen container go on.
+    Unpause(Target),
     /// Removes a container that does not run.
     RemoveContainer {
         /// The container.
@@ -149,6 +166,9 @@ impl Action {
             Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::CreateContainer(_) => "create",
             Self::Start(_) => "start",
             Self::Stop { .. } => "stop",
+            Self::Kill { .. } => "kill",
+            Self::Pause(_) => "pause",
+            Self::Unpause(_) => "unpause",
             Self::RemoveContainer { .. }
             | Self::RemoveNetwork(_)
             | Self::RemoveVolume(_)
@@ -161,6 +181,7 @@ impl Action {
                 Condition::Ready => "await ready",
                 Condition::Healthy => "await healthy",
                 Condition::Completed => "await completed",
+                Condition::Ended => "await ended",
             },
         }
     }
@@ -201,6 +222,8 @@ pub enum Condition {
     Healthy,
     /// It ended with exit code 0.
     Completed,
+    /// It ended, with whatever exit code.
+    Ended,
 }
 
 /// Why a step is there.

@@ -100,7 +100,8 @@ impl<'a> Down<'a> {
     fn containers(&mut self, containers: &[&'a ObservedContainer]) {
         let mut dependents: HashMap<&str, BTreeSet<&str>> = HashMap::new();
         for container in containers {
-            for name in container.depends_on.iter().filter(|name| **name != container.service) {
+            let needed = container.depends_on.iter().map(|needed| needed.service.as_str());
+            for name in needed.filter(|name| *name != container.service) {
                 dependents.entry(name).or_default().insert(&container.service);
             }
         }
@@ -178,26 +179,7 @@ impl<'a> Down<'a> {
             let step = self.draft.add(&address, remove, Change::Remove, &Cause::Asked, users);
             self.draft.loses_data(step);
         }
-        self.anonymous_volumes(kept);
-    }
-
-    /// The engine takes a container's anonymous volumes along, but not those that were passed
-    /// on to it by the container before: it takes them for named ones.
-    fn anonymous_volumes(&mut self, kept: &[&ObservedContainer]) {
-        let mut seen = BTreeSet::new();
-        for (container, _) in self.removed.clone() {
-            for mount in container.volumes.iter().filter(|mount| mount.is_anonymous()) {
-                let uses =
-                    |other: &ObservedContainer| other.volumes.iter().any(|theirs| theirs.name == mount.name);
-                if !seen.insert(mount.name.as_str()) || kept.iter().any(|other| uses(other)) {
-                    continue;
-                }
-                let users = self.users(uses);
-                let address = Address::Container(container.service.clone(), container.number);
-                let remove = Action::RemoveVolume(mount.name.clone());
-                self.draft.add(&address, remove, Change::Remove, &Cause::Asked, users);
-            }
-        }
+        passed_on_volumes(&mut self.draft, &self.removed, kept);
     }
 
     fn images(&mut self, kept: &[&ObservedContainer]) {
@@ -229,7 +211,7 @@ fn dependents_first<'a>(containers: &[&'a ObservedContainer]) -> Vec<&'a Observe
     let mut needs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for container in containers {
         let entry = needs.entry(&container.service).or_default();
-        entry.extend(container.depends_on.iter().map(String::as_str));
+        entry.extend(container.depends_on.iter().map(|needed| needed.service.as_str()));
     }
     // The depth of a service is the length of the longest chain of dependents above it.
     // Labels may lie: a circle ends after as many rounds as there are services.
@@ -255,4 +237,28 @@ fn dependents_first<'a>(containers: &[&'a ObservedContainer]) -> Vec<&'a Observe
     let mut order = containers.to_vec();
     order.sort_by_key(|container| (depth[container.service.as_str()], std::cmp::Reverse(container.number)));
     order
+}
+
+/// Removes the anonymous volumes that were passed on to the containers removed, as far as
+/// none of those that stay has them: the engine takes along only those that it made itself
+/// for a container, and these for named ones.
+pub(crate) fn passed_on_volumes(
+    draft: &mut Draft,
+    removed: &[(&ObservedContainer, StepId)],
+    kept: &[&ObservedContainer],
+) {
+    let mut seen = BTreeSet::new();
+    for (container, _) in removed.iter().filter(|(container, _)| container.replaced_another) {
+        for mount in container.volumes.iter().filter(|mount| mount.is_anonymous()) {
+            let uses =
+                |other: &ObservedContainer| other.volumes.iter().any(|theirs| theirs.name == mount.name);
+            if !seen.insert(mount.name.as_str()) || kept.iter().any(|other| uses(other)) {
+                continue;
+            }
+            let users = removed.iter().filter(|(other, _)| uses(other)).map(|(_, step)| *step);
+            let address = Address::Container(container.service.clone(), container.number);
+            let remove = Action::RemoveVolume(mount.name.clone());
+            draft.add(&address, remove, Change::Remove, &Cause::Asked, users);
+        }
+    }
 }

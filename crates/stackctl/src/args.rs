@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
 use crate::commands::{
-    apply, build, check, completion, config, down, explain, install_plugin, logs, man, plan, ps, schema, up,
-    version,
+    apply, build, check, completion, config, create, down, explain, install_plugin, kill, logs, man, pause,
+    plan, ps, restart, rm, scale, schema, start, stop, unpause, up, version, wait,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -180,6 +180,26 @@ pub(crate) enum Command {
     Plan(plan::PlanArgs),
     /// Do what a plan says that `plan --out` has written down, or nothing
     Apply(apply::ApplyArgs),
+    /// Make the containers of the stack, as `up` would, without starting them
+    Create(create::CreateArgs),
+    /// Start the containers that are there and do not run
+    Start(start::StartArgs),
+    /// Stop the containers and leave them in place
+    Stop(stop::StopArgs),
+    /// Stop and start the containers
+    Restart(restart::RestartArgs),
+    /// Send a signal to the containers that run
+    Kill(kill::KillArgs),
+    /// Remove the containers that do not run
+    Rm(rm::RmArgs),
+    /// Freeze the containers
+    Pause(pause::PauseArgs),
+    /// Let frozen containers go on
+    Unpause(unpause::UnpauseArgs),
+    /// Change how many containers services have
+    Scale(scale::ScaleArgs),
+    /// Wait until containers have ended, and exit as the last of them
+    Wait(wait::WaitArgs),
     /// List the containers
     Ps(ps::PsArgs),
     /// Show what the containers say

@@ -33,3 +33,17 @@ pub(crate) fn consent(plan: &Plan, allowed: &[String]) -> anyhow::Result<()> {
         .hint(format!("see it with: stackctl plan, agree with: stackctl up {}", flags.join(" ")))
         .into())
 }
+
+/// Whether these containers may be removed. Without a terminal nobody can say so.
+pub(crate) fn removal(names: &[String]) -> anyhow::Result<bool> {
+    let list = names.join(", ");
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Err(Fault::new(Kind::Consent, format!("{list} would be removed; nothing was done"))
+            .hint("agree with: stackctl rm --force")
+            .into());
+    }
+    render::question(&format!("{list} will be removed. Go on? [y/N] "));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Consent,
     /// What a plan was made for is not what is there now.
     Moved,
+    /// What is there does not allow it.
+    Engine,
 }
 
 impl Fault {
@@ -77,6 +79,11 @@ pub(crate) fn interrupted() -> ExitCode {
     ExitCode::from(130)
 }
 
+/// A container's exit code as ours: the low eight bits, as of any process.
+pub(crate) fn of_container(code: i64) -> ExitCode {
+    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
+}
+
 /// The exit code of an error.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     let code = if error.downcast_ref::<ConnectError>().is_some() {
@@ -89,7 +96,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
             Some(Kind::File) => 3,
             Some(Kind::Consent) => 5,
             Some(Kind::Moved) => 6,
-            None => 1,
+            Some(Kind::Engine) | None => 1,
         }
     };
     ExitCode::from(code)

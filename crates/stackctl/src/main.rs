@@ -8,7 +8,9 @@ mod completion;
 mod diagnose;
 mod error;
 mod invocation;
+mod lock;
 mod plan_file;
+mod ports;
 mod render;
 mod settings;
 
@@ -74,6 +76,16 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Down(args) => commands::down::run(&global, args).await,
         Command::Plan(args) => commands::plan::run(&global, args).await,
         Command::Apply(args) => commands::apply::run(&global, args).await,
+        Command::Create(args) => commands::create::run(&global, args).await,
+        Command::Start(args) => commands::start::run(&global, args).await,
+        Command::Stop(args) => commands::stop::run(&global, args).await,
+        Command::Restart(args) => commands::restart::run(&global, args).await,
+        Command::Kill(args) => commands::kill::run(&global, args).await,
+        Command::Rm(args) => commands::rm::run(&global, args).await,
+        Command::Pause(args) => commands::pause::run(&global, args).await,
+        Command::Unpause(args) => commands::unpause::run(&global, args).await,
+        Command::Scale(args) => commands::scale::run(&global, args).await,
+        Command::Wait(args) => commands::wait::run(&global, args).await,
         Command::Ps(args) => commands::ps::run(&global, args).await,
         Command::Logs(args) => commands::logs::run(&global, args).await,
         Command::Build(args) => commands::build::run(&global, args).await,

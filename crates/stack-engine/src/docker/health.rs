@@ -9,7 +9,7 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, RestartPolicyNameEnum,
 };
-use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
+use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptions};
 use bollard::{Docker, errors::Error};
 use futures_util::StreamExt;
 use stack_plan::plan::Condition;
@@ -151,6 +151,19 @@ async fn heard(happenings: &mut Option<broadcast::Receiver<Happening>>, id: &str
     }
 }
 
+/// Waits for the end of a container and returns its exit code, also of one that the engine
+/// removes at its end.
+pub(super) async fn end(docker: &Docker, id: &str) -> Result<i64, EngineError> {
+    let answer = docker.wait_container(id, None::<WaitContainerOptions>).next().await;
+    match answer {
+        Some(Ok(ended)) => Ok(ended.status_code),
+        Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
+        Some(Err(error)) if is_not_found(&error) => Err(EngineError::NotReady(NotReady::Gone)),
+        Some(Err(error)) => Err(answered(error)),
+        None => Err(EngineError::Lost("it did not say how the container ended".to_owned())),
+    }
+}
+
 fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
     let Some(state) = &look.state else { return Verdict::NotYet(None) };
     let exit_code = state.exit_code.unwrap_or_default();
@@ -163,13 +176,14 @@ fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
         Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => match condition {
             Condition::Completed if exit_code == 0 => Verdict::Reached,
             Condition::Ready if exit_code == 0 && !is_restarted(look) => Verdict::Reached,
+            Condition::Ended => Verdict::Reached,
             _ => Verdict::Failed(NotReady::Exited { code: exit_code }),
         },
         Some(ContainerStateStatusEnum::RESTARTING) => {
             Verdict::NotYet(Some(Waiting::Restarting { exit_code }))
         }
         Some(ContainerStateStatusEnum::RUNNING) => match (condition, health) {
-            (Condition::Completed, _) => Verdict::NotYet(None),
+            (Condition::Completed | Condition::Ended, _) => Verdict::NotYet(None),
             (_, Some(HealthStatusEnum::HEALTHY)) => Verdict::Reached,
             (_, Some(HealthStatusEnum::UNHEALTHY)) => {
                 let streak =

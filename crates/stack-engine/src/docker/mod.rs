@@ -5,13 +5,18 @@ mod health;
 mod logs;
 mod observe;
 mod perform;
+mod ports;
+mod stop;
 mod translate;
 mod watch;
+
+use std::collections::BTreeSet;
 
 use bollard::Docker;
 use bollard::errors::Error;
 use futures_util::Stream;
 use stack_plan::observed::Observed;
+use stack_plan::ports::HeldPort;
 
 use crate::docker::connect::Connection;
 use crate::docker::watch::Watch;
@@ -48,6 +53,10 @@ impl Engine for DockerEngine {
 
     async fn perform(&self, work: Work<'_>) -> Result<Outcome, Failure> {
         perform::perform(self, work).await
+    }
+
+    async fn held_ports(&self, ports: &BTreeSet<(String, u16)>) -> Result<Vec<HeldPort>, EngineError> {
+        ports::held(self, ports).await
     }
 
     fn follow(&self, selection: Selection) -> impl Stream<Item = Result<LogLine, EngineError>> {

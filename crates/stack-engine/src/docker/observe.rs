@@ -89,12 +89,9 @@ fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
         image_id: summary.image_id.unwrap_or_default(),
         image: summary.image.unwrap_or_default(),
         recorded: labels.get(labels::SPEC).and_then(|text| Recorded::read(text)),
-        depends_on: label(labels::DEPENDS_ON)
-            .split(',')
-            .filter_map(|entry| entry.split(':').next())
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        config_hash: label(labels::CONFIG_HASH),
+        replaced_another: labels.contains_key(labels::REPLACE),
+        depends_on: labels::dependencies(&label(labels::DEPENDS_ON)),
         networks: networks
             .into_iter()
             .map(|(name, endpoint)| (name, endpoint.network_id.unwrap_or_default()))

@@ -1,23 +1,25 @@
 //! Does one thing.
 
+use std::collections::HashMap;
+
 use bollard::models::NetworkConnectRequest;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder, StartContainerOptions,
-    StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder,
+    StartContainerOptions,
 };
 use bollard::{Docker, errors::Error};
 use stack_plan::desired::ImageSpec;
-use stack_plan::plan::{Action, NewContainer};
+use stack_plan::plan::{Action, Condition, NewContainer};
 
-use crate::docker::{DockerEngine, answered, health, is_not_found, translate};
+use crate::docker::{DockerEngine, answered, health, is_not_found, stop, translate};
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
 use crate::image;
 
 pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Outcome, Failure> {
     let docker = &engine.docker;
-    let made = |id: String| Ok(Outcome { made: Some(id) });
+    let made = |id: String| Ok(Outcome { made: Some(id), ..Outcome::default() });
     match work.action {
         Action::CreateNetwork(spec) => {
             let answer = docker.create_network(translate::network(spec)).await.map_err(answered)?;
@@ -36,23 +38,43 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         }
         Action::Stop { target, grace } => {
             let id = work.ledger.resolve(target)?;
-            let mut options = StopContainerOptionsBuilder::new();
-            if let Some(grace) = grace {
-                options = options.t(translate::whole_seconds(*grace));
+            gone_is_fine(stop::stop(docker, &id, *grace, work.report).await)?;
+        }
+        Action::Kill { target, signal } => {
+            let id = work.ledger.resolve(target)?;
+            let options = KillContainerOptionsBuilder::new().signal(signal).build();
+            match docker.kill_container(&id, Some(options)).await {
+                // It ended by itself before the signal came.
+                Err(error) if is_not_running(&error) => {}
+                other => gone_is_fine(other)?,
             }
-            gone_is_fine(docker.stop_container(&id, Some(options.build())).await)?;
+        }
+        Action::Pause(target) => {
+            docker.pause_container(&work.ledger.resolve(target)?).await.map_err(answered)?;
+        }
+        Action::Unpause(target) => {
+            docker.unpause_container(&work.ledger.resolve(target)?).await.map_err(answered)?;
         }
         Action::RemoveContainer { target, volumes } => {
             let id = work.ledger.resolve(target)?;
             let options = RemoveContainerOptionsBuilder::new().v(*volumes).build();
             gone_is_fine(docker.remove_container(&id, Some(options)).await)?;
         }
-        Action::RemoveNetwork(id) => gone_is_fine(docker.remove_network(id).await)?,
+        Action::RemoveNetwork(id) => {
+            if let Err(error) = gone_is_fine(docker.remove_network(id).await) {
+                return Err(explain_use(docker, error, &[403, 409], ("network", id)).await.into());
+            }
+        }
         Action::RemoveVolume(name) => {
-            gone_is_fine(docker.remove_volume(name, None::<RemoveVolumeOptions>).await)?;
+            if let Err(error) = gone_is_fine(docker.remove_volume(name, None::<RemoveVolumeOptions>).await) {
+                return Err(explain_use(docker, error, &[409], ("volume", name)).await.into());
+            }
         }
         Action::RemoveImage(reference) => {
-            gone_is_fine(docker.remove_image(reference, None::<RemoveImageOptions>, None).await.map(|_| ()))?;
+            let removed = docker.remove_image(reference, None::<RemoveImageOptions>, None).await.map(|_| ());
+            if let Err(error) = gone_is_fine(removed) {
+                return Err(explain_use(docker, error, &[409], ("ancestor", reference)).await.into());
+            }
         }
         Action::Rename { target, to } => {
             let id = work.ledger.resolve(target)?;
@@ -69,6 +91,11 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         }
         Action::Pull(spec) => pull(engine, spec, work.report).await?,
         Action::Build(spec) => build(engine, spec, work.report).await?,
+        Action::Await { target, condition: Condition::Ended, .. } => {
+            let id = work.ledger.resolve(target)?;
+            let exit_code = Some(health::end(docker, &id).await?);
+            return Ok(Outcome { exit_code, ..Outcome::default() });
+        }
         Action::Await { target, condition, .. } => {
             let id = work.ledger.resolve(target)?;
             health::wait(engine, &id, *condition, work.deadline, work.report).await?;
@@ -124,6 +151,39 @@ fn gone_is_fine(result: Result<(), Error>) -> Result<(), EngineError> {
         Err(error) if is_not_found(&error) => Ok(()),
         other => other.map_err(answered),
     }
+}
+
+/// Whether the engine says that the container does not run.
+fn is_not_running(error: &Error) -> bool {
+    match error {
+        Error::DockerResponseServerError { status_code: 409, message } => message.contains("is not running"),
+        _ => false,
+    }
+}
+
+/// Says who uses what cannot be removed, where that is why: `user` is a filter of the list of
+/// containers, and its value.
+async fn explain_use(
+    docker: &Docker,
+    error: EngineError,
+    statuses: &[u16],
+    user: (&str, &str),
+) -> EngineError {
+    match &error {
+        EngineError::Refused { status, .. } if statuses.contains(status) => {}
+        _ => return error,
+    }
+    let (filter, value) = user;
+    let filters = HashMap::from([(filter, vec![value])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let Ok(users) = docker.list_containers(Some(options)).await else { return error };
+    let by: Vec<String> = users
+        .into_iter()
+        .filter_map(|container| container.names?.into_iter().next())
+        .map(|name| name.trim_start_matches('/').to_owned())
+        .collect();
+    // Without a user it is not that: a predefined network may not be removed either.
+    if by.is_empty() { error } else { EngineError::InUse { by } }
 }
 
 /// Says who holds the port that a container could not get, and adds what is known of the container.

@@ -11,6 +11,7 @@ use stack_plan::observed::{
     ObservedPort, ObservedVolume,
 };
 use stack_plan::plan::{Action, Condition, NewContainer};
+use stack_plan::ports::{HeldPort, Holder};
 use tokio::time::Instant;
 
 use super::{Behaviour, Fault, GRACE, When};
@@ -26,6 +27,7 @@ pub(super) struct State {
     pub(super) registry: BTreeMap<String, String>,
     pub(super) behaviours: BTreeMap<String, Behaviour>,
     pub(super) faults: Vec<(When, Fault)>,
+    pub(super) occupied: Vec<HeldPort>,
     pub(super) calls: Vec<String>,
     pub(super) latency: Duration,
     pub(super) seed: Option<u64>,
@@ -95,6 +97,14 @@ impl Container {
         }
     }
 
+    /// The exit code, if it has ended.
+    pub(super) fn exit_code(&self) -> Option<i64> {
+        match self.state {
+            ContainerState::Exited(code) => Some(code),
+            _ => None,
+        }
+    }
+
     fn health(&self) -> Health {
         if !self.checked || self.state != ContainerState::Running {
             return Health::None;
@@ -112,10 +122,11 @@ impl Container {
         let health = self.health();
         self.looks += 1;
         match (self.state, condition) {
+            (ContainerState::Exited(_), Condition::Ended) => Ok(true),
             (ContainerState::Exited(0), Condition::Completed) => Ok(true),
             (ContainerState::Exited(0), Condition::Ready) if !self.restarted => Ok(true),
             (ContainerState::Exited(code), _) => Err(NotReady::Exited { code }),
-            (ContainerState::Running, Condition::Completed) => Ok(false),
+            (ContainerState::Running, Condition::Completed | Condition::Ended) => Ok(false),
             (ContainerState::Running, _) => match health {
                 Health::Healthy => Ok(true),
                 Health::Starting => Ok(false),
@@ -211,7 +222,7 @@ impl State {
     }
 
     pub(super) fn perform(&mut self, action: &Action, id: Option<&str>) -> Result<Outcome, EngineError> {
-        let made = |id: String| Ok(Outcome { made: Some(id) });
+        let made = |id: String| Ok(Outcome { made: Some(id), exit_code: None });
         let id = id.unwrap_or_default();
         self.containers.values_mut().for_each(Container::live);
         match action {
@@ -234,21 +245,31 @@ impl State {
                     container.end(if killed { 137 } else { 0 });
                 }
             }
+            Action::Kill { signal, .. } => {
+                let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
+                if !container.state.is_up() {
+                    return Err(refused(409, format!("container {} is not running", container.name)));
+                }
+                if matches!(signal.as_str(), "KILL" | "SIGKILL" | "9") {
+                    container.end(137);
+                }
+            }
+            Action::Pause(_) => self.change(id, ContainerState::Running, ContainerState::Paused)?,
+            Action::Unpause(_) => self.change(id, ContainerState::Paused, ContainerState::Running)?,
             Action::RemoveContainer { volumes, .. } => self.remove(id, *volumes)?,
             Action::RemoveNetwork(network) => {
                 let attached = |found: &&Container| {
                     found.state.is_up() && found.networks.values().any(|joined| joined == network)
                 };
                 if let Some(container) = self.containers.values().find(attached) {
-                    let message = format!("network {network} has active endpoints: {}", container.name);
-                    return Err(refused(403, message));
+                    return Err(EngineError::InUse { by: vec![container.name.clone()] });
                 }
                 self.networks.remove(network);
             }
             Action::RemoveVolume(name) => {
                 let uses = |found: &&Container| found.volumes.iter().any(|(mount, _)| mount.name == *name);
                 if let Some(container) = self.containers.values().find(uses) {
-                    return Err(refused(409, format!("volume {name} is in use by {}", container.name)));
+                    return Err(EngineError::InUse { by: vec![container.name.clone()] });
                 }
                 self.volumes.remove(name);
             }
@@ -256,10 +277,7 @@ impl State {
                 let image = self.images.get(reference);
                 if let Some(container) = self.containers.values().find(|found| Some(&found.image_id) == image)
                 {
-                    return Err(refused(
-                        409,
-                        format!("image {reference} is being used by {}", container.name),
-                    ));
+                    return Err(EngineError::InUse { by: vec![container.name.clone()] });
                 }
                 self.images.remove(reference);
             }
@@ -296,6 +314,37 @@ impl State {
             Action::Await { .. } => {}
         }
         Ok(Outcome::default())
+    }
+
+    /// Takes a container from one state to another.
+    fn change(&mut self, id: &str, from: ContainerState, to: ContainerState) -> Result<(), EngineError> {
+        let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
+        if container.state != from {
+            return Err(refused(409, format!("container {} is {}", container.name, container.state.word())));
+        }
+        container.state = to;
+        Ok(())
+    }
+
+    /// Who has which ports of the host.
+    pub(super) fn held_ports(&self) -> Vec<HeldPort> {
+        let mut held = self.occupied.clone();
+        for (id, container) in self.containers.iter().filter(|(_, container)| container.state.is_up()) {
+            for port in &container.ports {
+                let Some(published) = port.published else { continue };
+                held.push(HeldPort {
+                    protocol: port.protocol.clone(),
+                    port: published,
+                    host_ip: port.host_ip.clone(),
+                    holder: Holder::Container {
+                        id: id.clone(),
+                        name: container.name.clone(),
+                        project: container.labels.get(labels::PROJECT).cloned(),
+                    },
+                });
+            }
+        }
+        held
     }
 
     fn create(&mut self, new: &NewContainer) -> Result<String, EngineError> {
@@ -362,6 +411,9 @@ impl State {
 
     fn start(&mut self, id: &str) -> Result<(), EngineError> {
         let container = self.containers.get(id).ok_or_else(|| missing("container", id))?;
+        if container.state == ContainerState::Paused {
+            return Err(refused(409, format!("container {} is paused", container.name)));
+        }
         if container.state.is_up() {
             return Ok(());
         }
@@ -455,7 +507,6 @@ impl State {
 }
 
 fn observed(id: &str, container: &Container, recorded: Option<Recorded>) -> ObservedContainer {
-    let depends_on = container.label(labels::DEPENDS_ON).split(',');
     ObservedContainer {
         id: id.to_owned(),
         name: container.name.clone(),
@@ -467,11 +518,9 @@ fn observed(id: &str, container: &Container, recorded: Option<Recorded>) -> Obse
         image_id: container.image_id.clone(),
         image: container.image.clone(),
         recorded,
-        depends_on: depends_on
-            .filter_map(|entry| entry.split(':').next())
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        config_hash: container.label(labels::CONFIG_HASH).to_owned(),
+        replaced_another: container.labels.contains_key(labels::REPLACE),
+        depends_on: labels::dependencies(container.label(labels::DEPENDS_ON)),
         networks: container.networks.clone(),
         volumes: container.volumes.iter().map(|(mount, _)| mount.clone()).collect(),
         config_files: container.label(labels::CONFIG_FILES).to_owned(),

@@ -8,6 +8,7 @@ use super::Planner;
 use super::replicas::{Course, Slot};
 use crate::observed::ObservedContainer;
 use crate::plan::StepId;
+use crate::ports::{meet, wanted};
 
 /// Who has to go before a place can be filled, by the index of the place.
 #[derive(Default)]
@@ -111,27 +112,11 @@ impl<'a> Planner<'a> {
 
 /// The containers that hold a host port that `port` is to be published at.
 fn holders_of<'a>(port: &Port, held: &BTreeMap<(&'a str, u16), Vec<Held<'a>>>) -> Vec<&'a ObservedContainer> {
-    let Some(published) = &port.published else {
-        return Vec::new();
-    };
-    let (first, last) = published.split_once('-').unwrap_or((published, published));
-    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else {
-        return Vec::new();
-    };
-    // Port 0 lets the engine choose.
-    if first == 0 || first > last {
-        return Vec::new();
-    }
+    let Some(range) = wanted(port) else { return Vec::new() };
     let protocol = port.protocol.as_str();
-    held.range((protocol, first)..=(protocol, last))
+    held.range((protocol, *range.start())..=(protocol, *range.end()))
         .flat_map(|(_, holders)| holders)
         .filter(|holder| meet(port.host_ip.as_deref().unwrap_or_default(), holder.host_ip))
         .map(|holder| holder.container)
         .collect()
-}
-
-/// Whether two listeners at these addresses of the host are in each other's way.
-fn meet(one: &str, other: &str) -> bool {
-    let every = |address: &str| matches!(address, "" | "0.0.0.0" | "::" | "[::]");
-    every(one) || every(other) || one == other
 }

@@ -8,6 +8,7 @@ use stack_file::model::{DependencyCondition, Restart};
 use super::{Planner, Recreate, address_of};
 use crate::address::Address;
 use crate::desired::ServiceSpec;
+use crate::labels;
 use crate::observed::{ContainerState, ObservedContainer};
 use crate::plan::{Cause, Change};
 
@@ -220,12 +221,16 @@ impl<'a> Planner<'a> {
             Recreate::Always => return Some(Cause::Asked),
             Recreate::Changed => {}
         }
-        let Some(recorded) = &container.recorded else {
-            return Some(Cause::Unrecorded);
-        };
-        let changes = service.fields.difference(recorded, &service.service.name.origin);
-        if !changes.is_empty() {
-            return Some(Cause::Changed(changes));
+        match &container.recorded {
+            Some(recorded) => {
+                let changes = service.fields.difference(recorded, &service.service.name.origin);
+                if !changes.is_empty() {
+                    return Some(Cause::Changed(changes));
+                }
+            }
+            // docker compose made it: its hash of the settings is ours, too.
+            None if service.labels.get(labels::CONFIG_HASH) == Some(&container.config_hash) => {}
+            None => return Some(Cause::Unrecorded),
         }
         if let Some(image) = self.observed.images.get(&service.image)
             && image.id != container.image_id

@@ -39,6 +39,7 @@ impl Fate {
         !self.fresh
             && match condition {
                 Condition::Completed => self.state == ContainerState::Exited(0),
+                Condition::Ended => matches!(self.state, ContainerState::Exited(_)),
                 Condition::Healthy => running && self.health == Health::Healthy,
                 Condition::Ready => {
                     running && matches!(self.health, Health::None | Health::Healthy)

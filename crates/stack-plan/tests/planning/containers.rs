@@ -97,9 +97,12 @@ fn a_newer_image_replaces() {
 }
 
 #[test]
-fn a_container_of_another_program_is_replaced() {
+fn a_container_of_another_program_is_replaced_unless_its_hash_is_the_same() {
     let mut observed = up("services: { web: { image: web } }");
     container(&mut observed, "shop-web-1").recorded = None;
+    let plan = default("services: { web: { image: web } }", &observed);
+    assert!(plan.is_empty(), "{plan}");
+    container(&mut observed, "shop-web-1").config_hash = "another".to_owned();
     let plan = default("services: { web: { image: web } }", &observed);
     assert_eq!(plan.steps[0].cause.to_string(), "made by another program");
 }

@@ -66,7 +66,9 @@ pub(crate) fn up(text: &str) -> Observed {
                 image_id: format!("sha256:{}", spec.image),
                 image: spec.image.clone(),
                 recorded: Some(spec.fields.record()),
-                depends_on: spec.service.depends_on.keys().cloned().collect(),
+                config_hash: spec.labels[labels::CONFIG_HASH].clone(),
+                replaced_another: false,
+                depends_on: labels::dependencies(&spec.labels[labels::DEPENDS_ON]),
                 networks: (spec.networks.iter())
                     .map(|joined| (joined.name.clone(), format!("{}-id", joined.name)))
                     .collect(),

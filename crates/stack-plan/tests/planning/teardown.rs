@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{assert_plan, container, desired, up};
+use stack_plan::labels;
 use stack_plan::observed::{ContainerState, Observed, ObservedMount};
 use stack_plan::plan::{Action, Plan};
 use stack_plan::teardown::{RemoveImages, Teardown, teardown};
@@ -38,7 +39,7 @@ fn dependents_go_first_as_the_labels_alone_tell() {
 fn labels_that_go_in_a_circle_end_nothing_but_the_order() {
     let mut observed = up(TEXT);
     container(&mut observed, "shop-db-1").depends_on =
-        vec!["app".to_owned(), "db".to_owned(), "gone".to_owned()];
+        labels::dependencies("app:service_started:false,db:service_started:false,gone:service_healthy:true");
     let plan = teardown("shop", None, &observed, &Teardown::default());
     assert_eq!(plan.steps.len(), 6);
     assert!(plan.steps.iter().all(|step| step.after.iter().all(|earlier| *earlier < step.id)), "{plan}");
@@ -71,6 +72,7 @@ fn anonymous_volumes_that_were_passed_on_go_too_unless_somebody_else_has_them() 
     let mut observed = up(TEXT);
     let name = "0f".repeat(32);
     observed.containers[0].volumes = vec![ObservedMount { name: name.clone(), target: "/data".to_owned() }];
+    observed.containers[0].replaced_another = true;
     let removals = |observed: &Observed| {
         let plan = down(observed, &Teardown { volumes: true, ..Teardown::default() });
         let is = |action: &Action| matches!(action, Action::RemoveVolume(volume) if *volume == name);
@@ -79,6 +81,9 @@ fn anonymous_volumes_that_were_passed_on_go_too_unless_somebody_else_has_them() 
     assert_eq!(removals(&observed), [1], "after the container");
     observed.containers[1].volumes = observed.containers[0].volumes.clone();
     assert_eq!(removals(&observed), [2], "once, after both");
+    observed.containers[0].replaced_another = false;
+    assert!(removals(&observed).is_empty(), "the engine takes those of a first container along by itself");
+    observed.containers[0].replaced_another = true;
     observed.containers[1].service = "elsewhere".to_owned();
     observed.containers[1].config_files = "/other/stack.yaml".to_owned();
     assert!(removals(&observed).is_empty());

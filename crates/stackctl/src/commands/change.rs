@@ -63,6 +63,14 @@ enum Pull {
     Missing,
     /// Never
     Never,
+    /// Never, but build what can be built
+    Build,
+}
+
+/// The service and the number in `web=3`.
+pub(crate) fn number_of(text: &str) -> Option<(String, u32)> {
+    let (service, number) = text.split_once('=').filter(|(service, _)| !service.is_empty())?;
+    Some((service.to_owned(), number.parse().ok()?))
 }
 
 impl ChangeArgs {
@@ -71,12 +79,11 @@ impl ChangeArgs {
         self.scale
             .iter()
             .map(|text| {
-                let wrong = || {
+                number_of(text).ok_or_else(|| {
                     Fault::new(Kind::Usage, format!("--scale {text} names no service and number"))
                         .hint("write --scale web=3")
-                };
-                let (service, number) = text.split_once('=').ok_or_else(wrong)?;
-                Ok((service.to_owned(), number.parse().map_err(|_| wrong())?))
+                        .into()
+                })
             })
             .collect()
     }
@@ -102,6 +109,7 @@ impl ChangeArgs {
                 Pull::Always => Some(PullPolicy::Always),
                 Pull::Missing => Some(PullPolicy::Missing),
                 Pull::Never => Some(PullPolicy::Never),
+                Pull::Build => Some(PullPolicy::Build),
             },
             no_start: self.no_start,
             wait: false,

@@ -1,17 +1,21 @@
 //! From a plan to a stack that is as the plan says.
 
+use std::process::ExitCode;
+
 use stack_engine::docker::DockerEngine;
 use stack_engine::engine::Engine;
 use stack_engine::event::Summary;
 use stack_engine::execute::Pace;
+use stack_engine::lock::Lock;
 use stack_file::model::PullPolicy;
 use stack_plan::containers::{self, BuildPolicy, Policy};
 use stack_plan::observed::Observed;
 use stack_plan::plan::Plan;
 
+use crate::error::{failed, interrupted};
 use crate::render::Renderer;
 use crate::settings::Project;
-use crate::{ask, commands};
+use crate::{ask, commands, lock, ports};
 
 /// A stack that is brought nearer to its file.
 pub(crate) struct Converge<'a> {
@@ -24,6 +28,11 @@ pub(crate) struct Converge<'a> {
 }
 
 impl Converge<'_> {
+    /// Keeps other runs of stackctl from changing the project, as long as what is returned lives.
+    pub(crate) async fn alone(&self, command: &str, renderer: &mut Renderer) -> Option<Lock> {
+        lock::alone(self.engine, &self.project.desired.project, command, renderer).await
+    }
+
     /// What there is, and what has to be done.
     pub(crate) async fn look(&self) -> anyhow::Result<(Plan, Observed)> {
         let observed = self.engine.observe(&self.project.query()).await?;
@@ -32,12 +41,14 @@ impl Converge<'_> {
     }
 
     /// Pulls and builds what is missing, looks again, and returns the plan for the rest.
-    /// The summary of what was pulled and built when an image could not be had.
+    /// The summary of what was pulled and built when an image could not be had. Before any of
+    /// it, a plan is refused that needs ports which others have.
     pub(crate) async fn prepare(
         &self,
         (plan, observed): (Plan, Observed),
         renderer: &mut Renderer,
     ) -> anyhow::Result<Result<(Plan, Observed), Summary>> {
+        ports::check(self.engine, &plan, self.project, renderer).await?;
         // In a dry run no image comes, so that the plan stays as it is.
         if !plan.has_image_steps() || renderer.is_dry_run() {
             return Ok(Ok((plan, observed)));
@@ -66,6 +77,19 @@ impl Converge<'_> {
         };
         self.agree(&plan, renderer)?;
         Ok(self.run(plan, renderer).await)
+    }
+
+    /// Does all of it while no other stackctl changes the project, and says how it ended.
+    pub(crate) async fn run_alone(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<ExitCode> {
+        let converged = async {
+            let _lock = self.alone(command, renderer).await;
+            let looked = self.look().await?;
+            self.carry_out(looked, renderer).await
+        };
+        tokio::select! {
+            summary = converged => Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() }),
+            () = commands::interrupt() => Ok(interrupted()),
+        }
     }
 
     /// Asks whether data may be lost, where it would be.

@@ -4,13 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use stack_engine::engine::{Engine, Query};
 use stack_plan::teardown::{RemoveImages, Teardown, teardown};
 
 use crate::args::Global;
-use crate::error::{failed, interrupted};
-use crate::render::Renderer;
-use crate::settings;
+use crate::commands::standing::{Scope, Standing};
 
 /// What `down` takes.
 #[derive(Debug, clap::Args)]
@@ -38,15 +35,7 @@ enum Rmi {
 }
 
 pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitCode> {
-    let (project, name) = settings::read_or_name(global)?;
-    if let Some(project) = &project {
-        project.check_services(&args.services)?;
-    }
-    let engine = settings::engine(global, true).await?;
-    let query = project
-        .as_ref()
-        .map_or_else(|| Query { project: name.clone(), ..Query::default() }, |project| project.query());
-    let observed = engine.observe(&query).await?;
+    let standing = Standing::look(global, "down", &args.services, Scope::Everything).await?;
     let policy = Teardown {
         services: args.services,
         grace: args.timeout.map(Duration::from_secs),
@@ -59,19 +48,7 @@ pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitC
         },
         remove_orphans: args.remove_orphans,
     };
-    let plan = teardown(&name, project.as_ref().map(|project| &project.desired), &observed, &policy);
-    let mut renderer = Renderer::new(global);
-    if plan.is_empty() {
-        for warning in &plan.warnings {
-            renderer.warn(warning);
-        }
-        renderer.note(&format!("nothing to remove: {name} has no containers or networks"));
-        return Ok(ExitCode::SUCCESS);
-    }
-    tokio::select! {
-        summary = super::carry_out(&engine, plan, global.pace(), project.as_ref(), &mut renderer) => {
-            Ok(if summary.succeeded() { ExitCode::SUCCESS } else { failed() })
-        }
-        () = super::interrupt() => Ok(interrupted()),
-    }
+    let plan = teardown(&standing.name, standing.desired(), &standing.observed, &policy);
+    let nothing = format!("nothing to remove: {} has no containers or networks", standing.name);
+    standing.carry_out(plan, &nothing).await
 }

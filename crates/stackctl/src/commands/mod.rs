@@ -7,16 +7,27 @@ pub(crate) mod check;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod converge;
+pub(crate) mod create;
 pub(crate) mod down;
 pub(crate) mod explain;
 pub(crate) mod install_plugin;
+pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod man;
+pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod ps;
+pub(crate) mod restart;
+pub(crate) mod rm;
+pub(crate) mod scale;
 pub(crate) mod schema;
+pub(crate) mod standing;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod unpause;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod wait;
 
 use std::sync::Arc;
 

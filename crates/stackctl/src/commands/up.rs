@@ -80,6 +80,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
         return attached::run(&converge, &args.attach, &mut renderer).await;
     }
     let converged = async {
+        let _lock = converge.alone("up", &mut renderer).await;
         let looked = converge.look().await?;
         converge.carry_out(looked, &mut renderer).await
     };

@@ -1,9 +1,9 @@
 //! One plain line per change, for everything that is no terminal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use stack_engine::event::{Event, EventKind, Progress};
+use stack_engine::event::{Event, EventKind, Progress, Waiting};
 use stack_engine::image::build::BuildProgress;
 use stack_plan::plan::{Action, Plan, StepId};
 use time::OffsetDateTime;
@@ -17,11 +17,13 @@ pub(crate) struct Plain {
     quiet: bool,
     plan: Arc<Plan>,
     started: HashMap<StepId, OffsetDateTime>,
+    /// The steps of which it was told that they take long.
+    slow: HashSet<StepId>,
 }
 
 impl Plain {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { quiet, plan: Arc::default(), started: HashMap::new() }
+        Self { quiet, plan: Arc::default(), started: HashMap::new(), slow: HashSet::new() }
     }
 
     pub(crate) fn print(&self, text: &str) {
@@ -35,6 +37,7 @@ impl Plain {
         match (&event.kind, step) {
             (EventKind::PlanReady(plan), _) => {
                 self.plan = Arc::clone(plan);
+                self.slow.clear();
                 for warning in &plan.warnings {
                     say(&super::warning(warning));
                 }
@@ -49,6 +52,14 @@ impl Plain {
             (EventKind::Progress(Progress::Build(build)), Some(step)) => {
                 if let Some(line) = build_line(build) {
                     self.print(&format!("  {}  {line}", step.address));
+                }
+            }
+            // The first word is enough: the last comes when it has ended.
+            (EventKind::Progress(progress @ Progress::Waiting(Waiting::Stopping { .. })), Some(step))
+                if self.slow.insert(step.id) =>
+            {
+                if let Some(text) = words::progress(progress) {
+                    self.print(&format!("  {}  waiting for its end: {text}", step.address));
                 }
             }
             (EventKind::StepDone, Some(step)) => {
@@ -67,10 +78,7 @@ impl Plain {
             (EventKind::StepFailed { failure, tolerated }, Some(step)) => {
                 let text = diagnose::explain(&self.plan, step, failure, project);
                 if *tolerated {
-                    say(&format!(
-                        "{} {text}\n    it is not required: going on without it",
-                        paint(YELLOW, "!")
-                    ));
+                    say(&format!("{} {text}\n    {}", paint(YELLOW, "!"), words::tolerated(step)));
                 } else {
                     say(&format!("{} {text}", paint(RED, "✗")));
                 }

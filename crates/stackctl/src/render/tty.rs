@@ -75,7 +75,8 @@ impl Tty {
                 if let Some(line) = self.lines.get_mut(&step.address) {
                     line.failed = !tolerated;
                 }
-                self.end(step, event.at, Some(words::failed(step)));
+                let word = if *tolerated { "left as it is" } else { words::failed(step) };
+                self.end(step, event.at, Some(word));
                 let text = diagnose::explain(&self.plan, step, failure, project);
                 let mark = if *tolerated { paint(YELLOW, "!") } else { paint(RED, "✗") };
                 self.print(&format!("{mark} {text}"));

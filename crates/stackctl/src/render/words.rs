@@ -13,6 +13,9 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => "creating",
         Action::Start(_) => "starting",
         Action::Stop { .. } => "stopping",
+        Action::Kill { .. } => "killing",
+        Action::Pause(_) => "pausing",
+        Action::Unpause(_) => "unpausing",
         Action::RemoveContainer { .. }
         | Action::RemoveNetwork(_)
         | Action::RemoveVolume(_)
@@ -24,6 +27,7 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         Action::Await { condition, .. } => match condition {
             Condition::Ready | Condition::Healthy => "waiting for it to be ready",
             Condition::Completed => "waiting for it to complete",
+            Condition::Ended => "waiting for its end",
         },
     }
 }
@@ -35,6 +39,10 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => "created",
         Action::Start(_) => "started",
         Action::Stop { .. } => "stopped",
+        Action::Kill { signal, .. } if is_kill(signal) => "killed",
+        Action::Kill { .. } => "signalled",
+        Action::Pause(_) => "paused",
+        Action::Unpause(_) => "unpaused",
         Action::RemoveContainer { .. } if step.group == Change::Replace => "old one removed",
         Action::RemoveContainer { .. }
         | Action::RemoveNetwork(_)
@@ -47,8 +55,23 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
             Condition::Ready => "ready",
             Condition::Healthy => "healthy",
             Condition::Completed => "completed",
+            Condition::Ended => "ended",
         },
     })
+}
+
+/// Whether it is the signal that nothing outlives.
+fn is_kill(signal: &str) -> bool {
+    let name = signal.to_ascii_uppercase();
+    matches!(name.strip_prefix("SIG").unwrap_or(&name), "KILL" | "9")
+}
+
+/// Why a step that failed is no failure of the run.
+pub(crate) fn tolerated(step: &Step) -> &'static str {
+    match &step.action {
+        Action::Await { .. } => "it is not required: going on without it",
+        _ => "it stays; all else goes on",
+    }
 }
 
 /// What failed, as in "app1/1 cannot be started".
@@ -59,6 +82,9 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         }
         Action::Start(_) => "cannot be started",
         Action::Stop { .. } => "cannot be stopped",
+        Action::Kill { .. } => "cannot be killed",
+        Action::Pause(_) => "cannot be paused",
+        Action::Unpause(_) => "cannot be unpaused",
         Action::RemoveContainer { .. }
         | Action::RemoveNetwork(_)
         | Action::RemoveVolume(_)
@@ -68,6 +94,7 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         Action::Pull(_) => "cannot be pulled",
         Action::Build(_) => "cannot be built",
         Action::Await { condition: Condition::Completed, .. } => "did not complete",
+        Action::Await { condition: Condition::Ended, .. } => "cannot be waited for",
         Action::Await { .. } => "is not ready",
     }
 }
@@ -81,6 +108,13 @@ pub(crate) fn progress(progress: &Progress) -> Option<String> {
         }
         Progress::Waiting(Waiting::Restarting { exit_code }) => {
             Some(format!("ended with exit code {exit_code}, is started again"))
+        }
+        Progress::Waiting(Waiting::Stopping { signal, since, grace }) => {
+            let end = match grace {
+                Some(grace) => format!("killed at {} s", grace.as_secs()),
+                None => "never killed".to_owned(),
+            };
+            Some(format!("{signal} ignored for {} s, {end}", since.as_secs()))
         }
         Progress::Build(build) => match build {
             BuildProgress::Started { name, .. } => Some(build_step(name)),

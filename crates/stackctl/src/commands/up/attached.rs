@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::commands;
 use crate::commands::converge::Converge;
-use crate::error::{failed, interrupted};
+use crate::error::{failed, interrupted, of_container};
 use crate::render::Renderer;
 use crate::render::log::{LogStyle, Logs};
 use crate::settings::Project;
@@ -105,13 +105,15 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let mut stop = pin!(commands::interrupt());
     let prepared = async {
+        let lock = converge.alone("up", renderer).await;
         let looked = converge.look().await?;
-        converge.prepare(looked, renderer).await
+        Ok((lock, converge.prepare(looked, renderer).await?))
     };
-    let (plan, observed) = tokio::select! {
-        prepared = prepared => match prepared? {
-            Ok(prepared) => prepared,
-            Err(_) => return Ok(failed()),
+    let (lock, (plan, observed)) = tokio::select! {
+        prepared = prepared => match prepared {
+            Ok((lock, Ok(prepared))) => (lock, prepared),
+            Ok((_, Err(_))) => return Ok(failed()),
+            Err(error) => return Err(error),
         },
         () = &mut stop => return Ok(interrupted()),
     };
@@ -150,6 +152,8 @@ pub(super) async fn run(
             return Ok(interrupted());
         }
     }
+    // From here on nothing is changed any more: another run may.
+    drop(lock);
     renderer.settle();
     if !starts && !attached.anything_runs("").await? {
         return Ok(ExitCode::SUCCESS);
@@ -176,18 +180,13 @@ pub(super) async fn run(
                 Some(wanted) if *wanted != source.service => ended.get(wanted).copied().unwrap_or(STOPPED),
                 _ => code,
             };
-            return Ok(code_of(code));
+            return Ok(of_container(code));
         }
         if !attached.anything_runs(&source.id).await? {
             break;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A container's exit code as ours: the low eight bits, as of any process.
-fn code_of(code: i64) -> ExitCode {
-    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
 }
 
 struct Attached<'a> {
