@@ -144,6 +144,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
             disabled: Vec::new(),
             files: files.into_iter().filter_map(|file| file.path).collect(),
             env_files,
+            separator: separator(&variables),
             directory,
             tree,
         };
@@ -179,6 +180,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
         disabled: disabled.keys().cloned().collect(),
         files: files.into_iter().filter_map(|file| file.path).collect(),
         env_files,
+        separator: separator(&variables),
         directory,
         tree,
     };
@@ -242,6 +244,11 @@ pub(crate) fn merged(
     }
     merge::unique(&mut tree, Schema::root());
     (tree, usable)
+}
+
+fn separator(variables: &Variables) -> char {
+    let asked = variables.get("COMPOSE_COMPATIBILITY").unwrap_or_default();
+    if matches!(asked.to_lowercase().as_str(), "1" | "t" | "true") { '_' } else { '-' }
 }
 
 /// What is known of the project name without a stack file: the name that was

@@ -29,6 +29,9 @@ pub use self::volume::Volume;
 pub struct Stack {
     /// The project name: lower-case letters, digits, `-` and `_`.
     pub name: Spanned<String>,
+    /// What stands between the parts of names that are made up: `-`, or `_` as the first
+    /// docker-compose had it, where `COMPOSE_COMPATIBILITY` asks for that.
+    pub separator: char,
     /// The project directory, absolute: relative paths are resolved against it.
     pub directory: PathBuf,
     /// The stack files in the order of merging, absolute.

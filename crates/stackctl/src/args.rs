@@ -62,6 +62,9 @@ pub(crate) struct Global {
     /// Show what would be done, and do nothing
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
+    /// Names with `_` between their parts, as the first docker-compose made them
+    #[arg(long, global = true, env = "COMPOSE_COMPATIBILITY", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) compatibility: bool,
     /// How many calls to the engine may be under way at once; -1 is no limit [default: 48]
     #[arg(long, value_name = "NUMBER", global = true, env = "COMPOSE_PARALLEL_LIMIT", value_parser = parallel, allow_negative_numbers = true)]
     pub(crate) parallel: Option<usize>,
@@ -104,6 +107,9 @@ impl Global {
         self.profiles.iter().for_each(|profile| option("--profile", profile.clone()));
         self.host.iter().for_each(|host| option("-H", host.clone()));
         self.context.iter().for_each(|context| option("--context", context.clone()));
+        if self.compatibility {
+            words.push("--compatibility".to_owned());
+        }
         words
     }
 

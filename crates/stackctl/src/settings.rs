@@ -129,7 +129,10 @@ pub(crate) fn with_request<T>(global: &Global, work: impl FnOnce(&Request<'_>) -
         Some(directory) => directory.clone(),
         None => std::env::current_dir().context("the working directory cannot be read")?,
     };
-    let environment = environment();
+    let mut environment = environment();
+    if global.compatibility {
+        environment.insert("COMPOSE_COMPATIBILITY".to_owned(), "true".to_owned());
+    }
     let mut stdin = None;
     if global.files.iter().any(|file| file == Path::new("-")) {
         let mut text = String::new();

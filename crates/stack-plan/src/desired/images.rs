@@ -38,10 +38,10 @@ pub struct ImageSpec {
 }
 
 /// The reference of a service's image: as written, or `PROJECT-SERVICE` for one that is only built.
-pub(super) fn reference(project: &str, service: &Service) -> String {
+pub(super) fn reference(stack: &Stack, service: &Service) -> String {
     match &service.image {
         Some(image) => image.value.clone(),
-        None => format!("{project}-{}", *service.name),
+        None => format!("{}{}{}", *stack.name, stack.separator, *service.name),
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) fn reference(project: &str, service: &Service) -> String {
 pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
     let mut images: Vec<ImageSpec> = Vec::new();
     for service in stack.services.values() {
-        let reference = reference(project, service);
+        let reference = reference(stack, service);
         let build = service.build.as_ref().map(|build| build.value.clone());
         let platform = service.platform.as_ref().map(|platform| platform.value.clone());
         let policy = service.pull_policy.as_ref().map_or(PullPolicy::Missing, |policy| policy.value);

@@ -36,6 +36,8 @@ pub struct ServiceSpec {
     pub service: Arc<Service>,
     /// The reference of its image.
     pub image: String,
+    /// What stands between the parts of its containers' names.
+    pub separator: char,
     /// How many containers.
     pub scale: u32,
     /// The settings, flat.
@@ -60,7 +62,10 @@ impl ServiceSpec {
     pub fn container_name(&self, project: &str, number: u32) -> String {
         match &self.service.container_name {
             Some(name) => name.value.clone(),
-            None => format!("{project}-{}-{number}", self.name()),
+            None => {
+                let between = self.separator;
+                format!("{project}{between}{}{between}{number}", self.name())
+            }
         }
     }
 
@@ -78,7 +83,7 @@ pub(super) fn service_spec(
     scale: Option<u32>,
 ) -> ServiceSpec {
     let name = &service.name.value;
-    let image = reference(&stack.name, service);
+    let image = reference(stack, service);
     let mut fields = Fields::of(&service.tree, &[NOT_OF_THE_CONTAINER, COMES_TO_VALUES].concat());
     for (name, value) in &service.environment {
         let path = format!("environment.{name}");
@@ -130,6 +135,7 @@ pub(super) fn service_spec(
     ServiceSpec {
         service: Arc::new(service.clone()),
         image,
+        separator: stack.separator,
         scale,
         fields,
         labels: all,

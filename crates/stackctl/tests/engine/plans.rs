@@ -83,3 +83,13 @@ fn a_plan_must_name_the_command_that_does_it_and_every_step() {
         .shows("app/1  unchanged");
     project.run(&["plan", "--no-recreate", "--always-recreate-deps"]).exits(64);
 }
+
+#[test]
+fn names_must_be_those_of_the_first_docker_compose_when_that_is_asked_for() {
+    let project = Project::new(&format!("services:\n  one:\n    {SLEEPER}\n"));
+    project.run(&["--compatibility", "up", "-d"]).exits(0);
+    assert_eq!(project.observe().containers[0].name, format!("{}_one_1", project.name));
+    project.run(&["--compatibility", "plan"]).exits(0);
+    project.run(&["--compatibility", "up", "-d", "--force-recreate"]).exits(0);
+    assert_eq!(project.observe().containers[0].name, format!("{}_one_1", project.name));
+}
