@@ -111,7 +111,8 @@ fn build(node: &Node) -> Build {
 fn port(node: &Node) -> Port {
     Port {
         target: number(node, "target").unwrap_or_default(),
-        published: value(node, "published"),
+        // Port 0 lets the engine choose, as no port does.
+        published: value(node, "published").filter(|published| published != "0"),
         host_ip: value(node, "host_ip"),
         protocol: value(node, "protocol").unwrap_or_else(|| "tcp".to_owned()),
     }

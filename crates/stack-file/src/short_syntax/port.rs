@@ -75,12 +75,8 @@ pub(crate) fn settle_port(node: &mut Node) -> Result<(), Fault> {
     }
     let Kind::Mapping(entries) = &mut node.kind else { return Ok(()) };
     if let (Some((first, last)), Some(entry)) = (published, entries.get_mut("published")) {
-        // Port 0 lets the engine choose, as no port does.
         let text = if first == last { first.to_string() } else { format!("{first}-{last}") };
         entry.node = Node::string(text, entry.node.origin.clone());
-        if first == 0 {
-            entries.shift_remove("published");
-        }
     }
     if let (Some(address), Some(entry)) = (address, entries.get_mut("host_ip")) {
         entry.node = Node::string(address, entry.node.origin.clone());
@@ -189,7 +185,7 @@ mod tests {
             ("127.0.0.1:8080:80", vec!["127.0.0.1 8080 80 tcp"]),
             ("127.0.0.1::80", vec!["127.0.0.1 - 80 tcp"]),
             ("[::1]:8080:80", vec!["::1 8080 80 tcp"]),
-            ("0:80", vec!["- - 80 tcp"]),
+            ("0:80", vec!["- 0 80 tcp"]),
             (":80", vec!["- - 80 tcp"]),
             ("8080-8081:80-81", vec!["- 8080 80 tcp", "- 8081 81 tcp"]),
             ("9000-9005:90", vec!["- 9000-9005 90 tcp"]),

@@ -3,6 +3,8 @@
 mod config_hash;
 mod containers;
 mod ground;
+mod lifecycle;
+mod ports;
 mod records;
 mod support;
 mod teardown;

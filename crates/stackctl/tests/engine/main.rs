@@ -2,6 +2,11 @@
 
 mod attached;
 mod first_stack;
+mod interrupted;
+mod lifecycle;
+mod lock;
 mod plans;
+mod ports;
 mod scenarios;
+mod sharing;
 mod support;

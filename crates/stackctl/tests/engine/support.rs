@@ -18,8 +18,8 @@ use stack_plan::plan::Action;
 pub(crate) struct Project {
     pub(crate) name: String,
     pub(crate) directory: tempfile::TempDir,
-    file: PathBuf,
-    env: Vec<(String, String)>,
+    pub(crate) file: PathBuf,
+    pub(crate) env: Vec<(String, String)>,
 }
 
 impl Project {
