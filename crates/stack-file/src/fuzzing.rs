@@ -169,7 +169,6 @@ pub fn decode(text: &str, directory: &Path) {
     let again = load(&Request {
         directory: nowhere.clone(),
         project_directory: Some(nowhere),
-        profiles: Vec::new(),
         stdin: Some(&text),
         ..request
     });
