@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     File,
     /// Data would be lost.
     Consent,
+    /// Nobody's: what was asked for did not come about.
+    Failure,
     /// What a plan was made for is not what is there now.
     Moved,
 }
@@ -89,7 +91,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
             Some(Kind::File) => 3,
             Some(Kind::Consent) => 5,
             Some(Kind::Moved) => 6,
-            None => 1,
+            Some(Kind::Failure) | None => 1,
         }
     };
     ExitCode::from(code)
