@@ -15,7 +15,8 @@ use crate::{images, say, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
-const PROGRAMS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("nginx", "nginx")];
+const PROGRAMS: [(&str, &str); 3] =
+    [("redis-server", "redis-server"), ("nginx", "nginx"), ("docker-registry", "docker-registry")];
 
 /// `cargo xtask test`.
 #[derive(Debug, clap::Args)]

@@ -15,6 +15,8 @@ mod env_file;
 pub mod explain;
 mod extends;
 mod find;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod include;
 mod interpolate;
 pub mod lint;

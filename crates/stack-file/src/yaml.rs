@@ -1,16 +1,17 @@
 //! The text of a file as trees: YAML events, anchors, merge keys, and the two
 //! tags that steer the merging of files.
 
-use std::collections::{HashMap, HashSet};
+mod expand;
+
+use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
-use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
-use crate::scalar;
 use crate::source::{Origin, SourceId};
-use crate::tree::{Entry, Kind, Node, ScalarKind};
+use crate::tree::Node;
+use expand::Expander;
 
 /// Lists and mappings within each other, at most.
 pub(crate) const DEPTH_LIMIT: usize = 64;
@@ -96,17 +97,8 @@ pub(crate) fn parse(text: &str, source: SourceId, diagnostics: &mut Vec<Diagnost
         }
     }
     let Reader { arena, roots, diagnostics, .. } = reader;
-    let mut expander =
-        Expander { arena: &arena, source, budget: ALIAS_LIMIT, diagnostics, path: Vec::new(), in_list: 0 };
-    let mut documents = Vec::new();
-    for root in roots {
-        expander.path.clear();
-        let mut marks = Vec::new();
-        if let Some(root) = expander.expand(root, 0, false, &mut marks) {
-            documents.push(Document { root, marks });
-        }
-    }
-    documents
+    let mut expander = Expander::new(&arena, source, diagnostics);
+    roots.into_iter().filter_map(|root| expander.document(root)).collect()
 }
 
 fn end_of_char(text: &str, at: usize) -> usize {
@@ -266,227 +258,5 @@ impl Reader<'_> {
     fn fault(&mut self, span: Range<usize>, message: &str) {
         let origin = Origin { source: self.source, span, via: None };
         self.diagnostics.push(Diagnostic::error(message).at(&origin));
-    }
-}
-
-struct Expander<'a> {
-    arena: &'a [RawNode],
-    source: SourceId,
-    budget: usize,
-    diagnostics: &'a mut Vec<Diagnostic>,
-    path: Vec<String>,
-    in_list: usize,
-}
-
-impl<'a> Expander<'a> {
-    fn origin(&self, node: usize) -> Origin {
-        Origin { source: self.source, span: self.arena[node].span.clone(), via: None }
-    }
-
-    /// Makes the tree of a node; `None` when it is unusable or was reset.
-    fn expand(&mut self, node: usize, depth: usize, aliased: bool, marks: &mut Vec<Mark>) -> Option<Node> {
-        let arena = self.arena;
-        let raw = &arena[node];
-        if let Raw::Alias(target) = raw.raw {
-            return self.expand(target, depth, true, marks);
-        }
-        if depth > DEPTH_LIMIT {
-            self.refuse_once(node, &format!("aliases make this file nest more than {DEPTH_LIMIT} deep"));
-            return None;
-        }
-        if aliased {
-            if self.budget == 0 {
-                self.refuse_once(node, "aliases make this file too large");
-                return None;
-            }
-            self.budget -= 1;
-        }
-        match raw.given {
-            Given::Reset | Given::Override if self.in_list > 0 => {
-                let told = Diagnostic::error("`!reset` and `!override` cannot mark an item of a list")
-                    .at(&self.origin(node))
-                    .help("mark the whole list instead");
-                self.diagnostics.push(told);
-                return None;
-            }
-            Given::Reset => {
-                marks.push(Mark { path: self.path.clone(), reset: true });
-                return None;
-            }
-            Given::Override => marks.push(Mark { path: self.path.clone(), reset: false }),
-            Given::Unknown => return None,
-            Given::Nothing | Given::Text | Given::Standard => {}
-        }
-        let origin = self.origin(node);
-        let kind = match &raw.raw {
-            Raw::Scalar { text, plain } => {
-                let resolve = (*plain && raw.given != Given::Text) || raw.given == Given::Standard;
-                let kind = if resolve { scalar::resolve(text) } else { ScalarKind::String };
-                return Some(Node::scalar(text.clone(), kind, origin));
-            }
-            Raw::Sequence(items) => {
-                self.in_list += 1;
-                let mut nodes = Vec::with_capacity(items.len());
-                for &item in items {
-                    nodes.extend(self.expand(item, depth + 1, aliased, marks));
-                }
-                self.in_list -= 1;
-                Kind::Sequence(nodes)
-            }
-            Raw::Mapping(pairs) => Kind::Mapping(self.mapping(pairs, depth, aliased, marks)),
-            Raw::Alias(_) | Raw::Broken => return None,
-        };
-        Some(Node { kind, origin })
-    }
-
-    fn mapping(
-        &mut self,
-        pairs: &[(usize, usize)],
-        depth: usize,
-        aliased: bool,
-        marks: &mut Vec<Mark>,
-    ) -> IndexMap<String, Entry> {
-        let own: HashSet<&str> = pairs
-            .iter()
-            .filter(|(key, _)| !self.merges(*key))
-            .filter_map(|(key, _)| self.key(*key))
-            .collect();
-        let mut entries: IndexMap<String, Entry> = IndexMap::with_capacity(pairs.len());
-        let mut seen: HashMap<&str, usize> = HashMap::new();
-        let mut merge_keys = pairs.iter().filter(|(key, _)| self.merges(*key)).map(|&(key, _)| key);
-        if let (Some(first), Some(second)) = (merge_keys.next(), merge_keys.next()) {
-            let told = Diagnostic::error("the key `<<` stands here twice")
-                .at(&self.origin(second))
-                .label("again here")
-                .related(&self.origin(first), "first here")
-                .help("merge several mappings with a list: `<<: [*one, *two]`");
-            self.diagnostics.push(told);
-        }
-        for &(key, value) in pairs {
-            if self.merges(key) {
-                self.merge_key(value, depth, &own, &mut entries, marks);
-                continue;
-            }
-            let Some(name) = self.key(key) else {
-                self.diagnostics.push(
-                    Diagnostic::error("a key must be a single text, not a list or a mapping")
-                        .at(&self.origin(key)),
-                );
-                continue;
-            };
-            if let Some(&first) = seen.get(name) {
-                let told = Diagnostic::error(format!("the key `{name}` stands here twice"))
-                    .at(&self.origin(key))
-                    .path(self.path_text(name))
-                    .label("again here")
-                    .related(&self.origin(first), "first here")
-                    .help("keep one of the two");
-                self.diagnostics.push(told);
-                continue;
-            }
-            seen.insert(name, key);
-            self.path.push(name.to_owned());
-            let node = self.expand(value, depth + 1, aliased, marks);
-            self.path.pop();
-            if let Some(node) = node {
-                entries.insert(name.to_owned(), Entry { key: self.origin(key), node });
-            }
-        }
-        entries
-    }
-
-    /// `<<`: the entries of another mapping, or of several, below the own ones.
-    fn merge_key(
-        &mut self,
-        value: usize,
-        depth: usize,
-        own: &HashSet<&str>,
-        entries: &mut IndexMap<String, Entry>,
-        marks: &mut Vec<Mark>,
-    ) {
-        let arena = self.arena;
-        let target = self.target(value);
-        let sources: Vec<usize> = match &arena[target].raw {
-            Raw::Mapping(_) => vec![value],
-            Raw::Sequence(items) => items.clone(),
-            Raw::Broken => return,
-            _ => {
-                self.wrong_merge(value);
-                return;
-            }
-        };
-        for source in sources {
-            let target = self.target(source);
-            let Raw::Mapping(pairs) = &arena[target].raw else {
-                if !matches!(arena[target].raw, Raw::Broken) {
-                    self.wrong_merge(source);
-                }
-                continue;
-            };
-            if self.budget == 0 {
-                self.refuse_once(source, "aliases make this file too large");
-                return;
-            }
-            self.budget -= 1;
-            let below = depth + 1;
-            if below > DEPTH_LIMIT {
-                self.refuse_once(
-                    source,
-                    &format!("aliases make this file nest more than {DEPTH_LIMIT} deep"),
-                );
-                return;
-            }
-            let mut wanted = Vec::new();
-            let merged = self.mapping(pairs, below, true, &mut wanted);
-            let covered = |name: &str| own.contains(name) || entries.contains_key(name);
-            let at = self.path.len();
-            marks.extend(
-                wanted.into_iter().filter(|mark| mark.path.get(at).is_none_or(|name| !covered(name))),
-            );
-            for (name, entry) in merged {
-                if !own.contains(name.as_str()) && !entries.contains_key(&name) {
-                    entries.insert(name, entry);
-                }
-            }
-        }
-    }
-
-    fn wrong_merge(&mut self, node: usize) {
-        let told = Diagnostic::error("`<<` takes a mapping or a list of mappings")
-            .at(&self.origin(node))
-            .help("write `<<: *name`, where `&name` marks a mapping above");
-        self.diagnostics.push(told);
-    }
-
-    fn target(&self, node: usize) -> usize {
-        match self.arena[node].raw {
-            Raw::Alias(target) => target,
-            _ => node,
-        }
-    }
-
-    fn merges(&self, key: usize) -> bool {
-        matches!(&self.arena[key].raw, Raw::Scalar { text, plain: true } if text == "<<")
-    }
-
-    fn key(&self, key: usize) -> Option<&'a str> {
-        let arena = self.arena;
-        match &arena[self.target(key)].raw {
-            Raw::Scalar { text, .. } => Some(text),
-            _ => None,
-        }
-    }
-
-    fn path_text(&self, last: &str) -> String {
-        self.path.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(".")
-    }
-
-    /// Tells of a limit once: the other places of the same fault would be noise.
-    fn refuse_once(&mut self, node: usize, message: &str) {
-        if self.diagnostics.iter().any(|told| told.message == message) {
-            return;
-        }
-        let told = Diagnostic::error(message).at(&self.origin(node));
-        self.diagnostics.push(told);
     }
 }

@@ -89,7 +89,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Ps(args) => commands::ps::run(&global, args).await,
         Command::Logs(args) => commands::logs::run(&global, args).await,
         Command::Build(args) => commands::build::run(&global, args).await,
-        Command::Config(args) => commands::config::run(&global, &args),
+        Command::Config(args) => commands::config::run(&global, &args).await,
         Command::Check(args) => commands::check::run(&global, &args),
         Command::Explain(args) => commands::explain::run(&global, &args),
         Command::Schema(_) => commands::schema::run(),

@@ -21,6 +21,8 @@ use stack_plan::ports::HeldPort;
 use crate::docker::connect::Connection;
 use crate::docker::watch::Watch;
 use crate::engine::{Engine, EngineError, Failure, LogLine, Outcome, Query, Selection, Work};
+use crate::image::digest;
+use crate::image::pull::PullError;
 
 /// A Docker Engine.
 pub struct DockerEngine {
@@ -43,6 +45,15 @@ impl DockerEngine {
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// An image reference in full, pinned to the digest that its registry tells:
+    /// `docker.io/library/redis:7@sha256:…`. Nothing is pulled.
+    ///
+    /// # Errors
+    /// When the registry does not tell, and why.
+    pub async fn pinned(&self, reference: &str) -> Result<String, PullError> {
+        digest::pinned(&self.docker, reference).await
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod build;
 pub mod context;
 mod credentials;
+pub(crate) mod digest;
 pub mod ignore;
 pub mod pull;

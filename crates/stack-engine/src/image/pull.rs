@@ -144,7 +144,7 @@ fn with_tag(reference: &str) -> String {
     if name.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") }
 }
 
-fn explain(error: &Error, reference: &str, registry: &str) -> PullError {
+pub(super) fn explain(error: &Error, reference: &str, registry: &str) -> PullError {
     match error {
         Error::DockerResponseServerError { message, .. } => classify(message, reference, registry),
         Error::DockerStreamError { error } => classify(error, reference, registry),

@@ -1,5 +1,7 @@
 //! `stackctl config`
 
+mod digests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,8 +10,9 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 use stack_file::config::Form;
-use stack_file::load::{Omitted, Request, load_without, variables_of};
+use stack_file::load::{Loaded, Omitted, Request, load_without, variables_of};
 use stack_file::select::select;
+use stack_file::source::Sources;
 use stack_file::tree::Node;
 use stack_file::variables;
 use stack_plan::desired::Desired;
@@ -83,11 +86,11 @@ pub(crate) struct ConfigArgs {
     /// Leave environment files unread
     #[arg(long, help_heading = "What is left undone")]
     no_env_resolution: bool,
-    /// Pin images to their digests (not supported yet)
-    #[arg(long, help_heading = "Images")]
+    /// Pin images to the digests that their registries tell now
+    #[arg(long, help_heading = "Images", conflicts_with = "list")]
     resolve_image_digests: bool,
-    /// Write an override file of image digests (not supported yet)
-    #[arg(long, help_heading = "Images")]
+    /// Only an override file that pins the images to their digests
+    #[arg(long, help_heading = "Images", conflicts_with = "list")]
     lock_image_digests: bool,
 }
 
@@ -99,17 +102,26 @@ enum Format {
     Json,
 }
 
-pub(crate) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    if args.resolve_image_digests || args.lock_image_digests {
-        let flag = if args.lock_image_digests { "--lock-image-digests" } else { "--resolve-image-digests" };
-        let message = format!("{flag} is not supported yet: stackctl cannot ask a registry for digests");
-        return Err(Fault::new(Kind::Usage, message)
-            .hint("write the digest into the file, as in `image: nginx@sha256:…`")
-            .into());
-    }
+pub(crate) async fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let format = if global.json { Some(Format::Json) } else { args.format };
     let args = &ConfigArgs { format, ..args.clone() };
-    let text = settings::with_request(global, |request| text(request, args))??;
+    let text = match settings::with_request(global, |request| shown(request, args))?? {
+        Shown::Text(text) => text,
+        Shown::Stack(mut tree, sources) => {
+            if args.resolve_image_digests || args.lock_image_digests {
+                digests::pin(global, &mut tree).await?;
+            }
+            if args.lock_image_digests {
+                tree = digests::only_images(tree);
+            }
+            if args.hides() {
+                show::hide(&mut tree, &sources);
+            }
+            let text = written(&tree, args.format)?;
+            // What is shown can be read again: a plain dollar sign is written twice.
+            if args.no_interpolate { text } else { text.replace('$', "$$") }
+        }
+    };
     if args.quiet {
         return Ok(ExitCode::SUCCESS);
     }
@@ -120,6 +132,14 @@ pub(crate) fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode
         None => render::text(&text)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked for.
+enum Shown {
+    /// A stack in the form in which it is written, and the texts that it came from.
+    Stack(Node, Sources),
+    /// Something else, as text.
+    Text(String),
 }
 
 impl ConfigArgs {
@@ -139,8 +159,7 @@ impl ConfigArgs {
     }
 }
 
-/// What is asked for, as text.
-fn text(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<String> {
+fn shown(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<Shown> {
     let mut request = request.clone();
     if args.all_profiles {
         request.profiles.push("*".to_owned());
@@ -155,16 +174,13 @@ fn text(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<String> {
     if args.environment {
         let mut all = variables_of(&request);
         all.insert("COMPOSE_PROJECT_NAME".to_owned(), loaded.stack.name.value.clone());
-        return Ok(show::environment(&all, args.hides()));
+        return Ok(Shown::Text(show::environment(&all, args.hides())));
     }
     if args.variables {
-        return variables_text(&loaded.stack.tree, args.format);
+        return variables_text(&loaded.stack.tree, args.format).map(Shown::Text);
     }
     if args.no_interpolate {
-        if args.hides() {
-            show::hide(&mut loaded.stack.tree, &loaded.sources);
-        }
-        return verbatim_text(&loaded.stack.tree, args);
+        return verbatim(loaded, args);
     }
 
     let desired = Desired::of(&loaded.stack, &BTreeMap::new());
@@ -173,9 +189,9 @@ fn text(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<String> {
     let Project { loaded, desired } = &mut project;
     let stack = &mut loaded.stack;
     if let Some(wanted) = &args.hash {
-        return hashes(&project, wanted);
+        return hashes(&project, wanted).map(Shown::Text);
     }
-    Ok(if args.services {
+    Ok(Shown::Text(if args.services {
         show::list(desired.services.iter().map(|spec| spec.name()))
     } else if args.images {
         show::list(desired.selection(&args.only, true).iter().map(|spec| spec.image.as_str()))
@@ -198,13 +214,9 @@ fn text(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<String> {
         if !args.only.is_empty() {
             select(&mut stack.tree, &args.only);
         }
-        if args.hides() {
-            show::hide(&mut stack.tree, &loaded.sources);
-        }
-        // What is shown can be read again: a plain dollar sign is written twice.
         let form = if args.format == Some(Format::Json) { Form::Json } else { Form::Yaml };
-        written(&stack.config(form), args.format)?.replace('$', "$$")
-    })
+        return Ok(Shown::Stack(stack.config(form), std::mem::take(&mut loaded.sources)));
+    }))
 }
 
 fn written(value: &impl Serialize, format: Option<Format>) -> anyhow::Result<String> {
@@ -223,10 +235,11 @@ fn variables_text(tree: &Node, format: Option<Format>) -> anyhow::Result<String>
 }
 
 /// A stack whose variables are not filled in has a tree alone.
-fn verbatim_text(tree: &Node, args: &ConfigArgs) -> anyhow::Result<String> {
+fn verbatim(loaded: Loaded, args: &ConfigArgs) -> anyhow::Result<Shown> {
+    let tree = loaded.stack.tree;
     let keys = |kind: &str| {
         let entries = tree.get(kind).and_then(Node::as_mapping).into_iter().flatten();
-        show::list(entries.map(|(key, _)| key.as_str()))
+        Shown::Text(show::list(entries.map(|(key, _)| key.as_str())))
     };
     if args.services {
         return Ok(keys("services"));
@@ -247,7 +260,7 @@ fn verbatim_text(tree: &Node, args: &ConfigArgs) -> anyhow::Result<String> {
             .hint("leave out the services, or --no-interpolate")
             .into());
     }
-    written(tree, args.format)
+    Ok(Shown::Stack(tree, loaded.sources))
 }
 
 fn hashes(project: &Project, wanted: &str) -> anyhow::Result<String> {

@@ -243,8 +243,7 @@ fn a_file_takes_what_standard_output_would() {
 fn what_cannot_be_done_is_refused() {
     let stack = Stack::new(STACK);
     for (flags, says) in [
-        (&["--resolve-image-digests"][..], "--resolve-image-digests is not supported yet"),
-        (&["--lock-image-digests"], "--lock-image-digests is not supported yet"),
+        (&["--lock-image-digests", "--services"][..], "cannot be used with"),
         (&["--format", "xml"], "possible values: yaml, json"),
         (&["--services", "--images"], "cannot be used with"),
     ] {

@@ -46,6 +46,7 @@ fn standing(project: &Project) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the seed of a run that fails makes it again")]
 fn killed_at_any_moment_up_must_reach_the_same_end() {
     let seed = match std::env::var("STACKCTL_SEED") {
         Ok(seed) => seed.parse().expect("a number"),
