@@ -7,6 +7,7 @@ mod interrupted;
 mod lifecycle;
 mod lock;
 mod plans;
+mod plugin;
 mod ports;
 mod scenarios;
 mod sharing;
