@@ -1,14 +1,14 @@
 //! What an engine is to us: it can be looked at, told to do one thing, and listened to.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use stack_plan::observed::Observed;
-use stack_plan::plan::{Action, StepId, Target};
+use stack_plan::plan::{Action, NewContainer, StepId, Target};
 use stack_plan::ports::HeldPort;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -43,6 +43,8 @@ pub struct Query {
     pub project: String,
     /// Image references to look up.
     pub images: Vec<String>,
+    /// Those of them whose age matters.
+    pub aging: Vec<String>,
     /// Names of networks that the project may use without owning them.
     pub networks: Vec<String>,
     /// Names of volumes that the project may use without owning them.
@@ -100,6 +102,15 @@ impl Ledger {
             Target::Known(id) => Ok(id.clone()),
             Target::Made(step) => self.ids.borrow().get(step).cloned().ok_or(EngineError::NotMade(*step)),
         }
+    }
+
+    /// The ids of the containers that lend to a new one, by service.
+    ///
+    /// # Errors
+    /// When the step that should have made one of them has made nothing.
+    pub fn lenders(&self, new: &NewContainer) -> Result<BTreeMap<String, String>, EngineError> {
+        let lenders = new.lenders.iter();
+        lenders.map(|(service, target)| Ok((service.clone(), self.resolve(target)?))).collect()
     }
 }
 

@@ -58,6 +58,8 @@ pub enum Progress {
     Build(BuildProgress),
     /// A pull.
     Pull(PullProgress),
+    /// The engine does it, and has something to say about it.
+    Warning(String),
     /// A wait: what the container is doing meanwhile.
     Waiting(Waiting),
 }

@@ -172,6 +172,10 @@ impl FakeEngine {
 
     async fn call(&self, work: &Work<'_>) -> Result<Outcome, Failure> {
         let id = target(work)?;
+        let lenders = match work.action {
+            Action::CreateContainer(new) => work.ledger.lenders(new)?,
+            _ => BTreeMap::new(),
+        };
         let (fault, pause) = {
             let mut state = self.state();
             let line = state.line(work.action, id.as_deref());
@@ -194,14 +198,14 @@ impl FakeEngine {
             }
             Some(Fault::Die { done: true }) => {
                 // The answer never comes back, whatever it was.
-                let _: Result<Outcome, EngineError> = state.perform(work.action, id.as_deref());
+                let _: Result<Outcome, EngineError> = state.perform(work.action, id.as_deref(), &lenders);
                 return Err(lost());
             }
             Some(Fault::Die { done: false }) => return Err(lost()),
             None if state.dead => return Err(lost()),
             None => {}
         }
-        state.perform(work.action, id.as_deref()).map_err(Failure::from)
+        state.perform(work.action, id.as_deref(), &lenders).map_err(Failure::from)
     }
 
     async fn wait(&self, work: &Work<'_>, condition: Condition) -> Result<Outcome, Failure> {

@@ -164,6 +164,9 @@ pub enum Support {
     NotYet(&'static str),
     /// There is nothing to be done: a warning says why.
     NoEffect(&'static str),
+    /// On one engine there is nothing to do about it: the file runs, and whatever acts on it
+    /// warns, with why.
+    Ignored(&'static str),
     /// It tells something to readers and other programs; an engine has nothing to do.
     Told,
 }
@@ -183,6 +186,12 @@ const fn honoured(path: &'static str, shape: Shape, doc: &'static str) -> Attrib
 const fn not_yet(path: &'static str, shape: Shape, doc: &'static str, instead: &'static str) -> Attribute {
     let mut row = honoured(path, shape, doc);
     row.support = Support::NotYet(instead);
+    row
+}
+
+const fn ignored(path: &'static str, shape: Shape, doc: &'static str, why: &'static str) -> Attribute {
+    let mut row = honoured(path, shape, doc);
+    row.support = Support::Ignored(why);
     row
 }
 

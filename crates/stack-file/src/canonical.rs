@@ -145,7 +145,7 @@ impl Reader<'_> {
                     self.diagnostics.push(told);
                     continue;
                 }
-                Support::Honoured | Support::NotYet(_) | Support::Told => {}
+                Support::Honoured | Support::NotYet(_) | Support::Ignored(_) | Support::Told => {}
             }
             // A key without a value has no place of its own: the key is the place.
             let mut node = entry.node;

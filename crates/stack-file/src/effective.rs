@@ -60,7 +60,7 @@ pub(crate) fn effective(node: &Node, schema: Option<&Schema>) -> Node {
 
 /// Whether an attribute is nothing to an engine.
 fn says_nothing(schema: &Schema) -> bool {
-    matches!(schema.row.support, Support::Told | Support::NoEffect(_))
+    matches!(schema.row.support, Support::Told | Support::Ignored(_) | Support::NoEffect(_))
 }
 
 /// `disable: true` and the probe `NONE` mean the same.
@@ -132,10 +132,16 @@ fn mount(mount: &mut IndexMap<String, Entry>, origin: &Origin) {
     }
 }
 
-/// The default driver of addresses is what there is without one.
+/// The default driver of addresses is what there is without one, and addresses are of the
+/// fourth version unless the file says otherwise.
 fn addresses(network: &mut IndexMap<String, Entry>) {
+    if network.get("enable_ipv4").is_some_and(|enable| text(&enable.node) == "true") {
+        network.shift_remove("enable_ipv4");
+    }
     if let Some(Kind::Mapping(ipam)) = network.get_mut("ipam").map(|entry| &mut entry.node.kind) {
-        ipam.shift_remove("driver");
+        if ipam.get("driver").is_some_and(|driver| matches!(text(&driver.node), "" | "default")) {
+            ipam.shift_remove("driver");
+        }
         if ipam.is_empty() {
             network.shift_remove("ipam");
         }

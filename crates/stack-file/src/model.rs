@@ -18,9 +18,9 @@ use crate::source::Spanned;
 use crate::tree::Node;
 
 pub use self::image::{Build, PullPolicy};
-pub use self::mount::{Mount, MountSource};
+pub use self::mount::{Mount, MountSource, VolumeOptions};
 pub use self::network::{Attachment, IpamPool, Network};
-pub use self::resources::Ulimit;
+pub use self::resources::{Blkio, Device, DeviceRate, DeviceRequest, DeviceWeight, Ulimit};
 pub use self::service::{Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service};
 pub use self::volume::Volume;
 

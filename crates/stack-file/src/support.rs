@@ -1,14 +1,17 @@
-//! What the file asks for and stackctl cannot do yet. Such a file loads, so that it
-//! can be read and shown; whatever would act on it refuses, and says why.
+//! What the file asks for and stackctl cannot do yet, or has nothing to do about. Such a
+//! file loads, so that it can be read and shown; whatever would act on it refuses, or
+//! warns, and says why.
 
 use crate::attributes::{Schema, Shape, Support};
 use crate::canonical::{is_remote, outside_of, text};
 use crate::diagnostic::Diagnostic;
 use crate::model::Stack;
+use crate::quantity;
 use crate::source::Origin;
 use crate::tree::{Kind, Node};
 
-/// One error for every use of what is not honoured yet.
+/// One error for every use of what is not honoured yet, and one warning for every use of
+/// what has no effect on one engine.
 #[must_use]
 pub(crate) fn unsupported(stack: &Stack, usable: bool) -> Vec<Diagnostic> {
     let mut told = Vec::new();
@@ -34,7 +37,10 @@ fn visit(node: &Node, schema: &Schema, path: &str, told: &mut Vec<Diagnostic>) {
                     Support::NotYet(instead) if asks(&entry.node, child) => {
                         told.push(error(key, instead).at(&entry.key).path(path));
                     }
-                    Support::NotYet(_) => {}
+                    Support::Ignored(why) if asks(&entry.node, child) => {
+                        told.push(ignored(key, why).at(&entry.key).path(path));
+                    }
+                    Support::NotYet(_) | Support::Ignored(_) => {}
                     _ => visit(&entry.node, child, &path, told),
                 }
             }
@@ -51,12 +57,8 @@ fn visit(node: &Node, schema: &Schema, path: &str, told: &mut Vec<Diagnostic>) {
 
 /// Whether a value asks for anything: the default and an empty list do not.
 fn asks(node: &Node, schema: &Schema) -> bool {
-    let default = match schema.row.path {
-        "services.*.attach" | "networks.*.enable_ipv4" => "true",
-        _ => "false",
-    };
     match &node.kind {
-        Kind::Scalar(scalar) => schema.row.shape != Shape::Boolean || scalar.text != default,
+        Kind::Scalar(scalar) => schema.row.shape != Shape::Boolean || scalar.text != "false",
         Kind::Sequence(items) => !items.is_empty(),
         Kind::Mapping(entries) => !entries.is_empty(),
     }
@@ -66,17 +68,13 @@ fn asks(node: &Node, schema: &Schema) -> bool {
 fn value(node: &Node, schema: &Schema, path: &str, told: &mut Vec<Diagnostic>) {
     let text = text(node);
     let instead = match schema.row.path {
-        "services.*.deploy.mode" if text != "replicated" => "use `replicated`",
-        "services.*.pull_policy" if !matches!(text, "always" | "never" | "missing" | "build") => {
-            "use always, missing, never or build"
-        }
-        "services.*.network_mode" if !is_network_mode(text) => {
-            "use host, none, bridge, service:NAME or container:NAME; networks stand under `networks`"
+        "services.*.deploy.mode" if !MODES.contains(&text) => return mode(node, path, told),
+        "services.*.pull_policy" if !is_pull_policy(text) => {
+            "use always, missing, never, build, refresh, daily, weekly or every_TIME"
         }
         "services.*.build.context" if is_remote(text) => "fetch it first, and name its directory",
-        "networks.*.ipam.driver" if text != "default" => "use `default`",
-        "services.*.volumes[].type" if !matches!(text, "bind" | "volume" | "tmpfs") => {
-            "use bind, volume or tmpfs"
+        "services.*.volumes[].type" if !matches!(text, "bind" | "volume" | "tmpfs" | "image") => {
+            "use bind, volume, tmpfs or image"
         }
         "services.*.volumes[]" => return mount(node, path, told),
         _ => return,
@@ -98,26 +96,50 @@ fn value(node: &Node, schema: &Schema, path: &str, told: &mut Vec<Diagnostic>) {
 fn mount(node: &Node, path: &str, told: &mut Vec<Diagnostic>) {
     let kind = node.get("type").map_or("", text);
     for (options, entry) in node.as_mapping().into_iter().flatten() {
-        let own = options == kind || !matches!(options.as_str(), "bind" | "volume" | "tmpfs");
+        let own = options == kind || !matches!(options.as_str(), "bind" | "volume" | "tmpfs" | "image");
         if own || entry.node.as_mapping().is_none_or(indexmap::IndexMap::is_empty) {
             continue;
         }
         let place: &Origin = &entry.key;
         told.push(
-            Diagnostic::error(format!("a mount of type {kind} has no options of `{options}`"))
+            Diagnostic::warning(format!("a mount of type {kind} has no options of `{options}`"))
                 .at(place)
                 .path(format!("{path}.{options}"))
-                .label("not supported")
+                .label("has no effect")
                 .help(format!("remove `{options}`, or change the type")),
         );
     }
 }
 
-fn is_network_mode(mode: &str) -> bool {
-    matches!(mode, "host" | "none" | "bridge")
-        || mode
-            .split_once(':')
-            .is_some_and(|(kind, name)| matches!(kind, "service" | "container") && !name.is_empty())
+/// The modes of `deploy`. On one engine a global service has one container.
+const MODES: &[&str] = &["replicated", "global", "replicated-job", "global-job"];
+
+/// Another mode is none; docker compose does not look at it.
+fn mode(node: &Node, path: &str, told: &mut Vec<Diagnostic>) {
+    let shown = match outside_of(&node.origin) {
+        Some(name) => format!("the value of `{name}`"),
+        None => format!("`{}`", text(node)),
+    };
+    told.push(
+        Diagnostic::warning(format!("{shown} is no mode of `deploy`"))
+            .at(&node.origin)
+            .path(path)
+            .label("taken as `replicated`")
+            .help(format!("use {}", MODES.join(", "))),
+    );
+}
+
+fn is_pull_policy(text: &str) -> bool {
+    matches!(
+        text,
+        "always" | "never" | "missing" | "if_not_present" | "build" | "refresh" | "daily" | "weekly"
+    ) || text.strip_prefix("every_").is_some_and(|time| quantity::duration(time).is_some())
+}
+
+fn ignored(key: &str, why: &str) -> Diagnostic {
+    Diagnostic::warning(format!("`{key}` has no effect: {why}"))
+        .label("has no effect here")
+        .help("remove it if only one engine runs this file")
 }
 
 fn error(key: &str, instead: &str) -> Diagnostic {

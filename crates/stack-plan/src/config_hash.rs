@@ -365,6 +365,38 @@ pub fn of_service(tree: &Node) -> String {
     hash(tree, SERVICE)
 }
 
+/// The hash of a service whose namespaces and mounts come from other containers, as docker
+/// compose keeps it with a container: with the ids of those containers, by service, in place
+/// of the services.
+#[must_use]
+pub fn of_service_with(tree: &Node, lenders: &BTreeMap<String, String>) -> String {
+    let mut tree = tree.clone();
+    let Kind::Mapping(service) = &mut tree.kind else { return of_service(&tree) };
+    for namespace in ["network_mode", "ipc", "pid"] {
+        let Some(Kind::Scalar(mode)) = service.get_mut(namespace).map(|entry| &mut entry.node.kind) else {
+            continue;
+        };
+        if let Some(id) = mode.text.strip_prefix("service:").and_then(|name| lenders.get(name)) {
+            mode.text = format!("container:{id}");
+        }
+    }
+    if let Some(Kind::Sequence(all)) = service.get_mut("volumes_from").map(|entry| &mut entry.node.kind) {
+        for other in all {
+            let Kind::Scalar(other) = &mut other.kind else { continue };
+            let mut parts = other.text.split(':');
+            // The access mode is no part of it.
+            let id = match parts.next().unwrap_or_default() {
+                "container" => parts.next().map(str::to_owned),
+                name => lenders.get(name).cloned(),
+            };
+            if let Some(id) = id {
+                other.text = id;
+            }
+        }
+    }
+    of_service(&tree)
+}
+
 /// The hash of a network in canonical form, its name included.
 #[must_use]
 pub fn of_network(tree: &Node) -> String {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use indexmap::IndexMap;
-use stack_file::model::{DependencyCondition, Stack};
+use stack_file::model::{DependencyCondition, PullPolicy, Stack};
 use stack_file::source::Spanned;
 use stack_file::tree::Node;
 
@@ -22,7 +22,7 @@ use self::volumes::volume_spec;
 
 pub use self::images::ImageSpec;
 pub use self::networks::{Joined, NetworkSpec};
-pub use self::services::ServiceSpec;
+pub use self::services::{Lender, ServiceSpec};
 pub use self::volumes::VolumeSpec;
 
 /// Every resource that the file asks for.
@@ -94,6 +94,13 @@ impl Desired {
             next += 1;
         }
         self.services.iter().filter(|spec| wanted.contains(&spec.name())).collect()
+    }
+
+    /// The image references whose age tells whether they are pulled again.
+    #[must_use]
+    pub fn aging(&self) -> Vec<String> {
+        let aging = self.images.iter().filter(|image| matches!(image.policy, PullPolicy::Refresh(_)));
+        aging.flat_map(|image| image.references.iter().cloned()).collect()
     }
 
     /// Every image reference that the services use.

@@ -50,7 +50,11 @@ fn details(action: &Action) -> String {
         Action::CreateNetwork(spec) => write!(text, " {} {:?}", spec.network.name, spec.labels),
         Action::CreateVolume(spec) => write!(text, " {} {:?}", spec.volume.name, spec.labels),
         Action::CreateContainer(new) => {
-            write!(text, " {} {} {:?} {:?}", new.name, new.known_as, new.labels, new.keep)
+            write!(
+                text,
+                " {} {} {:?} {:?} {:?} {:?} {:?}",
+                new.name, new.known_as, new.labels, new.keep, new.networks, new.links, new.lenders
+            )
         }
         Action::Pull(spec) => write!(text, " {:?} {:?}", spec.references, spec.platform),
         Action::Build(spec) => {

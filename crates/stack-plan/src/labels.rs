@@ -38,6 +38,9 @@ pub const VOLUME: &str = "com.docker.compose.volume";
 /// The settings that a resource was made with, see [`crate::fields::Recorded`].
 pub const SPEC: &str = "stackctl.spec";
 
+/// The containers that lend namespaces or mounts to a container: `SERVICE=ID`, joined by commas.
+pub const LENDERS: &str = "stackctl.lenders";
+
 /// What the label [`DEPENDS_ON`] says: `service:condition:restart`, joined by commas.
 #[must_use]
 pub fn dependencies(text: &str) -> Vec<ObservedDependency> {
@@ -99,6 +102,19 @@ pub(crate) fn of_service(service: &Service, written: &Node, fields: &Fields) -> 
         (CONFIG_HASH, config_hash::of_service(written)),
         (SPEC, fields.record().write()),
     ])
+}
+
+/// The value of [`LENDERS`].
+#[must_use]
+pub fn write_lenders(lenders: &BTreeMap<String, String>) -> String {
+    lenders.iter().map(|(service, id)| format!("{service}={id}")).collect::<Vec<_>>().join(",")
+}
+
+/// Reads the value of [`LENDERS`]: service to id.
+#[must_use]
+pub fn read_lenders(text: &str) -> BTreeMap<String, String> {
+    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(service, id)| (service.to_owned(), id.to_owned())).collect()
 }
 
 pub(crate) fn of_network(

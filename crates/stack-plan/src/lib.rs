@@ -5,6 +5,7 @@
 //! fail, and the same input gives the same plan.
 
 pub mod address;
+pub mod api;
 pub mod config_hash;
 pub mod containers;
 pub mod desired;
@@ -15,4 +16,5 @@ pub mod lifecycle;
 pub mod observed;
 pub mod plan;
 pub mod ports;
+pub mod shortfall;
 pub mod teardown;

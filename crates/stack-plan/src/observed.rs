@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use stack_file::model::DependencyCondition;
 
+use crate::api::Api;
 use crate::fields::Recorded;
 
 /// Everything of one project that the engine has.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
+    /// The version of the API that the engine is spoken to with.
+    pub api: Api,
+    /// Seconds since 1970 at which it was looked at.
+    pub at: i64,
     /// Containers of the project, those of `run` included, in the order of their names.
     pub containers: Vec<ObservedContainer>,
     /// Networks of the project, and those that the file names and others own.
@@ -42,6 +47,8 @@ pub struct ObservedContainer {
     pub image: String,
     /// The settings it was made with; `None` when another program made it.
     pub recorded: Option<Recorded>,
+    /// The containers that lend it namespaces or mounts, by label: service to id.
+    pub lenders: BTreeMap<String, String>,
     /// docker compose's hash of the settings it was made with, by label.
     pub config_hash: String,
     /// Whether it took the place of another, by label: its anonymous volumes were passed on
@@ -202,4 +209,6 @@ pub struct ObservedVolume {
 pub struct ObservedImage {
     /// `sha256:…`.
     pub id: String,
+    /// Seconds since 1970 at which the engine pulled, built or tagged it; `None` when nobody asked.
+    pub tagged: Option<i64>,
 }

@@ -11,6 +11,8 @@ use stack_file::source::Origin;
 use crate::address::Address;
 use crate::desired::{ImageSpec, Joined, NetworkSpec, ServiceSpec, VolumeSpec};
 use crate::fields::FieldChange;
+use crate::labels;
+use crate::shortfall::Shortfall;
 
 /// What will be done to one project.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Plan {
     pub unchanged: Vec<Address>,
     /// What a person should know, one sentence each.
     pub warnings: Vec<String>,
+    /// What the file asks for and the engine is too old for, of all that is made.
+    pub shortfalls: Vec<Shortfall>,
 }
 
 /// Names a step of one plan, counted from 1.
@@ -141,7 +145,7 @@ pub enum Action {
         /// The container.
         target: Target,
         /// The network, and how it is joined.
-        network: Joined,
+        network: Box<Joined>,
     },
     /// Pulls an image.
     Pull(Arc<ImageSpec>),
@@ -202,6 +206,25 @@ pub struct NewContainer {
     pub labels: BTreeMap<String, String>,
     /// Anonymous volumes taken over from the container it replaces: path inside the container, volume name.
     pub keep: Vec<(String, String)>,
+    /// The networks it is made on; further ones are joined by steps of their own.
+    pub networks: Vec<Joined>,
+    /// Other containers under names of its choice, as `CONTAINER:ALIAS`, where it joins no network.
+    pub links: Vec<String>,
+    /// The containers that lend it namespaces or mounts, by service.
+    pub lenders: BTreeMap<String, Target>,
+}
+
+impl NewContainer {
+    /// All labels that it gets when its lenders have these ids, by service.
+    #[must_use]
+    pub fn labels_with(&self, lenders: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut all = self.labels.clone();
+        all.insert(labels::CONFIG_HASH.to_owned(), self.spec.config_hash(lenders));
+        if !lenders.is_empty() {
+            all.insert(labels::LENDERS.to_owned(), labels::write_lenders(lenders));
+        }
+        all
+    }
 }
 
 /// The object of a step.

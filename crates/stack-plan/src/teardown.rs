@@ -65,6 +65,7 @@ pub fn teardown(project: &str, desired: Option<&Desired>, observed: &Observed, p
         steps: down.draft.finish(),
         unchanged: down.unchanged,
         warnings: down.warnings,
+        ..Plan::default()
     }
 }
 

@@ -33,6 +33,7 @@ impl Project {
         Query {
             project: self.desired.project.clone(),
             images: self.desired.references(),
+            aging: self.desired.aging(),
             networks: self.desired.networks.iter().map(|spec| spec.network.name.clone()).collect(),
             volumes: self.desired.volumes.iter().map(|spec| spec.volume.name.clone()).collect(),
         }

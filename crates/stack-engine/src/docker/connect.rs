@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::{ClientVersion, Docker};
+use bytes::Bytes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -172,19 +173,33 @@ pub async fn connect(
     if api_version < OLDEST {
         return Err(ConnectError::TooOld { address: endpoint.address, found: spoken });
     }
-    let prefix = format!("/v{}.{}", api_version.0, api_version.1);
     let docker = docker.with_timeout(TIMEOUT).with_request_modifier(move |mut request| {
-        let mut parts = request.uri().clone().into_parts();
-        let path = parts.path_and_query.as_ref().map_or("/", |path| path.as_str());
-        if let Ok(path) = format!("{prefix}{path}").parse() {
-            parts.path_and_query = Some(path);
-            if let Ok(uri) = http::Uri::from_parts(parts) {
-                *request.uri_mut() = uri;
-            }
-        }
+        *request.uri_mut() = versioned(request.uri(), api_version);
         request
     });
     Ok(Connection { docker, _way: way, address: endpoint.address, source: endpoint.source, api_version })
+}
+
+impl Connection {
+    /// A client that sends this text as the body of every request, whatever bollard makes of it:
+    /// bollard knows only the newest API, and an older engine may have to be told otherwise.
+    pub(crate) fn sending(&self, body: Bytes) -> Docker {
+        let api_version = self.api_version;
+        self.docker.clone().with_request_modifier(move |mut request| {
+            *request.uri_mut() = versioned(request.uri(), api_version);
+            *request.body_mut() = bollard::body_full(body.clone());
+            request
+        })
+    }
+}
+
+/// A path with the API version before it.
+fn versioned(uri: &http::Uri, (major, minor): (u32, u32)) -> http::Uri {
+    let mut parts = uri.clone().into_parts();
+    let path = parts.path_and_query.as_ref().map_or("/", |path| path.as_str());
+    let Ok(path) = format!("/v{major}.{minor}{path}").parse() else { return uri.clone() };
+    parts.path_and_query = Some(path);
+    http::Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 /// `1.41` as numbers.

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use bollard::Docker;
 use bollard::errors::Error;
 use futures_util::Stream;
+use stack_plan::api::Api;
 use stack_plan::observed::Observed;
 use stack_plan::ports::HeldPort;
 
@@ -41,6 +42,12 @@ impl DockerEngine {
         Self { watch: Watch::new(docker.clone()), docker, connection, probe }
     }
 
+    /// The version of the API that it is spoken to with.
+    fn api(&self) -> Api {
+        let (major, minor) = self.connection.api_version;
+        Api(major, minor)
+    }
+
     /// How the engine was found, and what it is.
     #[must_use]
     pub fn connection(&self) -> &Connection {
@@ -59,7 +66,8 @@ impl DockerEngine {
 
 impl Engine for DockerEngine {
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
-        observe::observe(&self.docker, query).await
+        let observed = observe::observe(&self.docker, query).await?;
+        Ok(Observed { api: self.api(), ..observed })
     }
 
     async fn perform(&self, work: Work<'_>) -> Result<Outcome, Failure> {

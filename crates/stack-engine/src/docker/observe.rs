@@ -15,6 +15,8 @@ use stack_plan::observed::{
     ObservedVolume,
 };
 
+use time::OffsetDateTime;
+
 use crate::docker::answered;
 use crate::engine::{EngineError, Query};
 
@@ -27,7 +29,7 @@ pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, 
     let volumes = docker.list_volumes(None::<ListVolumesOptions>);
     let lists = async { tokio::try_join!(containers, networks, volumes).map_err(answered) };
     let ((containers, networks, volumes), images) =
-        try_join(lists, images::look_up(docker, &query.images)).await?;
+        try_join(lists, images::look_up(docker, &query.images, &query.aging)).await?;
 
     let mut containers: Vec<_> = containers.into_iter().filter_map(container).collect();
     containers.sort_by(|a, b| a.name.cmp(&b.name));
@@ -41,7 +43,8 @@ pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, 
         .filter_map(|volume| observed_volume(volume, query))
         .collect();
     volumes.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Observed { containers, networks, volumes, images })
+    let at = OffsetDateTime::now_utc().unix_timestamp();
+    Ok(Observed { at, containers, networks, volumes, images, ..Observed::default() })
 }
 
 fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
@@ -89,6 +92,7 @@ fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
         image_id: summary.image_id.unwrap_or_default(),
         image: summary.image.unwrap_or_default(),
         recorded: labels.get(labels::SPEC).and_then(|text| Recorded::read(text)),
+        lenders: labels::read_lenders(&label(labels::LENDERS)),
         config_hash: label(labels::CONFIG_HASH),
         replaced_another: labels.contains_key(labels::REPLACE),
         depends_on: labels::dependencies(&label(labels::DEPENDS_ON)),

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
-use bollard::models::NetworkConnectRequest;
+use bollard::models::{ContainerCreateBody, NetworkConnectRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder,
     StartContainerOptions,
 };
 use bollard::{Docker, errors::Error};
+use bytes::Bytes;
 use stack_plan::desired::ImageSpec;
 use stack_plan::plan::{Action, Condition, NewContainer};
 
+use crate::docker::translate::Making;
 use crate::docker::{DockerEngine, answered, health, is_not_found, stop, translate};
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
@@ -29,7 +31,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
             let answer = docker.create_volume(translate::volume(spec)).await.map_err(answered)?;
             return made(answer.name);
         }
-        Action::CreateContainer(new) => return made(create(engine, new).await?),
+        Action::CreateContainer(new) => return made(create(engine, new, &work).await?),
         Action::Start(target) => {
             let id = work.ledger.resolve(target)?;
             if let Err(error) = docker.start_container(&id, None::<StartContainerOptions>).await {
@@ -85,7 +87,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
             let id = work.ledger.resolve(target)?;
             let request = NetworkConnectRequest {
                 container: id,
-                endpoint_config: Some(translate::endpoint(network, None)),
+                endpoint_config: Some(translate::endpoint(network, None, engine.api())),
             };
             docker.connect_network(&network.name, request).await.map_err(answered)?;
         }
@@ -104,20 +106,41 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
     Ok(Outcome::default())
 }
 
-async fn create(engine: &DockerEngine, new: &NewContainer) -> Result<String, EngineError> {
-    let connection = engine.connection();
-    let body = translate::container(new, connection.api_version)?;
+async fn create(engine: &DockerEngine, new: &NewContainer, work: &Work<'_>) -> Result<String, EngineError> {
+    let lenders = work.ledger.lenders(new)?;
+    let making = Making { new, lenders: &lenders, api: engine.api() };
+    let body = translate::container(&making)?;
     let mut options = CreateContainerOptionsBuilder::new().name(&new.name);
     if let Some(platform) = &new.spec.service.platform {
         options = options.platform(platform);
     }
-    match engine.docker.create_container(Some(options.build()), body).await {
-        Ok(answer) => Ok(answer.id),
+    let docker = match making.mac_address() {
+        Some(address) => {
+            let text = with_mac_address(&body, &address)
+                .map_err(|error| EngineError::Unsupported(error.to_string()))?;
+            engine.connection().sending(text)
+        }
+        None => engine.docker.clone(),
+    };
+    match docker.create_container(Some(options.build()), body).await {
+        Ok(answer) => {
+            for warning in answer.warnings {
+                (work.report)(Progress::Warning(warning));
+            }
+            Ok(answer.id)
+        }
         Err(error) if is_not_found(&error) && error.to_string().contains("No such image") => {
             Err(EngineError::NoImage { reference: new.spec.image.clone() })
         }
         Err(error) => Err(answered(error)),
     }
+}
+
+/// A container with a MAC address of its own, as engines knew it before networks had one each.
+fn with_mac_address(body: &ContainerCreateBody, address: &str) -> Result<Bytes, serde_json::Error> {
+    let mut body = serde_json::to_value(body)?;
+    body["MacAddress"] = address.into();
+    serde_json::to_vec(&body).map(Bytes::from)
 }
 
 async fn pull(engine: &DockerEngine, spec: &ImageSpec, report: &dyn Fn(Progress)) -> Result<(), EngineError> {

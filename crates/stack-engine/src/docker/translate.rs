@@ -4,10 +4,11 @@ mod container;
 mod host;
 mod mounts;
 mod network;
+mod resources;
 mod values;
 mod volume;
 
-pub(super) use self::container::container;
+pub(super) use self::container::{Making, container};
 pub(super) use self::network::{endpoint, network};
 pub(super) use self::values::whole_seconds;
 pub(super) use self::volume::volume;

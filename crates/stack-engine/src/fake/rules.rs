@@ -51,6 +51,8 @@ pub(super) struct Container {
     labels: BTreeMap<String, String>,
     image: String,
     image_id: String,
+    /// The containers whose namespaces it is in.
+    borrows: Vec<String>,
     /// Network name to id; the id is empty until the first start.
     networks: BTreeMap<String, String>,
     /// Target and name of each volume, and whether it was made for this container.
@@ -221,7 +223,12 @@ impl State {
         }
     }
 
-    pub(super) fn perform(&mut self, action: &Action, id: Option<&str>) -> Result<Outcome, EngineError> {
+    pub(super) fn perform(
+        &mut self,
+        action: &Action,
+        id: Option<&str>,
+        lenders: &BTreeMap<String, String>,
+    ) -> Result<Outcome, EngineError> {
         let made = |id: String| Ok(Outcome { made: Some(id), exit_code: None });
         let id = id.unwrap_or_default();
         self.containers.values_mut().for_each(Container::live);
@@ -237,7 +244,7 @@ impl State {
                 self.put_volume(&spec.volume.name, spec.labels.clone());
                 return made(spec.volume.name.clone());
             }
-            Action::CreateContainer(new) => return made(self.create(new)?),
+            Action::CreateContainer(new) => return made(self.create(new, lenders)?),
             Action::Start(_) => self.start(id)?,
             Action::Stop { grace, .. } => {
                 if let Some(container) = self.containers.get_mut(id) {
@@ -347,8 +354,21 @@ impl State {
         held
     }
 
-    fn create(&mut self, new: &NewContainer) -> Result<String, EngineError> {
+    fn create(
+        &mut self,
+        new: &NewContainer,
+        lenders: &BTreeMap<String, String>,
+    ) -> Result<String, EngineError> {
         let spec = &new.spec;
+        for lender in &spec.lenders {
+            let name = &lender.service;
+            let Some(id) = lenders.get(name) else {
+                return Err(EngineError::Unsupported(format!("{name} has no container")));
+            };
+            if !self.containers.contains_key(id) {
+                return Err(missing("container", id));
+            }
+        }
         if self.named(&new.name).is_some() {
             return Err(refused(409, format!("the container name {} is already in use", new.name)));
         }
@@ -387,15 +407,16 @@ impl State {
             name: new.name.clone(),
             state: ContainerState::Created,
             lines: Vec::new(),
-            labels: new.labels.clone(),
+            labels: new.labels_with(lenders),
+            borrows: spec
+                .lenders
+                .iter()
+                .filter(|lender| lender.namespace)
+                .map(|lender| lenders[&lender.service].clone())
+                .collect(),
             image: spec.image.clone(),
             image_id,
-            networks: spec
-                .networks
-                .first()
-                .map(|joined| (joined.name.clone(), String::new()))
-                .into_iter()
-                .collect(),
+            networks: new.networks.iter().map(|joined| (joined.name.clone(), String::new())).collect(),
             volumes,
             ports: ports.collect(),
             checked: spec.service.healthcheck.as_ref().is_some_and(|check| !check.disable),
@@ -416,6 +437,11 @@ impl State {
         }
         if container.state.is_up() {
             return Ok(());
+        }
+        for lender in &container.borrows {
+            if !self.containers.get(lender).is_some_and(|lender| lender.state.is_up()) {
+                return Err(refused(409, format!("cannot join the namespace of {lender}: it does not run")));
+            }
         }
         let mut joined = BTreeMap::new();
         for (name, known) in &container.networks {
@@ -500,9 +526,12 @@ impl State {
             })
             .collect();
         let images = (query.images.iter())
-            .filter_map(|name| Some((name.clone(), ObservedImage { id: self.images.get(name)?.clone() })))
+            .filter_map(|name| {
+                let id = self.images.get(name)?.clone();
+                Some((name.clone(), ObservedImage { id, tagged: None }))
+            })
             .collect();
-        Observed { containers, networks, volumes, images }
+        Observed { containers, networks, volumes, images, ..Observed::default() }
     }
 }
 
@@ -518,6 +547,7 @@ fn observed(id: &str, container: &Container, recorded: Option<Recorded>) -> Obse
         image_id: container.image_id.clone(),
         image: container.image.clone(),
         recorded,
+        lenders: labels::read_lenders(container.label(labels::LENDERS)),
         config_hash: container.label(labels::CONFIG_HASH).to_owned(),
         replaced_another: container.labels.contains_key(labels::REPLACE),
         depends_on: labels::dependencies(container.label(labels::DEPENDS_ON)),

@@ -29,6 +29,7 @@ pub(crate) async fn observe(engine: &FakeEngine, desired: &Desired) -> Observed 
     let query = Query {
         project: desired.project.clone(),
         images: desired.references(),
+        aging: desired.aging(),
         networks: desired.networks.iter().map(|spec| spec.network.name.clone()).collect(),
         volumes: desired.volumes.iter().map(|spec| spec.volume.name.clone()).collect(),
     };

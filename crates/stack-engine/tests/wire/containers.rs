@@ -1,13 +1,8 @@
 //! What a container is made with.
 
 use serde_json::json;
-use stack_engine::engine::{Engine, Ledger, Work};
-use stack_plan::containers::{self, Policy};
-use stack_plan::observed::Observed;
-use stack_plan::plan::Action;
 
-use crate::recorder::{Recorder, up};
-use crate::stacks::desired;
+use crate::recorder::up;
 
 pub(crate) const RICH: &str = "
 services:
@@ -118,22 +113,4 @@ async fn a_container_is_asked_for_with_everything_the_file_says() {
     assert!(mounts.contains("shop_data") && mounts.contains("/srv/conf"), "{body:#}");
     assert_eq!(body["Volumes"], json!({ "/anonymous": {} }));
     assert!(body["Labels"]["com.docker.compose.config-hash"].as_str().is_some_and(|hash| hash.len() == 64));
-}
-
-#[tokio::test]
-async fn what_an_old_engine_does_not_know_is_said_and_not_sent() {
-    const TEXT: &str =
-        "services: { web: { image: web, healthcheck: { test: [CMD, probe], start_interval: 500ms } } }";
-    let new = up("1.51", TEXT).await.body("POST /v1.51/containers/create");
-    assert_eq!(new["Healthcheck"]["StartInterval"], 500_000_000);
-
-    let recorder = Recorder::start("1.41", None);
-    let plan = containers::plan(&desired(TEXT), &Observed::default(), &Policy::default());
-    let is_create = |action: &Action| matches!(action, Action::CreateContainer(_));
-    let step = plan.steps.iter().find(|step| is_create(&step.action)).expect("a step");
-    let work = Work { action: &step.action, ledger: &Ledger::default(), deadline: None, report: &|_| {} };
-    let failure = recorder.engine().await.perform(work).await.expect_err("it is refused");
-    let said = failure.error.to_string();
-    assert!(said.contains("start_interval") && said.contains("1.44") && said.contains("1.41"), "{said}");
-    assert!(recorder.changes().is_empty());
 }

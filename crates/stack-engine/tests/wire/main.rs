@@ -4,6 +4,10 @@
 mod calls;
 mod containers;
 mod ground;
+mod host;
+mod mounts;
+mod namespaces;
+mod networks;
 mod recorder;
 #[path = "../stacks/mod.rs"]
 mod stacks;

@@ -13,6 +13,7 @@ use stack_engine::docker::DockerEngine;
 use stack_engine::docker::connect::{Where, connect};
 use stack_engine::event::EventKind;
 use stack_engine::execute::{Pace, execute};
+use stack_plan::api::Api;
 use stack_plan::containers::{self, Policy};
 use stack_plan::observed::{Observed, ObservedImage};
 use tokio::sync::mpsc;
@@ -98,14 +99,25 @@ async fn answer(
 
 /// Brings a stack up on such an engine, with its images present.
 pub(crate) async fn up(api: &'static str, text: &str) -> Recorder {
+    let (recorder, told) = up_with_words(api, text).await;
+    assert!(told.is_empty(), "{told:#?}");
+    recorder
+}
+
+/// Brings a stack up as [`up`] does, and says what the engine is too old for.
+pub(crate) async fn up_with_words(api: &'static str, text: &str) -> (Recorder, Vec<String>) {
     let recorder = Recorder::start(api, None);
     let engine = recorder.engine().await;
+    let (major, minor) = engine.connection().api_version;
     let desired = desired(text);
     let images: BTreeMap<_, _> = (desired.references().into_iter())
-        .map(|reference| (reference, ObservedImage { id: format!("sha256:{}", "1".repeat(64)) }))
+        .map(|reference| {
+            (reference, ObservedImage { id: format!("sha256:{}", "1".repeat(64)), tagged: None })
+        })
         .collect();
-    let observed = Observed { images, ..Observed::default() };
+    let observed = Observed { api: Api(major, minor), images, ..Observed::default() };
     let plan = containers::plan(&desired, &observed, &Policy::default());
+    let told = plan.shortfalls.iter().map(ToString::to_string).collect();
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let summary = execute(&engine, &Arc::new(plan), Pace::default(), &sender).await;
     while let Ok(event) = receiver.try_recv() {
@@ -114,5 +126,5 @@ pub(crate) async fn up(api: &'static str, text: &str) -> Recorder {
         }
     }
     assert!(summary.succeeded(), "{summary:?}");
-    recorder
+    (recorder, told)
 }

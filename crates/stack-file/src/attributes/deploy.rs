@@ -1,6 +1,6 @@
 //! The rows of `deploy`.
 
-use super::{Attribute, Shape, Short, honoured, not_yet};
+use super::{Attribute, Shape, Short, honoured, ignored};
 
 /// What stands within `services.*.deploy`, in the order in which it is written.
 pub(super) const ROWS: &[Attribute] = &[
@@ -20,9 +20,14 @@ pub(super) const ROWS: &[Attribute] = &[
         .like("{memory: 128m}"),
     honoured("services.*.deploy.resources.reservations.memory", Shape::Bytes, "The memory kept free.")
         .like("128m"),
-    not_yet("services.*.deploy.resources.reservations.cpus", Shape::Number, "Processors kept free.", "")
-        .like("\"0.25\""),
-    not_yet("services.*.deploy.resources.reservations.devices", Shape::List, "Devices kept free.", "")
+    ignored(
+        "services.*.deploy.resources.reservations.cpus",
+        Shape::Number,
+        "Processors kept free.",
+        "one engine keeps no processors free",
+    )
+    .like("\"0.25\""),
+    honoured("services.*.deploy.resources.reservations.devices", Shape::List, "Devices kept free.")
         .like("[{capabilities: [gpu]}]"),
     honoured("services.*.deploy.resources.reservations.devices[]", Shape::Mapping, "A request for devices.")
         .like("{capabilities: [gpu]}"),
@@ -45,11 +50,11 @@ pub(super) const ROWS: &[Attribute] = &[
     )
     .short(Short::Assignments)
     .like("{virtualization: \"false\"}"),
-    not_yet(
+    ignored(
         "services.*.deploy.resources.reservations.generic_resources",
         Shape::List,
         "Other resources kept free.",
-        "",
+        "only a cluster counts such resources",
     )
     .like("[{discrete_resource_spec: {kind: SSD, value: 1}}]"),
     honoured(
@@ -76,18 +81,28 @@ pub(super) const ROWS: &[Attribute] = &[
         "How many.",
     )
     .like("1"),
-    not_yet("services.*.deploy.endpoint_mode", Shape::Text, "How a cluster spreads connections.", "")
-        .like("vip"),
-    not_yet(
+    ignored(
+        "services.*.deploy.endpoint_mode",
+        Shape::Text,
+        "How a cluster spreads connections.",
+        "only a cluster spreads connections",
+    )
+    .like("vip"),
+    ignored(
         "services.*.deploy.labels",
         Shape::Pairs,
         "Labels of a cluster's service.",
-        "use `labels` of the service for its containers",
+        "only a cluster has services to label; `labels` of the service are for its containers",
     )
     .short(Short::Assignments)
     .like("{team: shop}"),
-    not_yet("services.*.deploy.placement", Shape::Mapping, "Where a cluster puts containers.", "")
-        .like("{constraints: [\"node.role==worker\"]}"),
+    ignored(
+        "services.*.deploy.placement",
+        Shape::Mapping,
+        "Where a cluster puts containers.",
+        "only a cluster places containers",
+    )
+    .like("{constraints: [\"node.role==worker\"]}"),
     honoured("services.*.deploy.placement.constraints", Shape::Texts, "What a machine must fulfil.")
         .like("[\"node.role==worker\"]"),
     honoured("services.*.deploy.placement.preferences", Shape::List, "How containers are spread.")
@@ -102,26 +117,32 @@ pub(super) const ROWS: &[Attribute] = &[
         "The most containers on one machine.",
     )
     .like("1"),
-    not_yet(
-        "services.*.deploy.restart_policy",
-        Shape::Mapping,
-        "When containers are restarted.",
-        "use `restart` of the service",
-    )
-    .like("{condition: on-failure}"),
+    honoured("services.*.deploy.restart_policy", Shape::Mapping, "When containers are restarted.")
+        .like("{condition: on-failure}"),
     honoured("services.*.deploy.restart_policy.condition", Shape::Text, "none, on-failure or any.")
         .like("on-failure"),
-    honoured("services.*.deploy.restart_policy.delay", Shape::Duration, "The time before a restart.")
-        .like("5s"),
+    ignored(
+        "services.*.deploy.restart_policy.delay",
+        Shape::Duration,
+        "The time before a restart.",
+        "an engine restarts after a time of its own",
+    )
+    .like("5s"),
     honoured("services.*.deploy.restart_policy.max_attempts", Shape::Count, "How often at most.").like("3"),
-    honoured(
+    ignored(
         "services.*.deploy.restart_policy.window",
         Shape::Duration,
         "How long it must run to count as started.",
+        "an engine has a time of its own for it",
     )
     .like("1m"),
-    not_yet("services.*.deploy.rollback_config", Shape::Mapping, "How an update is undone.", "")
-        .like("{parallelism: 1}"),
+    ignored(
+        "services.*.deploy.rollback_config",
+        Shape::Mapping,
+        "How an update is undone.",
+        "nothing is rolled back on one engine yet",
+    )
+    .like("{parallelism: 1}"),
     honoured("services.*.deploy.rollback_config.parallelism", Shape::Count, "How many at a time; 0 is all.")
         .like("1"),
     honoured("services.*.deploy.rollback_config.delay", Shape::Duration, "The time between two of them.")
@@ -142,8 +163,13 @@ pub(super) const ROWS: &[Attribute] = &[
         "Which goes first, the new or the old.",
     )
     .like("start-first"),
-    not_yet("services.*.deploy.update_config", Shape::Mapping, "How an update goes on.", "")
-        .like("{parallelism: 1}"),
+    ignored(
+        "services.*.deploy.update_config",
+        Shape::Mapping,
+        "How an update goes on.",
+        "containers are replaced without a pace of their own yet",
+    )
+    .like("{parallelism: 1}"),
     honoured("services.*.deploy.update_config.parallelism", Shape::Count, "How many at a time; 0 is all.")
         .like("1"),
     honoured("services.*.deploy.update_config.delay", Shape::Duration, "The time between two of them.")

@@ -38,11 +38,10 @@ pub(super) const ROWS: &[Attribute] = &[
         "SELinux label: z shared, Z private.",
     )
     .like("z"),
-    not_yet(
+    honoured(
         "services.*.volumes[].bind.recursive",
         Shape::Choice(&["enabled", "disabled", "writable", "readonly"]),
         "How mounts below become read-only.",
-        "",
     )
     .like("readonly"),
     honoured("services.*.volumes[].volume", Shape::Mapping, "Options of a volume mount.")
@@ -52,20 +51,15 @@ pub(super) const ROWS: &[Attribute] = &[
         Shape::Boolean,
         "Leaves the image's files out of a new volume.",
     ),
-    not_yet(
-        "services.*.volumes[].volume.labels",
-        Shape::Pairs,
-        "Labels of an anonymous volume.",
-        "declare the volume under the top-level `volumes`",
-    )
-    .short(Short::Assignments)
-    .like("{team: shop}"),
-    not_yet("services.*.volumes[].volume.subpath", Shape::Text, "A directory within the volume.", "")
+    honoured("services.*.volumes[].volume.labels", Shape::Pairs, "Labels of an anonymous volume.")
+        .short(Short::Assignments)
+        .like("{team: shop}"),
+    honoured("services.*.volumes[].volume.subpath", Shape::Text, "A directory within the volume.")
         .like("logs"),
     honoured("services.*.volumes[].tmpfs", Shape::Mapping, "Options of a tmpfs mount.").like("{size: 64m}"),
     honoured("services.*.volumes[].tmpfs.size", Shape::Bytes, "The size.").like("64m"),
     honoured("services.*.volumes[].tmpfs.mode", Shape::Count, "Permission bits.").like("0755"),
-    not_yet("services.*.volumes[].image", Shape::Mapping, "Options of an image mount.", "")
+    honoured("services.*.volumes[].image", Shape::Mapping, "Options of an image mount.")
         .like("{subpath: srv}"),
     honoured("services.*.volumes[].image.subpath", Shape::Text, "A directory within the image.").like("srv"),
     not_yet(
@@ -97,14 +91,14 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.secrets[].uid", Shape::Text, "The owner's number.").like("\"1000\""),
     honoured("services.*.secrets[].gid", Shape::Text, "The group's number.").like("\"1000\""),
     honoured("services.*.secrets[].mode", Shape::Permissions, "Permission bits.").like("0440"),
-    not_yet("services.*.devices", Shape::List, "Devices of the host.", "")
+    honoured("services.*.devices", Shape::List, "Devices of the host.")
         .merged(Merge::Unique(Identity::Field("target")))
         .like("[\"/dev/ttyUSB0\"]"),
     honoured("services.*.devices[]", Shape::Mapping, "A device.").short(Short::Device).like("/dev/ttyUSB0"),
     honoured("services.*.devices[].source", Shape::Text, "The device of the host.").like("/dev/ttyUSB0"),
     honoured("services.*.devices[].target", Shape::Text, "The path in the container.").like("/dev/ttyUSB0"),
     honoured("services.*.devices[].permissions", Shape::Text, "Read, write, make: r, w and m.").like("rwm"),
-    not_yet("services.*.gpus", Shape::List, "Graphics processors.", "").short(Short::Gpus).like("all"),
+    honoured("services.*.gpus", Shape::List, "Graphics processors.").short(Short::Gpus).like("all"),
     honoured("services.*.gpus[]", Shape::Mapping, "A request for graphics processors.").like("{count: 1}"),
     honoured("services.*.gpus[].capabilities", Shape::Texts, "What they must be able to do.").like("[gpu]"),
     honoured("services.*.gpus[].count", Shape::Amount, "How many, or all.").like("1"),

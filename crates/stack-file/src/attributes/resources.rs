@@ -55,13 +55,13 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("networks.*.internal", Shape::Boolean, "Whether it has no way out."),
     honoured("networks.*.attachable", Shape::Boolean, "Whether other containers may join."),
     honoured("networks.*.enable_ipv6", Shape::Boolean, "Whether it has IPv6."),
-    not_yet("networks.*.enable_ipv4", Shape::Boolean, "Whether it has IPv4.", ""),
+    honoured("networks.*.enable_ipv4", Shape::Boolean, "Whether it has IPv4."),
     honoured("networks.*.labels", Shape::Pairs, "Labels of the network.")
         .short(Short::Assignments)
         .like("{team: shop}"),
     honoured("networks.*.ipam", Shape::Mapping, "Its addresses.").like("{config: [{subnet: 172.28.0.0/16}]}"),
     honoured("networks.*.ipam.driver", Shape::Text, "The driver of addresses.").like("default"),
-    not_yet("networks.*.ipam.options", Shape::Pairs, "Options of the driver of addresses.", "")
+    honoured("networks.*.ipam.options", Shape::Pairs, "Options of the driver of addresses.")
         .like("{key: value}"),
     honoured("networks.*.ipam.config", Shape::List, "Address ranges.")
         .merged(Merge::Unique(Identity::Field("subnet")))
@@ -71,7 +71,7 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("networks.*.ipam.config[].gateway", Shape::Text, "The gateway.").like("172.28.0.1"),
     honoured("networks.*.ipam.config[].ip_range", Shape::Text, "The part for containers.")
         .like("172.28.5.0/24"),
-    not_yet("networks.*.ipam.config[].aux_addresses", Shape::Pairs, "Addresses of other machines.", "")
+    honoured("networks.*.ipam.config[].aux_addresses", Shape::Pairs, "Addresses of other machines.")
         .like("{printer: 172.28.1.5}"),
     honoured("volumes.*.name", Shape::Text, "The engine's name for it.").like("shop-data"),
     honoured("volumes.*.external", Shape::Boolean, "Whether somebody else owns it.").short(Short::External),

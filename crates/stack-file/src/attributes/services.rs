@@ -1,6 +1,6 @@
 //! The rows of services.
 
-use super::{Attribute, Identity, Merge, Shape, Short, honoured, not_yet, told};
+use super::{Attribute, Identity, Merge, Shape, Short, honoured, ignored, not_yet, told};
 
 const UNIQUE: Merge = Merge::Unique(Identity::Value);
 
@@ -68,21 +68,14 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.networks.*.ipv4_address", Shape::Text, "A fixed address.").like("172.20.0.10"),
     honoured("services.*.networks.*.ipv6_address", Shape::Text, "A fixed IPv6 address.").like("2001:db8::10"),
     honoured("services.*.networks.*.priority", Shape::Integer, "The highest is joined first.").like("10"),
-    not_yet(
-        "services.*.networks.*.driver_opts",
-        Shape::Pairs,
-        "Options of the driver for this container.",
-        "",
-    )
-    .like("{com.docker.network.endpoint.ifname: eth9}"),
-    not_yet("services.*.networks.*.gw_priority", Shape::Integer, "Which network is the way out.", "")
-        .like("1"),
-    not_yet("services.*.networks.*.interface_name", Shape::Text, "The name of the interface.", "")
-        .like("eth9"),
-    not_yet("services.*.networks.*.link_local_ips", Shape::Texts, "Link-local addresses.", "")
+    honoured("services.*.networks.*.driver_opts", Shape::Pairs, "Options of the driver for this container.")
+        .like("{com.docker.network.endpoint.ifname: eth9}"),
+    honoured("services.*.networks.*.gw_priority", Shape::Integer, "Which network is the way out.").like("1"),
+    honoured("services.*.networks.*.interface_name", Shape::Text, "The name of the interface.").like("eth9"),
+    honoured("services.*.networks.*.link_local_ips", Shape::Texts, "Link-local addresses.")
         .merged(UNIQUE)
         .like("[169.254.8.8]"),
-    not_yet("services.*.networks.*.mac_address", Shape::Text, "A fixed MAC address.", "")
+    honoured("services.*.networks.*.mac_address", Shape::Text, "A fixed MAC address.")
         .like("\"02:42:ac:11:00:02\""),
     honoured("services.*.network_mode", Shape::Text, "host, none, bridge, service:NAME or container:NAME.")
         .like("host"),
@@ -196,9 +189,10 @@ pub(super) const ROWS: &[Attribute] = &[
         .like("[debug]"),
     honoured("services.*.deploy", Shape::Mapping, "How many containers, and what they may use.")
         .like("{replicas: 2}"),
-    not_yet("services.*.attach", Shape::Boolean, "Whether `up` shows the logs.", ""),
-    not_yet("services.*.blkio_config", Shape::Mapping, "Limits of block devices.", "").like("{weight: 300}"),
-    honoured("services.*.blkio_config.weight", Shape::Count, "The weight against other containers.").like("300"),
+    honoured("services.*.attach", Shape::Boolean, "Whether `up` shows the logs."),
+    honoured("services.*.blkio_config", Shape::Mapping, "Limits of block devices.").like("{weight: 300}"),
+    honoured("services.*.blkio_config.weight", Shape::Count, "The weight against other containers.")
+        .like("300"),
     honoured("services.*.blkio_config.weight_device", Shape::List, "Weights by device.")
         .like("[{path: /dev/sda, weight: 400}]"),
     honoured("services.*.blkio_config.weight_device[]", Shape::Mapping, "A weight.")
@@ -229,42 +223,54 @@ pub(super) const ROWS: &[Attribute] = &[
         .like("{path: /dev/sda, rate: 120}"),
     honoured("services.*.blkio_config.device_write_iops[].path", Shape::Text, "The device.").like("/dev/sda"),
     honoured("services.*.blkio_config.device_write_iops[].rate", Shape::Bytes, "The rate.").like("120"),
-    not_yet("services.*.cgroup", Shape::Choice(&["host", "private"]), "The cgroup namespace.", "").like("private"),
-    not_yet("services.*.cgroup_parent", Shape::Text, "The cgroup above.", "").like("m-executor"),
-    not_yet("services.*.cpu_count", Shape::Count, "Processors, for Windows.", "use `cpus`").like("2"),
-    not_yet("services.*.cpu_percent", Shape::Number, "Share of the processors, for Windows.", "use `cpus`").like("50"),
-    not_yet("services.*.cpu_period", Shape::Integer, "Period of the CPU limit.", "use `cpus`").like("100000"),
-    not_yet("services.*.cpu_quota", Shape::Integer, "Quota of the CPU limit.", "use `cpus`").like("50000"),
-    not_yet("services.*.cpu_rt_period", Shape::Integer, "Period for real-time scheduling.", "").like("1000000"),
-    not_yet("services.*.cpu_rt_runtime", Shape::Integer, "Quota for real-time scheduling.", "").like("950000"),
-    not_yet("services.*.cpu_shares", Shape::Integer, "Weight against other containers.", "use `cpus`").like("512"),
-    not_yet("services.*.cpuset", Shape::Text, "Processors that may be used.", "").like("0-3"),
-    not_yet("services.*.credential_spec", Shape::Mapping, "Credentials, for Windows.", "").like("{file: spec.json}"),
+    honoured("services.*.cgroup", Shape::Choice(&["host", "private"]), "The cgroup namespace.")
+        .like("private"),
+    honoured("services.*.cgroup_parent", Shape::Text, "The cgroup above.").like("m-executor"),
+    honoured("services.*.cpu_count", Shape::Count, "Processors, for Windows.").like("2"),
+    honoured("services.*.cpu_percent", Shape::Number, "Share of the processors, for Windows.").like("50"),
+    honoured("services.*.cpu_period", Shape::Integer, "Period of the CPU limit.").like("100000"),
+    honoured("services.*.cpu_quota", Shape::Integer, "Quota of the CPU limit.").like("50000"),
+    honoured("services.*.cpu_rt_period", Shape::Integer, "Period for real-time scheduling.").like("1000000"),
+    honoured("services.*.cpu_rt_runtime", Shape::Integer, "Quota for real-time scheduling.").like("950000"),
+    honoured("services.*.cpu_shares", Shape::Integer, "Weight against other containers.").like("512"),
+    honoured("services.*.cpuset", Shape::Text, "Processors that may be used.").like("0-3"),
+    ignored(
+        "services.*.credential_spec",
+        Shape::Mapping,
+        "Credentials, for Windows.",
+        "engines on Windows alone know it",
+    )
+    .like("{file: spec.json}"),
     honoured("services.*.credential_spec.config", Shape::Text, "Where they are.").like("spec"),
     honoured("services.*.credential_spec.file", Shape::Text, "Where they are.").like("spec.json"),
     honoured("services.*.credential_spec.registry", Shape::Text, "Where they are.").like("spec"),
-    not_yet("services.*.device_cgroup_rules", Shape::Texts, "Rules for devices.", "").like("[\"c 1:3 mr\"]"),
+    honoured("services.*.device_cgroup_rules", Shape::Texts, "Rules for devices.").like("[\"c 1:3 mr\"]"),
     honoured("services.*.extends", Shape::Mapping, "A service whose settings this one starts from.")
         .short(Short::Field("service"))
         .like("{service: base}"),
     honoured("services.*.extends.service", Shape::Text, "The service.").like("base"),
     honoured("services.*.extends.file", Shape::Text, "The file of the service; without it, this file.")
         .like("base.yaml"),
-    not_yet("services.*.external_links", Shape::Texts, "Links to containers outside.", "join a common external network").like("[db:database]"),
-    not_yet("services.*.ipc", Shape::Text, "The IPC namespace.", "").like("host"),
-    not_yet("services.*.isolation", Shape::Text, "The isolation, for Windows.", "").like("hyperv"),
-    not_yet("services.*.links", Shape::Texts, "Links to other services.", "remove it: services on one network find each other by name; add `depends_on` for the order, `networks.NAME.aliases` for other names").merged(UNIQUE).like("[db]"),
-    not_yet("services.*.mac_address", Shape::Text, "A fixed MAC address.", "").like("\"02:42:ac:11:00:02\""),
-    not_yet("services.*.mem_swappiness", Shape::Limit, "How readily memory is swapped.", "").like("60"),
-    not_yet("services.*.memswap_limit", Shape::Limit, "Limit of memory and swap.", "").like("1g"),
-    not_yet("services.*.oom_kill_disable", Shape::Boolean, "Keeps the kernel from killing it.", ""),
-    not_yet("services.*.oom_score_adj", Shape::Integer, "How early the kernel kills it.", "").like("-500"),
-    not_yet("services.*.pid", Shape::Text, "The process namespace.", "").like("host"),
-    not_yet("services.*.pull_refresh_after", Shape::Text, "When an image is pulled again.", "").like("24h"),
-    not_yet("services.*.runtime", Shape::Text, "The container runtime.", "").like("runc"),
-    not_yet("services.*.storage_opt", Shape::Pairs, "Options of the storage driver.", "").like("{size: 10G}"),
-    not_yet("services.*.use_api_socket", Shape::Boolean, "Gives the container the engine's socket.", "mount the socket under `volumes`"),
-    not_yet("services.*.userns_mode", Shape::Text, "The user namespace.", "").like("host"),
-    not_yet("services.*.uts", Shape::Text, "The UTS namespace.", "").like("host"),
-    not_yet("services.*.volumes_from", Shape::Texts, "Mounts of another container.", "mount a named volume in both services").like("[data:ro]"),
+    honoured("services.*.external_links", Shape::Texts, "Links to containers outside.").like("[db:database]"),
+    honoured("services.*.ipc", Shape::Text, "The IPC namespace.").like("host"),
+    honoured("services.*.isolation", Shape::Text, "The isolation, for Windows.").like("hyperv"),
+    honoured("services.*.links", Shape::Texts, "Links to other services.").merged(UNIQUE).like("[db]"),
+    honoured("services.*.mac_address", Shape::Text, "A fixed MAC address.").like("\"02:42:ac:11:00:02\""),
+    honoured("services.*.mem_swappiness", Shape::Limit, "How readily memory is swapped.").like("60"),
+    honoured("services.*.memswap_limit", Shape::Limit, "Limit of memory and swap.").like("1g"),
+    honoured("services.*.oom_kill_disable", Shape::Boolean, "Keeps the kernel from killing it."),
+    honoured("services.*.oom_score_adj", Shape::Integer, "How early the kernel kills it.").like("-500"),
+    honoured("services.*.pid", Shape::Text, "The process namespace.").like("host"),
+    honoured("services.*.pull_refresh_after", Shape::Text, "When an image is pulled again.").like("24h"),
+    honoured("services.*.runtime", Shape::Text, "The container runtime.").like("runc"),
+    honoured("services.*.storage_opt", Shape::Pairs, "Options of the storage driver.").like("{size: 10G}"),
+    not_yet(
+        "services.*.use_api_socket",
+        Shape::Boolean,
+        "Gives the container the engine's socket.",
+        "mount the socket under `volumes`",
+    ),
+    honoured("services.*.userns_mode", Shape::Text, "The user namespace.").like("host"),
+    honoured("services.*.uts", Shape::Text, "The UTS namespace.").like("host"),
+    honoured("services.*.volumes_from", Shape::Texts, "Mounts of another container.").like("[data:ro]"),
 ];

@@ -1,6 +1,7 @@
 //! A service of the canonical tree.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
@@ -8,14 +9,16 @@ use super::mount::mount;
 use super::network::attachment;
 use super::row_of;
 use super::values::{
-    flag, is_true, items, keyed, number, pairs, parsed, spanned, string, strings, time, value, variables,
-    words,
+    flag, is_true, items, keyed, number, pairs, parsed, plain_pairs, spanned, string, strings, texts, time,
+    value, variables, words,
 };
 use crate::canonical::text;
 use crate::effective::effective;
 use crate::model::{
-    Build, Dependency, DependencyCondition, Healthcheck, Logging, Port, PullPolicy, Restart, Service, Ulimit,
+    Blkio, Build, Dependency, DependencyCondition, Device, DeviceRate, DeviceRequest, DeviceWeight,
+    Healthcheck, Logging, Port, PullPolicy, Restart, Service, Ulimit,
 };
+use crate::quantity;
 use crate::source::Spanned;
 use crate::tree::{Entry, Node};
 
@@ -38,7 +41,7 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         ports: items(node, "ports").map(|item| spanned(item, port(item))).collect(),
         expose: strings(node, "expose"),
         volumes: items(node, "volumes")
-            .filter(|item| matches!(item.get("type").map(text), Some("bind" | "volume" | "tmpfs")))
+            .filter(|item| matches!(item.get("type").map(text), Some("bind" | "volume" | "tmpfs" | "image")))
             .map(|item| spanned(item, mount(item)))
             .collect(),
         tmpfs: strings(node, "tmpfs"),
@@ -50,7 +53,9 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         network_mode: string(node, "network_mode"),
         depends_on: keyed(node, "depends_on", dependency),
         healthcheck: node.get("healthcheck").map(|node| spanned(node, healthcheck(node))),
-        restart: node.get("restart").map(|node| spanned(node, restart(text(node)))),
+        restart: (node.get("deploy").and_then(|deploy| deploy.get("restart_policy")))
+            .map(|policy| spanned(policy, restart_policy(policy)))
+            .or_else(|| node.get("restart").map(|node| spanned(node, restart(text(node))))),
         stop_grace_period: node.get("stop_grace_period").and_then(time),
         stop_signal: string(node, "stop_signal"),
         container_name: string(node, "container_name"),
@@ -81,10 +86,43 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         cpus: parsed(node.get("cpus").or_else(|| limit("cpus"))),
         pids_limit: parsed(node.get("pids_limit").or_else(|| limit("pids"))),
         logging: node.get("logging").map(|node| spanned(node, logging(node))),
-        pull_policy: node.get("pull_policy").map(|node| spanned(node, pull_policy(text(node)))),
+        pull_policy: (node.get("pull_policy"))
+            .map(|policy| spanned(policy, pull_policy(text(policy), node.get("pull_refresh_after")))),
         platform: string(node, "platform"),
         scale: parsed(node.get("scale").or(replicas)),
         profiles: strings(node, "profiles"),
+        job: (node.get("deploy").and_then(|deploy| deploy.get("mode")))
+            .is_some_and(|mode| matches!(text(mode), "replicated-job" | "global-job")),
+        attach: flag(node, "attach"),
+        blkio: node.get("blkio_config").map(|node| spanned(node, blkio(node))),
+        cgroup: string(node, "cgroup"),
+        cgroup_parent: string(node, "cgroup_parent"),
+        cpu_count: parsed(node.get("cpu_count")),
+        cpu_percent: parsed(node.get("cpu_percent")),
+        cpu_period: parsed(node.get("cpu_period")),
+        cpu_quota: parsed(node.get("cpu_quota")),
+        cpu_rt_period: parsed(node.get("cpu_rt_period")),
+        cpu_rt_runtime: parsed(node.get("cpu_rt_runtime")),
+        cpu_shares: parsed(node.get("cpu_shares")),
+        cpuset: string(node, "cpuset"),
+        device_cgroup_rules: strings(node, "device_cgroup_rules"),
+        devices: items(node, "devices").map(|item| spanned(item, device(item))).collect(),
+        device_requests: device_requests(node),
+        external_links: strings(node, "external_links"),
+        links: strings(node, "links"),
+        ipc: string(node, "ipc"),
+        isolation: string(node, "isolation"),
+        mac_address: string(node, "mac_address"),
+        mem_swappiness: parsed(node.get("mem_swappiness")),
+        memswap_limit: parsed(node.get("memswap_limit")),
+        oom_kill_disable: flag(node, "oom_kill_disable"),
+        oom_score_adj: parsed(node.get("oom_score_adj")),
+        pid: string(node, "pid"),
+        runtime: string(node, "runtime"),
+        storage_opt: pairs(node, "storage_opt"),
+        userns_mode: string(node, "userns_mode"),
+        uts: string(node, "uts"),
+        volumes_from: strings(node, "volumes_from"),
         tree,
     }
 }
@@ -165,8 +203,91 @@ fn logging(node: &Node) -> Logging {
     }
 }
 
-fn pull_policy(policy: &str) -> PullPolicy {
+/// `restart_policy` of `deploy`, which wins over `restart`. Without a condition it asks for none.
+fn restart_policy(policy: &Node) -> Restart {
+    let attempts = number(policy, "max_attempts").unwrap_or_default();
+    match policy.get("condition").map(text) {
+        Some("on-failure") => Restart::OnFailure(attempts),
+        Some("unless-stopped") => Restart::UnlessStopped,
+        Some("any" | "always") => Restart::Always,
+        _ => Restart::No,
+    }
+}
+
+/// `gpus` and the devices of `deploy.resources.reservations`: two ways to ask for the same.
+fn device_requests(service: &Node) -> Vec<Spanned<DeviceRequest>> {
+    let reserved = service
+        .get("deploy")
+        .and_then(|deploy| deploy.get("resources"))
+        .and_then(|resources| resources.get("reservations"));
+    let reserved = reserved.into_iter().flat_map(|kept| items(kept, "devices"));
+    let mut requests: Vec<_> = reserved.map(|item| spanned(item, device_request(item))).collect();
+    for item in items(service, "gpus") {
+        let mut request = device_request(item);
+        if !request.capabilities.iter().any(|capability| capability == "gpu") {
+            request.capabilities.push("gpu".to_owned());
+        }
+        requests.push(spanned(item, request));
+    }
+    requests
+}
+
+fn device_request(node: &Node) -> DeviceRequest {
+    let count = node.get("count").and_then(|count| match text(count) {
+        "all" => Some(-1),
+        count => count.parse().ok(),
+    });
+    DeviceRequest {
+        capabilities: texts(node, "capabilities"),
+        count,
+        device_ids: texts(node, "device_ids"),
+        driver: value(node, "driver"),
+        options: plain_pairs(node, "options"),
+    }
+}
+
+fn device(node: &Node) -> Device {
+    let source = value(node, "source").unwrap_or_default();
+    Device {
+        target: value(node, "target").filter(|path| !path.is_empty()).unwrap_or_else(|| source.clone()),
+        permissions: value(node, "permissions")
+            .filter(|bits| !bits.is_empty())
+            .unwrap_or_else(|| "rwm".to_owned()),
+        source,
+    }
+}
+
+fn blkio(node: &Node) -> Blkio {
+    let path = |item: &Node| value(item, "path").unwrap_or_default();
+    let rates = |key: &str| {
+        items(node, key)
+            .map(|item| DeviceRate { path: path(item), rate: number(item, "rate").unwrap_or_default() })
+            .collect()
+    };
+    Blkio {
+        weight: number(node, "weight"),
+        weight_device: items(node, "weight_device")
+            .map(|item| DeviceWeight { path: path(item), weight: number(item, "weight").unwrap_or_default() })
+            .collect(),
+        device_read_bps: rates("device_read_bps"),
+        device_read_iops: rates("device_read_iops"),
+        device_write_bps: rates("device_write_bps"),
+        device_write_iops: rates("device_write_iops"),
+    }
+}
+
+/// `refresh` goes by `pull_refresh_after`; without it, it is as good as `missing`.
+fn pull_policy(policy: &str, after: Option<&Node>) -> PullPolicy {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     match policy {
+        "daily" => PullPolicy::Refresh(DAY),
+        "weekly" => PullPolicy::Refresh(7 * DAY),
+        "refresh" => after
+            .and_then(|after| quantity::duration(text(after)))
+            .map_or(PullPolicy::Missing, PullPolicy::Refresh),
+        policy if policy.starts_with("every_") => {
+            quantity::duration(&policy["every_".len()..]).map_or(PullPolicy::Missing, PullPolicy::Refresh)
+        }
         "always" => PullPolicy::Always,
         "never" => PullPolicy::Never,
         "build" => PullPolicy::Build,

@@ -29,6 +29,14 @@ pub(super) fn strings(node: &Node, key: &str) -> Vec<Spanned<String>> {
     items(node, key).map(|item| spanned(item, text(item).to_owned())).collect()
 }
 
+pub(super) fn texts(node: &Node, key: &str) -> Vec<String> {
+    items(node, key).map(|item| text(item).to_owned()).collect()
+}
+
+pub(super) fn plain_pairs(node: &Node, key: &str) -> IndexMap<String, String> {
+    entries(node, key).map(|(key, entry)| (key.clone(), text(&entry.node).to_owned())).collect()
+}
+
 pub(super) fn words(node: &Node, key: &str) -> Option<Spanned<Vec<String>>> {
     let list = node.get(key)?;
     Some(spanned(list, items(node, key).map(|word| text(word).to_owned()).collect()))

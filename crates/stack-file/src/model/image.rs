@@ -1,6 +1,7 @@
 //! How an image is built, and when it is pulled.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
@@ -48,4 +49,6 @@ pub enum PullPolicy {
     Missing,
     /// It is built, never pulled.
     Build,
+    /// When it is not there, or was pulled so long ago.
+    Refresh(Duration),
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use indexmap::IndexMap;
+
 /// One mount of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -11,6 +13,27 @@ pub struct Mount {
     pub target: String,
     /// Whether it is read-only.
     pub read_only: bool,
+    /// What else there is to say of a volume, named or anonymous.
+    pub volume: VolumeOptions,
+}
+
+impl Mount {
+    /// Whether there is more to say of an anonymous volume than where it is mounted.
+    #[must_use]
+    pub fn has_options(&self) -> bool {
+        self.read_only || self.volume != VolumeOptions::default()
+    }
+}
+
+/// How a volume is mounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VolumeOptions {
+    /// Whether the image's files at the target are left out of a new volume.
+    pub nocopy: bool,
+    /// The directory within the volume that is mounted; `None` is all of it.
+    pub subpath: Option<String>,
+    /// Labels of a volume that is made for the mount.
+    pub labels: IndexMap<String, String>,
 }
 
 /// What a mount shows.
@@ -26,16 +49,23 @@ pub enum MountSource {
         propagation: Option<String>,
         /// SELinux relabelling: `z` shared, `Z` private.
         selinux: Option<String>,
+        /// How mounts below are passed on or become read-only: `disabled`, `writable`, `readonly`.
+        recursive: Option<String>,
     },
     /// A named volume, by key of [`Stack::volumes`].
     Volume {
         /// The key.
         key: String,
-        /// Whether the image's files at the target are left out of a new volume.
-        nocopy: bool,
     },
     /// A volume without a name, made for this container.
     Anonymous,
+    /// The files of an image, read-only.
+    Image {
+        /// The image's reference.
+        reference: String,
+        /// The directory within the image that is mounted; `None` is all of it.
+        subpath: Option<String>,
+    },
     /// A file system in memory.
     Tmpfs {
         /// Size, bytes.

@@ -24,12 +24,18 @@ pub struct Network {
     pub internal: bool,
     /// Whether containers from outside the stack may join.
     pub attachable: bool,
+    /// Whether it has IPv4; `None` is yes.
+    pub enable_ipv4: Option<Spanned<bool>>,
     /// Whether it has IPv6.
     pub enable_ipv6: Option<Spanned<bool>>,
     /// Labels.
     pub labels: IndexMap<String, Spanned<String>>,
     /// Address ranges.
     pub ipam: Vec<IpamPool>,
+    /// The driver of addresses; `None` is the engine's own.
+    pub ipam_driver: Option<String>,
+    /// Options of the driver of addresses.
+    pub ipam_options: IndexMap<String, String>,
 }
 
 /// An address range of a network.
@@ -41,10 +47,12 @@ pub struct IpamPool {
     pub gateway: Option<String>,
     /// Range for containers in CIDR form.
     pub ip_range: Option<String>,
+    /// Addresses of other machines, which no container gets, by name.
+    pub aux_addresses: IndexMap<String, String>,
 }
 
 /// How a container joins a network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attachment {
     /// Names under which the container is found there, besides the service's.
     pub aliases: Vec<String>,
@@ -54,4 +62,14 @@ pub struct Attachment {
     pub ipv6_address: Option<String>,
     /// The highest is joined first.
     pub priority: i64,
+    /// Options of the driver for this container.
+    pub driver_opts: IndexMap<String, String>,
+    /// The network with the highest is the way out (engines from API 1.48 on).
+    pub gw_priority: Option<Spanned<i64>>,
+    /// The name of the interface in the container (engines from API 1.49 on).
+    pub interface_name: Option<Spanned<String>>,
+    /// Link-local addresses.
+    pub link_local_ips: Vec<String>,
+    /// A fixed MAC address.
+    pub mac_address: Option<Spanned<String>>,
 }

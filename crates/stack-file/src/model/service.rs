@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{Attachment, Build, Mount, PullPolicy, Ulimit};
+use super::{Attachment, Blkio, Build, Device, DeviceRequest, Mount, PullPolicy, Ulimit};
 use crate::source::Spanned;
 use crate::tree::Node;
 
@@ -29,13 +29,13 @@ pub struct Service {
     pub ports: Vec<Spanned<Port>>,
     /// Ports shown to other containers only, as `80/tcp`.
     pub expose: Vec<Spanned<String>>,
-    /// Mounts: binds, named and anonymous volumes, tmpfs.
+    /// Mounts: binds, named and anonymous volumes, tmpfs, images.
     pub volumes: Vec<Spanned<Mount>>,
     /// Short-form tmpfs mounts: path, optionally with `:options`.
     pub tmpfs: Vec<Spanned<String>>,
     /// Networks the container joins, by key of [`Stack::networks`]. Empty when `network_mode` is set.
     pub networks: IndexMap<String, Spanned<Attachment>>,
-    /// `host`, `none`, `bridge`, `service:NAME`, `container:NAME`.
+    /// `host`, `none`, `bridge`, `service:NAME`, `container:NAME`, or a network of the engine.
     pub network_mode: Option<Spanned<String>>,
     /// What must be there first, by service name.
     pub depends_on: IndexMap<String, Spanned<Dependency>>,
@@ -111,6 +111,87 @@ pub struct Service {
     pub scale: Option<Spanned<u32>>,
     /// Profiles that enable the service; empty is always.
     pub profiles: Vec<Spanned<String>>,
+    /// Whether its containers run to an end: `deploy.mode` is `replicated-job` or `global-job`.
+    pub job: bool,
+    /// Whether `up` shows its logs.
+    pub attach: Option<Spanned<bool>>,
+    /// Limits of block devices.
+    pub blkio: Option<Spanned<Blkio>>,
+    /// The cgroup namespace: `host` or `private`.
+    pub cgroup: Option<Spanned<String>>,
+    /// The cgroup above that of the container.
+    pub cgroup_parent: Option<Spanned<String>>,
+    /// Processors, on engines of Windows.
+    pub cpu_count: Option<Spanned<i64>>,
+    /// Share of the processors in percent, on engines of Windows.
+    pub cpu_percent: Option<Spanned<f64>>,
+    /// Period of the CPU limit, microseconds.
+    pub cpu_period: Option<Spanned<i64>>,
+    /// Processor time in each period, microseconds.
+    pub cpu_quota: Option<Spanned<i64>>,
+    /// Period of real-time scheduling, microseconds.
+    pub cpu_rt_period: Option<Spanned<i64>>,
+    /// Real-time processor time in each period, microseconds.
+    pub cpu_rt_runtime: Option<Spanned<i64>>,
+    /// Weight against other containers; 1024 is the engine's default.
+    pub cpu_shares: Option<Spanned<i64>>,
+    /// Processors that may be used, as `0-3`.
+    pub cpuset: Option<Spanned<String>>,
+    /// Rules for devices, as `c 1:3 mr`.
+    pub device_cgroup_rules: Vec<Spanned<String>>,
+    /// Devices of the host.
+    pub devices: Vec<Spanned<Device>>,
+    /// Requests for devices: `gpus`, and `devices` of `deploy.resources.reservations`.
+    pub device_requests: Vec<Spanned<DeviceRequest>>,
+    /// Containers outside of the stack, as `CONTAINER` or `CONTAINER:ALIAS`.
+    pub external_links: Vec<Spanned<String>>,
+    /// Services that are also found under other names, as `SERVICE` or `SERVICE:ALIAS`.
+    pub links: Vec<Spanned<String>>,
+    /// The IPC namespace: `host`, `none`, `private`, `shareable`, `service:NAME`, `container:NAME`.
+    pub ipc: Option<Spanned<String>>,
+    /// The isolation, on engines of Windows.
+    pub isolation: Option<Spanned<String>>,
+    /// A fixed MAC address on the network that is joined first.
+    pub mac_address: Option<Spanned<String>>,
+    /// How readily memory is swapped, 0 to 100.
+    pub mem_swappiness: Option<Spanned<i64>>,
+    /// Limit of memory and swap together, bytes; -1 for none.
+    pub memswap_limit: Option<Spanned<i64>>,
+    /// Whether the kernel leaves it alone when memory runs out.
+    pub oom_kill_disable: Option<Spanned<bool>>,
+    /// How early the kernel kills it, -1000 to 1000.
+    pub oom_score_adj: Option<Spanned<i64>>,
+    /// The process namespace: `host`, `service:NAME`, `container:NAME`.
+    pub pid: Option<Spanned<String>>,
+    /// The container runtime, as `runc`.
+    pub runtime: Option<Spanned<String>>,
+    /// Options of the storage driver.
+    pub storage_opt: IndexMap<String, Spanned<String>>,
+    /// The user namespace: `host`.
+    pub userns_mode: Option<Spanned<String>>,
+    /// The UTS namespace: `host`.
+    pub uts: Option<Spanned<String>>,
+    /// Containers whose mounts it has too: `SERVICE[:ro]` or `container:NAME[:ro]`.
+    pub volumes_from: Vec<Spanned<String>>,
+}
+
+impl Service {
+    /// The services whose first container lends its namespaces to those of this service:
+    /// `network_mode`, `ipc` or `pid` is `service:NAME`.
+    pub fn namespace_lenders(&self) -> impl Iterator<Item = &str> {
+        [&self.network_mode, &self.ipc, &self.pid]
+            .into_iter()
+            .flatten()
+            .filter_map(|mode| mode.strip_prefix("service:"))
+    }
+
+    /// The services whose first container lends its mounts to those of this service.
+    pub fn volume_lenders(&self) -> impl Iterator<Item = &str> {
+        self.volumes_from
+            .iter()
+            .filter(|other| !other.starts_with("container:"))
+            .map(|other| other.split(':').next().unwrap_or_default())
+    }
 }
 
 /// One published port.

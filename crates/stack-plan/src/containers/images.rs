@@ -33,7 +33,7 @@ impl Planner<'_> {
             };
             let step = self.draft.add(&image.address, action, group, &cause, []);
             for service in &image.services {
-                self.image_steps.insert(service, step);
+                self.image_steps.entry(service).or_default().push(step);
                 for container in self.containers.get(service.as_str()).into_iter().flatten() {
                     self.warnings.push(format!(
                         "whether {} is replaced is known after {} is {done}",
@@ -43,6 +43,14 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the image was pulled longer ago than its policy allows. One of unknown age is old.
+    fn is_old(&self, image: &ImageSpec, policy: PullPolicy) -> bool {
+        let PullPolicy::Refresh(after) = policy else { return false };
+        let after = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
+        let tagged = image.references.iter().filter_map(|name| self.observed.images.get(name)?.tagged).min();
+        tagged.is_none_or(|tagged| tagged.saturating_add(after) < self.observed.at)
     }
 
     /// Whether the image is built (`true`) or pulled (`false`), and why; `None` for neither.
@@ -59,6 +67,9 @@ impl Planner<'_> {
         match (may_pull, missing) {
             (true, true) => Some((false, Cause::Missing)),
             (true, false) if pull == PullPolicy::Always => Some((false, Cause::Asked)),
+            (true, false) if self.is_old(image, pull) => {
+                Some((false, Cause::Drifted("older than it may be")))
+            }
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 mod claims;
 mod ground;
 mod images;
+mod lenders;
 mod replicas;
 mod steps;
 mod waits;
@@ -13,9 +14,11 @@ use std::time::Duration;
 use stack_file::model::PullPolicy;
 
 use crate::address::Address;
+use crate::api::Api;
 use crate::desired::{Desired, ServiceSpec};
 use crate::observed::{Observed, ObservedContainer};
-use crate::plan::{Action, Cause, Change, Condition, Draft, Plan, StepId, Target};
+use crate::plan::{Action, Cause, Change, Condition, Draft, Plan, Step, StepId, Target};
+use crate::shortfall::{self, Shortfall};
 
 use self::replicas::Places;
 use self::waits::Fate;
@@ -113,8 +116,8 @@ struct Planner<'a> {
     draft: Draft,
     unchanged: Vec<Address>,
     warnings: Vec<String>,
-    /// The step that makes the image, by service.
-    image_steps: HashMap<&'a str, StepId>,
+    /// The steps that make its images, by service.
+    image_steps: HashMap<&'a str, Vec<StepId>>,
     /// The steps that make networks, by name on the engine.
     made_networks: HashMap<&'a str, StepId>,
     /// The steps that make volumes, by name on the engine.
@@ -161,9 +164,11 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(self) -> Plan {
+        let steps = self.draft.finish();
         Plan {
             project: self.desired.project.clone(),
-            steps: self.draft.finish(),
+            shortfalls: shortfalls(&steps, self.observed.api),
+            steps,
             unchanged: self.unchanged,
             warnings: self.warnings,
         }
@@ -256,6 +261,22 @@ impl<'a> Planner<'a> {
         }
         numbers
     }
+}
+
+/// What all that is made goes without, each service and network once.
+fn shortfalls(steps: &[Step], api: Api) -> Vec<Shortfall> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for step in steps {
+        match &step.action {
+            Action::CreateContainer(new) if seen.insert(new.spec.name()) => {
+                found.extend(shortfall::of_service(&new.spec, api));
+            }
+            Action::CreateNetwork(spec) => found.extend(shortfall::of_network(spec, api)),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The name of a container within the project.

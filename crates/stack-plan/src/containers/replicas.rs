@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use stack_file::model::{DependencyCondition, Restart};
 
+use super::lenders::{Lending, Lendings};
 use super::{Planner, Recreate, address_of};
 use crate::address::Address;
 use crate::desired::ServiceSpec;
-use crate::labels;
 use crate::observed::{ContainerState, ObservedContainer};
 use crate::plan::{Cause, Change};
 
@@ -48,6 +48,7 @@ impl<'a> Planner<'a> {
         let mut slots = Vec::new();
         // The services so far of which at least one container is replaced or restarted.
         let mut replaced = HashMap::new();
+        let mut lendings = Lendings::new();
         for service in &desired.services {
             let mut places = self.places.remove(service.name()).unwrap_or_default();
             if self.selected.contains(service.name()) {
@@ -63,7 +64,7 @@ impl<'a> Planner<'a> {
             for (number, old) in places {
                 let temporary = old.is_some_and(|container| self.is_temporary(container));
                 let job = jobs.contains(service.name());
-                let course = self.course(service, old, temporary, job, &replaced);
+                let course = self.course(service, old, temporary, job, &replaced, &lendings);
                 let address = Address::Container(service.name().to_owned(), number);
                 let renewed = old.is_some()
                     && match course {
@@ -83,6 +84,9 @@ impl<'a> Planner<'a> {
                     temporary,
                     course,
                 });
+                if let Some(slot) = slots.last() {
+                    lendings.entry(service.name()).or_insert_with(|| Lending::of(slot));
+                }
             }
         }
         self.carry_out(&slots);
@@ -119,7 +123,8 @@ impl<'a> Planner<'a> {
                 let temporary = self.is_temporary(container);
                 (
                     temporary,
-                    temporary && self.difference(service, container, Recreate::Changed).is_some(),
+                    temporary
+                        && self.difference(service, container, Recreate::Changed, &Lendings::new()).is_some(),
                     container.name != name,
                     !container.state.is_up(),
                 )
@@ -169,6 +174,7 @@ impl<'a> Planner<'a> {
         temporary: bool,
         job: bool,
         replaced: &HashMap<&str, Address>,
+        lendings: &Lendings<'_>,
     ) -> Course {
         let Some(container) = old else {
             return Course::Create(Cause::Missing);
@@ -184,7 +190,12 @@ impl<'a> Planner<'a> {
             Recreate::Always if !self.is_asked(service.name()) => Recreate::Changed,
             recreate => recreate,
         };
-        if let Some(cause) = self.difference(service, container, recreate) {
+        if let Some(cause) = self.difference(service, container, recreate, lendings) {
+            return Course::Replace(cause);
+        }
+        if recreate != Recreate::Never
+            && let Some(cause) = self.other_lender(service, container, lendings)
+        {
             return Course::Replace(cause);
         }
         if self.policy.no_start {
@@ -193,7 +204,8 @@ impl<'a> Planner<'a> {
         if matches!(container.state, ContainerState::Running | ContainerState::Restarting) {
             let dependency = (service.service.depends_on.iter())
                 .filter(|(_, wanted)| wanted.restart)
-                .find_map(|(name, _)| replaced.get(name.as_str()));
+                .find_map(|(name, _)| replaced.get(name.as_str()))
+                .or_else(|| self.started_lender(service, lendings));
             return dependency.map_or(Course::Keep, |address| {
                 Course::Start(Change::Restart, Cause::DependencyReplaced(address.clone()))
             });
@@ -211,6 +223,7 @@ impl<'a> Planner<'a> {
         service: &ServiceSpec,
         container: &ObservedContainer,
         recreate: Recreate,
+        lendings: &Lendings<'_>,
     ) -> Option<Cause> {
         // The engine starts neither of them again.
         if matches!(container.state, ContainerState::Dead | ContainerState::Removing) {
@@ -229,7 +242,7 @@ impl<'a> Planner<'a> {
                 }
             }
             // docker compose made it: its hash of the settings is ours, too.
-            None if service.labels.get(labels::CONFIG_HASH) == Some(&container.config_hash) => {}
+            None if service.config_hash(&self.lending_ids(service, lendings)) == container.config_hash => {}
             None => return Some(Cause::Unrecorded),
         }
         if let Some(image) = self.observed.images.get(&service.image)
@@ -248,7 +261,7 @@ impl<'a> Planner<'a> {
 
     /// Whether the container has the name of a replacement that is not finished:
     /// twelve hexadecimal digits and an underscore before the real one.
-    fn is_temporary(&self, container: &ObservedContainer) -> bool {
+    pub(super) fn is_temporary(&self, container: &ObservedContainer) -> bool {
         let Some((hex, _)) = container.name.split_once('_') else {
             return false;
         };
@@ -279,8 +292,6 @@ fn jobs(services: &[ServiceSpec]) -> BTreeSet<&str> {
 
 /// Whether the file says that the container is not to be started again after it has ended well.
 fn runs_once(spec: &ServiceSpec) -> bool {
-    spec.service
-        .restart
-        .as_ref()
-        .is_some_and(|restart| matches!(restart.value, Restart::No | Restart::OnFailure(_)))
+    let ends = |restart| matches!(restart, Restart::No | Restart::OnFailure(_));
+    spec.service.job || spec.service.restart.as_ref().is_some_and(|restart| ends(restart.value))
 }

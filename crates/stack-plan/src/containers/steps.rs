@@ -9,6 +9,8 @@ use super::Planner;
 use super::claims::Claims;
 use super::replicas::{Course, Slot};
 use super::waits::{Before, Fate};
+use crate::api::Api;
+use crate::desired::Joined;
 use crate::fields::Recorded;
 use crate::labels;
 use crate::observed::{ContainerState, Health};
@@ -31,6 +33,11 @@ impl<'a> Planner<'a> {
         for &index in &claims.early {
             let slot = &slots[index];
             if let (Course::Replace(cause), Some(old)) = (&slot.course, slot.old) {
+                // One that borrows is made after the containers that lend to it.
+                if !slot.service.lenders.is_empty() {
+                    self.retire(old, Change::Replace, cause, []);
+                    continue;
+                }
                 let made = self.make_beside(slot, &old.id, cause);
                 self.retire(old, Change::Replace, cause, [made.joined]);
                 begun.insert(index, made);
@@ -156,7 +163,8 @@ impl<'a> Planner<'a> {
         made
     }
 
-    /// Makes a container and attaches it to all its networks; it is made with the first.
+    /// Makes a container and attaches it to all its networks; an older engine makes it with the
+    /// first alone.
     fn make(
         &mut self,
         slot: &Slot<'a>,
@@ -166,17 +174,22 @@ impl<'a> Planner<'a> {
         after: impl IntoIterator<Item = StepId>,
     ) -> Made {
         let spec = slot.service;
+        let further = if self.observed.api < Api::SEVERAL_ENDPOINTS { 1 } else { usize::MAX };
         let networks = spec.networks.iter().filter_map(|joined| self.made_networks.get(joined.name.as_str()));
         let volumes = spec.volume_names.values().filter_map(|name| self.made_volumes.get(name.as_str()));
-        let image = self.image_steps.get(spec.name());
-        let mut ground: Vec<StepId> = networks.chain(volumes).chain(image).copied().collect();
+        let images = self.image_steps.get(spec.name()).into_iter().flatten();
+        let mut ground: Vec<StepId> = networks.chain(volumes).chain(images).copied().collect();
         ground.extend(after);
-        let create = Action::CreateContainer(self.new_container(slot, name));
+        ground.extend(self.lenders_made(spec));
+        let new = self.new_container(slot, name, further);
+        let links = new.links.clone();
+        let create = Action::CreateContainer(new);
         let created = self.draft.add(&slot.address, create, group, cause, ground);
         let mut joined = created;
-        for network in spec.networks.iter().skip(1) {
+        for network in spec.networks.iter().skip(further) {
             let target = Target::Made(created);
-            let connect = Action::Connect { target: target.clone(), network: network.clone() };
+            let network = Box::new(Joined { links: links.clone(), ..network.clone() });
+            let connect = Action::Connect { target: target.clone(), network };
             joined = self.draft.add(&slot.address, connect, group, cause, [joined]);
             // What takes back the container takes back its networks.
             self.draft.undo(joined, vec![Action::RemoveContainer { target, volumes: false }]);
@@ -184,7 +197,8 @@ impl<'a> Planner<'a> {
         Made { created, joined }
     }
 
-    fn new_container(&self, slot: &Slot<'a>, name: String) -> Box<NewContainer> {
+    /// A new container that is made on so many of its networks.
+    fn new_container(&self, slot: &Slot<'a>, name: String, networks: usize) -> Box<NewContainer> {
         let spec = slot.service;
         let mut all = spec.labels.clone();
         all.insert(labels::NUMBER.to_owned(), slot.number.to_string());
@@ -209,8 +223,10 @@ impl<'a> Planner<'a> {
                 let given_up: BTreeSet<&str> = (old.recorded.iter().flat_map(Recorded::mounted))
                     .filter(|target| !declared.contains(target))
                     .collect();
+                let borrowed = self.borrowed_volumes(&spec.service);
                 keep = (old.volumes.iter())
                     .filter(|mount| mount.is_anonymous())
+                    .filter(|mount| !borrowed.contains(mount.name.as_str()))
                     .filter(|mount| !taken.contains(mount.target.as_str()))
                     .filter(|mount| !given_up.contains(mount.target.as_str()))
                     .map(|mount| (mount.target.clone(), mount.name.clone()))
@@ -218,8 +234,14 @@ impl<'a> Planner<'a> {
             }
         }
         let known_as = spec.container_name(&self.desired.project, slot.number);
+        let links = self.links(&spec.service);
+        let networks = (spec.networks.iter().take(networks))
+            .map(|joined| Joined { links: links.clone(), ..joined.clone() })
+            .collect();
+        let lenders = self.lenders(spec);
+        let number = slot.number;
         let spec = slot.spec.clone();
-        Box::new(NewContainer { name, known_as, number: slot.number, spec, labels: all, keep })
+        Box::new(NewContainer { name, known_as, number, spec, labels: all, keep, networks, links, lenders })
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step, and all that it waits for")]

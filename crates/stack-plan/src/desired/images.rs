@@ -1,9 +1,11 @@
 //! Images to be there.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use stack_file::model::{Build, PullPolicy, Service, Stack};
+use stack_file::model::{Build, MountSource, PullPolicy, Service, Stack};
 use stack_file::source::Origin;
 use stack_file::tree::Node;
 
@@ -87,18 +89,49 @@ pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
             None => built.push(image),
         }
     }
+    for service in stack.services.values() {
+        for mount in &service.volumes {
+            if let MountSource::Image { reference, .. } = &mount.source {
+                mounted(&mut built, service, reference, &mount.origin);
+            }
+        }
+    }
     let position = |image: &ImageSpec| stack.services.get_index_of(image.services[0].as_str());
     built.sort_by_key(position);
     built
 }
 
+/// The image of a mount is pulled when it is not there, unless another service makes it.
+fn mounted(images: &mut Vec<ImageSpec>, service: &Service, reference: &str, origin: &Origin) {
+    let name = service.name.value.clone();
+    if let Some(image) = images.iter_mut().find(|image| image.references.iter().any(|own| own == reference)) {
+        if !image.services.contains(&name) {
+            image.services.push(name);
+        }
+        return;
+    }
+    images.push(ImageSpec {
+        address: Address::Image(reference.to_owned()),
+        references: vec![reference.to_owned()],
+        build: None,
+        definition: String::new(),
+        named: true,
+        platform: None,
+        policy: PullPolicy::Missing,
+        services: vec![name],
+        labels: BTreeMap::new(),
+        origin: origin.clone(),
+    });
+}
+
 /// Of two services that use one image, the one that wants it newer decides.
 pub(super) fn more_eager(one: PullPolicy, other: PullPolicy) -> PullPolicy {
     let eagerness = |policy| match policy {
-        PullPolicy::Never => 0,
-        PullPolicy::Missing => 1,
-        PullPolicy::Build => 2,
-        PullPolicy::Always => 3,
+        PullPolicy::Never => (0, Reverse(Duration::ZERO)),
+        PullPolicy::Missing => (1, Reverse(Duration::ZERO)),
+        PullPolicy::Build => (2, Reverse(Duration::ZERO)),
+        PullPolicy::Refresh(after) => (3, Reverse(after)),
+        PullPolicy::Always => (4, Reverse(Duration::ZERO)),
     };
     if eagerness(other) > eagerness(one) { other } else { one }
 }

@@ -36,6 +36,16 @@ pub struct Joined {
     pub ipv4_address: Option<String>,
     /// A fixed IPv6 address.
     pub ipv6_address: Option<String>,
+    /// Link-local addresses.
+    pub link_local_ips: Vec<String>,
+    /// A fixed MAC address.
+    pub mac_address: Option<String>,
+    /// The network with the highest is the way out.
+    pub gw_priority: Option<i64>,
+    /// Options of the driver, the name of the interface among them.
+    pub driver_opts: BTreeMap<String, String>,
+    /// Other containers under names of this one's choice, as `CONTAINER:ALIAS`.
+    pub links: Vec<String>,
 }
 
 pub(super) fn network_spec(stack: &Stack, network: &Network) -> NetworkSpec {

@@ -5,18 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use stack_file::model::{Service, Stack};
+use stack_file::model::{Attachment, Service, Stack};
+use stack_file::tree::Node;
 
 use super::images::reference;
 use super::networks::Joined;
 use super::{plain, written};
+use crate::config_hash;
 use crate::fields::Fields;
 use crate::labels;
 
 /// The attributes of a service that change nothing about a container once it is there.
 const NOT_OF_THE_CONTAINER: &[&str] = &[
+    "attach",
     "build",
     "pull_policy",
+    "pull_refresh_after",
     "scale",
     "deploy.mode",
     "deploy.replicas",
@@ -48,6 +52,31 @@ pub struct ServiceSpec {
     pub networks: Vec<Joined>,
     /// The engine's names of the volumes it mounts, by key.
     pub volume_names: BTreeMap<String, String>,
+    /// The services whose first container lends something to its containers.
+    pub lenders: Vec<Lender>,
+    /// The service as docker compose hashes it, where its hash depends on the containers
+    /// that lend to it.
+    pub(crate) hashed_with_ids: Option<Arc<Node>>,
+}
+
+/// A service whose first container lends something to the containers of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lender {
+    /// The service's name.
+    pub service: String,
+    /// Whether it lends a namespace, which is gone when its container ends; else only mounts.
+    pub namespace: bool,
+}
+
+fn lenders(service: &Service) -> Vec<Lender> {
+    let mut lenders: Vec<Lender> = Vec::new();
+    let namespaces = service.namespace_lenders().map(|name| (name, true));
+    for (name, namespace) in namespaces.chain(service.volume_lenders().map(|name| (name, false))) {
+        if !lenders.iter().any(|lender| lender.service == name) {
+            lenders.push(Lender { service: name.to_owned(), namespace });
+        }
+    }
+    lenders
 }
 
 impl ServiceSpec {
@@ -66,6 +95,15 @@ impl ServiceSpec {
                 let between = self.separator;
                 format!("{project}{between}{}{between}{number}", self.name())
             }
+        }
+    }
+
+    /// docker compose's hash of the settings of a container whose lenders have these ids, by service.
+    #[must_use]
+    pub fn config_hash(&self, lenders: &BTreeMap<String, String>) -> String {
+        match &self.hashed_with_ids {
+            Some(written) => config_hash::of_service_with(written, lenders),
+            None => self.labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
         }
     }
 
@@ -112,26 +150,39 @@ pub(super) fn service_spec(
 
     let mut all = plain(&service.labels);
     all.extend(common.clone());
-    all.extend(labels::of_service(service, written(stack, "services", name, &service.tree), &fields));
+    let written = written(stack, "services", name, &service.tree);
+    all.extend(labels::of_service(service, written, &fields));
 
     let mut order: Vec<_> = service.networks.iter().collect();
-    order.sort_by_key(|(_, attachment)| std::cmp::Reverse(attachment.priority));
+    // Of networks with one priority docker compose takes the first of the alphabet.
+    order.sort_by_key(|(key, attachment)| (std::cmp::Reverse(attachment.priority), *key));
+    let first = order.first().map(|(key, _)| key.as_str());
     let networks = order
         .into_iter()
         .filter_map(|(key, attachment)| {
             let network = stack.networks.get(key)?;
             let mut aliases = vec![name.clone()];
             aliases.extend(attachment.aliases.iter().filter(|alias| *alias != name).cloned());
+            // An address of the service is one on the network that is joined first.
+            let own = service.mac_address.as_ref().filter(|_| first == Some(key.as_str()));
+            let mac_address = attachment.mac_address.as_ref().or(own);
             Some(Joined {
                 key: key.clone(),
                 name: network.name.clone(),
                 aliases,
                 ipv4_address: attachment.ipv4_address.clone(),
                 ipv6_address: attachment.ipv6_address.clone(),
+                link_local_ips: attachment.link_local_ips.clone(),
+                mac_address: mac_address.map(|address| address.value.clone()),
+                gw_priority: attachment.gw_priority.as_ref().map(|priority| priority.value),
+                driver_opts: driver_opts(attachment),
+                links: Vec::new(),
             })
         })
         .collect();
     let scale = scale.or(service.scale.as_ref().map(|scale| scale.value)).unwrap_or(1);
+    let lenders = lenders(service);
+    let by_ids = !lenders.is_empty() || !service.volumes_from.is_empty();
     ServiceSpec {
         service: Arc::new(service.clone()),
         image,
@@ -141,7 +192,20 @@ pub(super) fn service_spec(
         labels: all,
         networks,
         volume_names,
+        lenders,
+        hashed_with_ids: by_ids.then(|| Arc::new(written.clone())),
     }
+}
+
+/// The name of an interface is an option of the driver, which wins where both are given.
+fn driver_opts(attachment: &Attachment) -> BTreeMap<String, String> {
+    const INTERFACE: &str = "com.docker.network.endpoint.ifname";
+    let mut options: BTreeMap<String, String> =
+        attachment.driver_opts.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    if let Some(name) = attachment.interface_name.as_ref().filter(|name| !name.is_empty()) {
+        options.entry(INTERFACE.to_owned()).or_insert_with(|| name.value.clone());
+    }
+    options
 }
 
 /// The services so that each comes after all it depends on, otherwise in the order of the file.

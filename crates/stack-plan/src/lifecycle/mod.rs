@@ -52,7 +52,7 @@ impl Sheet {
             project: project.to_owned(),
             steps: self.draft.finish(),
             unchanged: self.unchanged,
-            warnings: Vec::new(),
+            ..Plan::default()
         }
     }
 }

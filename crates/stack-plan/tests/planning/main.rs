@@ -3,6 +3,7 @@
 mod config_hash;
 mod containers;
 mod ground;
+mod lenders;
 mod lifecycle;
 mod ports;
 mod records;

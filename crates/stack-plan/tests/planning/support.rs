@@ -50,7 +50,9 @@ pub(crate) fn up(text: &str) -> Observed {
         });
     }
     for reference in desired.references() {
-        observed.images.insert(reference.clone(), ObservedImage { id: format!("sha256:{reference}") });
+        observed
+            .images
+            .insert(reference.clone(), ObservedImage { id: format!("sha256:{reference}"), tagged: None });
     }
     for spec in &desired.services {
         for number in 1..=spec.scale {
@@ -66,6 +68,9 @@ pub(crate) fn up(text: &str) -> Observed {
                 image_id: format!("sha256:{}", spec.image),
                 image: spec.image.clone(),
                 recorded: Some(spec.fields.record()),
+                lenders: (spec.lenders.iter())
+                    .map(|lender| (lender.service.clone(), format!("shop-{}-1-id", lender.service)))
+                    .collect(),
                 config_hash: spec.labels[labels::CONFIG_HASH].clone(),
                 replaced_another: false,
                 depends_on: labels::dependencies(&spec.labels[labels::DEPENDS_ON]),

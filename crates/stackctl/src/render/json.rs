@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use stack_engine::event::{Event, EventKind};
+use stack_engine::event::{Event, EventKind, Progress};
 use stack_plan::plan::Plan;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -44,6 +44,7 @@ impl Json {
                 ("plan", json!({ "plan": plan::value(plan, project) }))
             }
             EventKind::StepStarted => ("started", json!({})),
+            EventKind::Progress(Progress::Warning(text)) => ("warning", json!({ "text": text })),
             EventKind::Progress(progress) => match words::progress(progress) {
                 Some(text) => ("progress", json!({ "text": text })),
                 None => return,

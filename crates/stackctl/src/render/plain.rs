@@ -41,6 +41,9 @@ impl Plain {
                 for warning in &plan.warnings {
                     say(&super::warning(warning));
                 }
+                for shortfall in &plan.shortfalls {
+                    say(&super::warning(&words::shortfall(shortfall, project)));
+                }
             }
             (EventKind::StepStarted, Some(step)) => {
                 self.started.insert(step.id, event.at);
@@ -53,6 +56,9 @@ impl Plain {
                 if let Some(line) = build_line(build) {
                     self.print(&format!("  {}  {line}", step.address));
                 }
+            }
+            (EventKind::Progress(Progress::Warning(text)), Some(step)) => {
+                say(&super::warning(&format!("{}: {text}", step.address)));
             }
             // The first word is enough: the last comes when it has ended.
             (EventKind::Progress(progress @ Progress::Waiting(Waiting::Stopping { .. })), Some(step))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stack_plan::plan::{Action, Cause, Change, Plan, Step};
 
-use crate::render::{DIM, GREEN, RED, YELLOW, paint};
+use crate::render::{DIM, GREEN, RED, YELLOW, paint, words};
 use crate::settings::Project;
 
 /// How many changed settings of one resource are shown.
@@ -57,6 +57,10 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
     if !plan.unchanged.is_empty() {
         let names: Vec<_> = plan.unchanged.iter().map(ToString::to_string).collect();
         text.push_str(&format!("  = {}  {}\n", names.join(", "), paint(DIM, "unchanged")));
+    }
+    for shortfall in &plan.shortfalls {
+        let told = words::shortfall(shortfall, project);
+        text.push_str(&format!("  {}: {told}\n", paint(YELLOW, "warning")));
     }
     for warning in &plan.warnings {
         text.push_str(&format!("  {}: {warning}\n", paint(YELLOW, "warning")));
@@ -153,6 +157,8 @@ pub(crate) fn value(plan: &Plan, project: Option<&Project>) -> Value {
         "fingerprint": plan.fingerprint(),
         "steps": plan.steps.iter().map(step).collect::<Vec<_>>(),
         "unchanged": plan.unchanged.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "warnings": plan.warnings,
+        "warnings": (plan.shortfalls.iter().map(|shortfall| words::shortfall(shortfall, project)))
+            .chain(plan.warnings.iter().cloned())
+            .collect::<Vec<_>>(),
     })
 }

@@ -55,14 +55,14 @@ fn described(row: &Attribute, form: Value) -> Value {
         let more = match row.support {
             Support::NotYet("") => " Not applied yet.".to_owned(),
             Support::NotYet(instead) => format!(" Not applied yet: {instead}."),
-            Support::NoEffect(why) => format!(" No effect: {why}."),
+            Support::NoEffect(why) | Support::Ignored(why) => format!(" No effect: {why}."),
             Support::Honoured | Support::Told => String::new(),
         };
         told["description"] = format!("{}{more}", row.doc).into();
     }
     match row.support {
         Support::NoEffect(_) => super::json::extend(&mut told, json!({ "deprecated": true })),
-        Support::Honoured | Support::Told => super::json::extend(&mut told, form),
+        Support::Honoured | Support::Ignored(_) | Support::Told => super::json::extend(&mut told, form),
         // Editors complete what stands under `properties`, unless they are told not to.
         Support::NotYet(_) => {
             super::json::extend(&mut told, form);

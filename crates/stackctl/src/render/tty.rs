@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use stack_engine::event::{Event, EventKind};
+use stack_engine::event::{Event, EventKind, Progress};
 use stack_plan::address::Address;
 use stack_plan::plan::{Plan, Step};
 use time::OffsetDateTime;
@@ -60,10 +60,16 @@ impl Tty {
                 for warning in &plan.warnings {
                     self.print(&super::warning(warning));
                 }
+                for shortfall in &plan.shortfalls {
+                    self.print(&super::warning(&words::shortfall(shortfall, project)));
+                }
             }
             (EventKind::StepStarted, Some(step)) => {
                 let line = self.line(step, event.at);
                 line.bar.set_message(words::doing(step));
+            }
+            (EventKind::Progress(Progress::Warning(text)), Some(step)) => {
+                self.print(&super::warning(&format!("{}: {text}", step.address)));
             }
             (EventKind::Progress(progress), Some(step)) => {
                 if let (Some(text), Some(line)) = (words::progress(progress), self.lines.get(&step.address)) {

@@ -6,6 +6,9 @@ use stack_engine::event::{Progress, Summary, Waiting};
 use stack_engine::image::build::BuildProgress;
 use stack_engine::image::pull::PullProgress;
 use stack_plan::plan::{Action, Change, Condition, Plan, Step};
+use stack_plan::shortfall::Shortfall;
+
+use crate::settings::Project;
 
 /// What a step does, while it does it.
 pub(crate) fn doing(step: &Step) -> &'static str {
@@ -121,6 +124,15 @@ pub(crate) fn progress(progress: &Progress) -> Option<String> {
             _ => None,
         },
         Progress::Pull(pull) => pulled(*pull),
+        Progress::Warning(_) => None,
+    }
+}
+
+/// What an engine does not do of what the file asks for, and where the file does.
+pub(crate) fn shortfall(shortfall: &Shortfall, project: Option<&Project>) -> String {
+    match project {
+        Some(project) => format!("{}: {shortfall}", project.place(&shortfall.origin)),
+        None => shortfall.to_string(),
     }
 }
 

@@ -14,10 +14,12 @@ use crate::engine::EngineError;
 /// As many images are asked for one by one. From there on one list is cheaper.
 const FEW: usize = 2;
 
-/// Looks up images by reference; those that are not there are left out.
+/// Looks up images by reference; those that are not there are left out. Of those in `aging`
+/// it is told when they were tagged.
 pub(super) async fn look_up(
     docker: &Docker,
     references: &[String],
+    aging: &[String],
 ) -> Result<BTreeMap<String, ObservedImage>, EngineError> {
     let mut images = BTreeMap::new();
     if references.len() > FEW {
@@ -26,6 +28,7 @@ pub(super) async fn look_up(
         // An engine that cannot make sense of one reference refuses them all.
         if let Ok(listed) = docker.list_images(Some(options)).await {
             images = among(references, &listed);
+            images.retain(|reference, _| !aging.contains(reference));
         }
     }
     // What a list does not tell, such as an image named by its id, an inspection does.
@@ -34,7 +37,12 @@ pub(super) async fn look_up(
     for (reference, answer) in open.into_iter().zip(answers) {
         match answer {
             Ok(image) => {
-                images.insert(reference.clone(), ObservedImage { id: image.id.unwrap_or_default() });
+                let tagged = image.metadata.and_then(|metadata| metadata.last_tag_time);
+                let found = ObservedImage {
+                    id: image.id.unwrap_or_default(),
+                    tagged: tagged.map(|tagged| tagged.unix_timestamp()),
+                };
+                images.insert(reference.clone(), found);
             }
             Err(error) if is_not_found(&error) => {}
             Err(error) => return Err(answered(error)),
@@ -53,7 +61,7 @@ fn among(references: &[String], listed: &[ImageSummary]) -> BTreeMap<String, Obs
     }
     let found = references.iter().filter_map(|reference| {
         let id = ids.get(familiar(reference).as_str())?;
-        Some((reference.clone(), ObservedImage { id: (*id).to_owned() }))
+        Some((reference.clone(), ObservedImage { id: (*id).to_owned(), tagged: None }))
     });
     found.collect()
 }

@@ -1,27 +1,41 @@
 //! What a container has of the machine it runs on.
 
 use bollard::models::{
-    HostConfig, HostConfigLogConfig, PortMap, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    HostConfig, HostConfigCgroupnsModeEnum, HostConfigIsolationEnum, HostConfigLogConfig, PortMap,
+    RestartPolicy, RestartPolicyNameEnum,
 };
-use stack_file::model::Restart;
-use stack_plan::plan::NewContainer;
+use stack_file::model::{Restart, Service};
 
+use super::container::Making;
 use super::mounts::mounts;
-use super::values::{flag, plain, size, some, some_list, texts};
+use super::resources::resources;
+use super::values::{flag, plain, size, some, some_list, text, texts};
 use crate::engine::EngineError;
 
 pub(super) fn host(
-    new: &NewContainer,
+    making: &Making<'_>,
     mode: Option<String>,
     bindings: PortMap,
 ) -> Result<HostConfig, EngineError> {
-    let service = &*new.spec.service;
-    let (binds, mounts) = mounts(new)?;
+    let service = &*making.new.spec.service;
+    let (binds, mounts) = mounts(making)?;
+    let borrowed =
+        |what: &str, mode: Option<String>| mode.map(|mode| making.namespace(what, &mode)).transpose();
     Ok(HostConfig {
+        links: some_list(making.new.links.iter().filter(|_| service.networks.is_empty()).cloned()),
         network_mode: mode,
+        ipc_mode: borrowed("ipc", text(&service.ipc))?,
+        pid_mode: borrowed("pid", text(&service.pid))?,
+        uts_mode: text(&service.uts),
+        userns_mode: text(&service.userns_mode),
+        cgroupns_mode: cgroup_namespace(service)?,
+        isolation: isolation(service)?,
+        runtime: text(&service.runtime),
+        storage_opt: some(plain(&service.storage_opt)),
+        volumes_from: some_list(making.volumes_from()?.into_iter()),
         port_bindings: (!bindings.is_empty()).then_some(bindings),
-        binds: (!binds.is_empty()).then_some(binds),
-        mounts: (!mounts.is_empty()).then_some(mounts),
+        binds: some_list(binds.into_iter()),
+        mounts: some_list(mounts.into_iter()),
         tmpfs: some(
             service
                 .tmpfs
@@ -46,23 +60,28 @@ pub(super) fn host(
         dns_search: texts(&service.dns_search),
         sysctls: some(plain(&service.sysctls)),
         annotations: some(plain(&service.annotations)),
-        ulimits: some_list(service.ulimits.iter().map(|(name, limit)| ResourcesUlimits {
-            name: Some(name.clone()),
-            soft: Some(limit.soft),
-            hard: Some(limit.hard),
-        })),
         shm_size: size(&service.shm_size)?,
-        memory: size(&service.mem_limit)?,
-        memory_reservation: size(&service.mem_reservation)?,
-        // The Docker API counts processors in billionths.
-        nano_cpus: service.cpus.as_ref().map(|cpus| (cpus.value * 1e9).round() as i64),
-        pids_limit: service.pids_limit.as_ref().map(|limit| limit.value),
         log_config: service.logging.as_ref().map(|logging| HostConfigLogConfig {
             typ: logging.driver.clone(),
             config: some(logging.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
         }),
-        ..HostConfig::default()
+        ..resources(service)?
     })
+}
+
+fn cgroup_namespace(service: &Service) -> Result<Option<HostConfigCgroupnsModeEnum>, EngineError> {
+    let read = |mode: &str| {
+        mode.parse().map_err(|_| EngineError::Unsupported(format!("cgroup is host or private, not {mode}")))
+    };
+    service.cgroup.as_ref().map(|mode| read(mode)).transpose()
+}
+
+fn isolation(service: &Service) -> Result<Option<HostConfigIsolationEnum>, EngineError> {
+    let read = |mode: &str| {
+        let wrong = || format!("isolation is default, process or hyperv, not {mode}");
+        mode.parse().map_err(|_| EngineError::Unsupported(wrong()))
+    };
+    service.isolation.as_ref().map(|mode| read(mode)).transpose()
 }
 
 fn restart_policy(restart: Restart) -> RestartPolicy {

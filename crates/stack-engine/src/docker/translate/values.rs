@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use stack_file::source::Spanned;
 
 use crate::engine::EngineError;
@@ -64,6 +65,14 @@ pub(super) fn plain<'a>(
     map: impl IntoIterator<Item = (&'a String, &'a Spanned<String>)>,
 ) -> HashMap<String, String> {
     map.into_iter().map(|(key, value)| (key.clone(), value.value.clone())).collect()
+}
+
+pub(super) fn pairs(map: &IndexMap<String, String>) -> HashMap<String, String> {
+    map.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+pub(super) fn number(value: &Option<Spanned<i64>>) -> Option<i64> {
+    value.as_ref().map(|value| value.value)
 }
 
 pub(super) fn hashed(map: &BTreeMap<String, String>) -> HashMap<String, String> {
