@@ -1,8 +1,11 @@
 //! The canonical tree as the typed model. The tree was checked when it was made
 //! canonical, so nothing can fail here: what is absent was told or is optional.
 
+mod file;
+mod hook;
 mod mount;
 mod network;
+mod provider;
 mod service;
 mod values;
 mod volume;
@@ -10,6 +13,7 @@ mod volume;
 use crate::attributes::Schema;
 
 pub(crate) use self::network::network;
+pub(crate) use self::provider::model;
 pub(crate) use self::service::service;
 pub(crate) use self::volume::volume;
 

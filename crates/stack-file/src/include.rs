@@ -12,6 +12,7 @@ use crate::canonical::{clean, text};
 use crate::diagnostic::Diagnostic;
 use crate::interpolate::Variables;
 use crate::load::{self, Model};
+use crate::model::FileKind;
 use crate::reading::{Reading, is_remote};
 use crate::source::{Origin, Reference, Referrer, Variable};
 use crate::tree::{Entry, Kind, Node};
@@ -78,7 +79,7 @@ fn included(item: &Node, model: Model<'_>, reading: &mut Reading<'_>) -> Option<
     let start = documents.first()?.root.origin.clone();
     let inner = Model { directory: &directory, variables: &variables, omitted: model.omitted };
     let (mut tree, _) = load::merged(documents, inner, start, reading);
-    settle(&mut tree, inner);
+    settle(&mut tree, inner, reading);
     Some(tree)
 }
 
@@ -150,8 +151,17 @@ fn tell_circle(path: &Path, place: &Origin, reading: &mut Reading<'_>) -> bool {
 
 /// What depends on the directory and the variables of an included file is settled
 /// before it joins the others.
-fn settle(tree: &mut Node, model: Model<'_>) {
+fn settle(tree: &mut Node, model: Model<'_>, reading: &mut Reading<'_>) {
     let Kind::Mapping(top) = &mut tree.kind else { return };
+    for kind in [FileKind::Config, FileKind::Secret].map(FileKind::attribute) {
+        let all = top.get(kind).and_then(|entry| entry.node.as_mapping());
+        for (key, entry) in all.into_iter().flatten() {
+            let variable = entry.node.get("environment").map(text);
+            if let Some(value) = variable.and_then(|name| model.variables.get(name)) {
+                reading.settled.entry((kind, key.clone())).or_insert_with(|| value.to_owned());
+            }
+        }
+    }
     let Some(Kind::Mapping(services)) = top.get_mut("services").map(|entry| &mut entry.node.kind) else {
         return;
     };

@@ -7,6 +7,7 @@ mod canonical;
 mod check;
 mod complete;
 pub mod config;
+mod contents;
 mod decode;
 pub mod diagnostic;
 pub mod draw;

@@ -9,6 +9,7 @@ use crate::attributes::Schema;
 use crate::canonical::{Base, canonical, clean};
 use crate::check::{Declared, check, port_clashes};
 use crate::complete::Completion;
+use crate::contents::Contents;
 use crate::decode;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::env_file;
@@ -18,7 +19,7 @@ use crate::find::{StackFile, stack_files};
 use crate::include;
 use crate::interpolate::{self, Variables};
 use crate::merge;
-use crate::model::Stack;
+use crate::model::{FileKind, Stack};
 use crate::name;
 use crate::reading::Reading;
 use crate::source::{self, Origin, SourceId, Sources, Spanned};
@@ -141,6 +142,9 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
             services: IndexMap::new(),
             networks: IndexMap::new(),
             volumes: IndexMap::new(),
+            configs: IndexMap::new(),
+            secrets: IndexMap::new(),
+            models: IndexMap::new(),
             disabled: Vec::new(),
             files: files.into_iter().filter_map(|file| file.path).collect(),
             env_files,
@@ -157,7 +161,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
         history.merged(layers, &tree, &variables);
     }
 
-    let Reading { mut sources, mut diagnostics, incomplete, .. } = reading;
+    let Reading { mut sources, mut diagnostics, incomplete, settled, .. } = reading;
     let declared = Declared::of(&tree, incomplete);
     let profiles = active_profiles(request, &variables);
     let disabled = Completion {
@@ -172,11 +176,15 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     }
     .complete(&mut tree);
 
+    let contents = Contents::new(&variables, &settled);
     let mut stack = Stack {
         name,
         services: decoded(&tree, "services", decode::service),
         networks: decoded(&tree, "networks", decode::network),
         volumes: decoded(&tree, "volumes", decode::volume),
+        configs: decoded(&tree, "configs", |key, entry| contents.read(FileKind::Config, key, entry)),
+        secrets: decoded(&tree, "secrets", |key, entry| contents.read(FileKind::Secret, key, entry)),
+        models: decoded(&tree, "models", decode::model),
         disabled: disabled.keys().cloned().collect(),
         files: files.into_iter().filter_map(|file| file.path).collect(),
         env_files,
@@ -191,7 +199,9 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     if usable && !omitted.checks {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
+    let unread = contents.finish(&stack);
     let mut unsupported = support::unsupported(&stack, usable);
+    unsupported.extend(unread);
     if usable {
         port_clashes(&stack, &declared, &disabled, &mut unsupported);
     }

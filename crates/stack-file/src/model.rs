@@ -3,9 +3,12 @@
 //! Names and meanings are those of the Compose Specification. An attribute that
 //! is absent is `None` or empty: the image or the engine decides.
 
+mod file;
+mod hook;
 mod image;
 mod mount;
 mod network;
+mod provider;
 mod resources;
 mod service;
 mod volume;
@@ -17,9 +20,12 @@ use indexmap::IndexMap;
 use crate::source::Spanned;
 use crate::tree::Node;
 
+pub use self::file::{Content, FileKind, FileObject, FileReference, FileSource, Unread};
+pub use self::hook::Hook;
 pub use self::image::{Build, PullPolicy};
 pub use self::mount::{Mount, MountSource, VolumeOptions};
 pub use self::network::{Attachment, IpamPool, Network};
+pub use self::provider::{Model, ModelUse, Provider};
 pub use self::resources::{Blkio, Device, DeviceRate, DeviceRequest, DeviceWeight, Ulimit};
 pub use self::service::{Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service};
 pub use self::volume::Volume;
@@ -46,6 +52,12 @@ pub struct Stack {
     pub networks: IndexMap<String, Network>,
     /// The named volumes by key.
     pub volumes: IndexMap<String, Volume>,
+    /// The configs in use by key.
+    pub configs: IndexMap<String, FileObject>,
+    /// The secrets in use by key.
+    pub secrets: IndexMap<String, FileObject>,
+    /// The AI models in use by key.
+    pub models: IndexMap<String, Model>,
     /// The whole document in canonical form: long syntax, casts done, paths absolute.
     pub tree: Node,
 }

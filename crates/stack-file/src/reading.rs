@@ -1,7 +1,7 @@
 //! What is read while a stack is loaded: texts and findings, and how much of what
 //! files refer to is brought in at most.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -33,6 +33,9 @@ pub(crate) struct Reading<'a> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Services that lack what they should have got from another, which is told already.
     pub(crate) incomplete: HashSet<String>,
+    /// Contents of configs and secrets of included files, where a variable of theirs has it:
+    /// kind and key to content.
+    pub(crate) settled: HashMap<(&'static str, String), String>,
     /// The canonical documents before they are merged, where somebody wants to know.
     pub(crate) layers: Option<Vec<Node>>,
     /// The directory to which names of files are relative when they are shown.
@@ -50,6 +53,7 @@ impl<'a> Reading<'a> {
             sources: Sources::default(),
             diagnostics: Vec::new(),
             incomplete: HashSet::new(),
+            settled: HashMap::new(),
             layers: None,
             directory,
             files: FILE_LIMIT,

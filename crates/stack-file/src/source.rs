@@ -250,7 +250,7 @@ pub(crate) fn too_large() -> String {
     format!("it is larger than {} MiB", SIZE_LIMIT >> 20)
 }
 
-fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

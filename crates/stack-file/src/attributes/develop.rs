@@ -42,8 +42,7 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.develop.watch[].exec.environment", Shape::Variables, "Variables of the command.")
         .short(Short::Assignments)
         .like("{LOG_LEVEL: info}"),
-    not_yet("services.*.post_start", Shape::List, "Commands after the start.", "")
-        .like("[{command: /migrate}]"),
+    honoured("services.*.post_start", Shape::List, "Commands after the start.").like("[{command: /migrate}]"),
     honoured("services.*.post_start[]", Shape::Mapping, "A command.").like("{command: /migrate}"),
     honoured("services.*.post_start[].command", Shape::Texts, "The command.")
         .short(Short::Words)
@@ -55,8 +54,7 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.post_start[].environment", Shape::Variables, "Variables of the command.")
         .short(Short::Assignments)
         .like("{LOG_LEVEL: info}"),
-    not_yet("services.*.pre_stop", Shape::List, "Commands before the stop.", "")
-        .like("[{command: /migrate}]"),
+    honoured("services.*.pre_stop", Shape::List, "Commands before the stop.").like("[{command: /migrate}]"),
     honoured("services.*.pre_stop[]", Shape::Mapping, "A command.").like("{command: /migrate}"),
     honoured("services.*.pre_stop[].command", Shape::Texts, "The command.")
         .short(Short::Words)
@@ -95,7 +93,7 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.models.*.endpoint_var", Shape::Text, "The variable for its address.")
         .like("LLM_URL"),
     honoured("services.*.models.*.model_var", Shape::Text, "The variable for its name.").like("LLM_MODEL"),
-    not_yet("services.*.provider", Shape::Mapping, "A service made by another program.", "")
+    honoured("services.*.provider", Shape::Mapping, "A service made by another program.")
         .like("{type: awesomecloud}"),
     honoured("services.*.provider.type", Shape::Text, "The program.").like("awesomecloud"),
     honoured("services.*.provider.options", Shape::Lists, "Options of the program.").like("{size: 10}"),

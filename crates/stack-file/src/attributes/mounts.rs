@@ -62,28 +62,18 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.volumes[].image", Shape::Mapping, "Options of an image mount.")
         .like("{subpath: srv}"),
     honoured("services.*.volumes[].image.subpath", Shape::Text, "A directory within the image.").like("srv"),
-    not_yet(
-        "services.*.configs",
-        Shape::List,
-        "Files of the top-level `configs`.",
-        "mount the file under `volumes`",
-    )
-    .merged(Merge::Unique(Identity::Mount))
-    .like("[app.conf]"),
+    honoured("services.*.configs", Shape::List, "Files of the top-level `configs`.")
+        .merged(Merge::Unique(Identity::Mount))
+        .like("[app.conf]"),
     honoured("services.*.configs[]", Shape::Mapping, "A mounted file.").short(Short::Source).like("app.conf"),
     honoured("services.*.configs[].source", Shape::Text, "The key under `configs`.").like("app.conf"),
     honoured("services.*.configs[].target", Shape::Text, "The path in the container.").like("/etc/app.conf"),
     honoured("services.*.configs[].uid", Shape::Text, "The owner's number.").like("\"1000\""),
     honoured("services.*.configs[].gid", Shape::Text, "The group's number.").like("\"1000\""),
     honoured("services.*.configs[].mode", Shape::Permissions, "Permission bits.").like("0440"),
-    not_yet(
-        "services.*.secrets",
-        Shape::List,
-        "Files of the top-level `secrets`.",
-        "mount the file under `volumes`, read-only",
-    )
-    .merged(Merge::Unique(Identity::Mount))
-    .like("[token]"),
+    honoured("services.*.secrets", Shape::List, "Files of the top-level `secrets`.")
+        .merged(Merge::Unique(Identity::Mount))
+        .like("[token]"),
     honoured("services.*.secrets[]", Shape::Mapping, "A mounted file.").short(Short::Source).like("token"),
     honoured("services.*.secrets[].source", Shape::Text, "The key under `secrets`.").like("token"),
     honoured("services.*.secrets[].target", Shape::Text, "The path in the container.")

@@ -264,11 +264,10 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.pull_refresh_after", Shape::Text, "When an image is pulled again.").like("24h"),
     honoured("services.*.runtime", Shape::Text, "The container runtime.").like("runc"),
     honoured("services.*.storage_opt", Shape::Pairs, "Options of the storage driver.").like("{size: 10G}"),
-    not_yet(
+    honoured(
         "services.*.use_api_socket",
         Shape::Boolean,
-        "Gives the container the engine's socket.",
-        "mount the socket under `volumes`",
+        "Gives the container the engine's socket, and this user's registry credentials.",
     ),
     honoured("services.*.userns_mode", Shape::Text, "The user namespace.").like("host"),
     honoured("services.*.uts", Shape::Text, "The UTS namespace.").like("host"),

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::file::files;
+use super::hook::hook;
 use super::mount::mount;
 use super::network::attachment;
+use super::provider::{model_use, provider};
 use super::row_of;
 use super::values::{
     flag, is_true, items, keyed, number, pairs, parsed, plain_pairs, spanned, string, strings, texts, time,
@@ -123,6 +126,12 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         userns_mode: string(node, "userns_mode"),
         uts: string(node, "uts"),
         volumes_from: strings(node, "volumes_from"),
+        files: files(node),
+        post_start: items(node, "post_start").map(|item| spanned(item, hook(item))).collect(),
+        pre_stop: items(node, "pre_stop").map(|item| spanned(item, hook(item))).collect(),
+        provider: node.get("provider").map(|node| spanned(node, provider(node))),
+        models: keyed(node, "models", model_use),
+        use_api_socket: is_true(node, "use_api_socket"),
         tree,
     }
 }

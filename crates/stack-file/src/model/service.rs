@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{Attachment, Blkio, Build, Device, DeviceRequest, Mount, PullPolicy, Ulimit};
+use super::{
+    Attachment, Blkio, Build, Device, DeviceRequest, FileReference, Hook, ModelUse, Mount, Provider,
+    PullPolicy, Ulimit,
+};
 use crate::source::Spanned;
 use crate::tree::Node;
 
@@ -173,6 +176,18 @@ pub struct Service {
     pub uts: Option<Spanned<String>>,
     /// Containers whose mounts it has too: `SERVICE[:ro]` or `container:NAME[:ro]`.
     pub volumes_from: Vec<Spanned<String>>,
+    /// Configs and secrets that its containers get; secrets last.
+    pub files: Vec<FileReference>,
+    /// Commands that run in a container after its start, one after the other.
+    pub post_start: Vec<Spanned<Hook>>,
+    /// Commands that run in a container before its stop, one after the other.
+    pub pre_stop: Vec<Spanned<Hook>>,
+    /// The program that makes the service, in place of containers.
+    pub provider: Option<Spanned<Provider>>,
+    /// AI models that it uses, by key of [`Stack::models`](super::Stack::models).
+    pub models: IndexMap<String, Spanned<ModelUse>>,
+    /// Whether its containers may use the engine, as the user of stackctl may.
+    pub use_api_socket: bool,
 }
 
 impl Service {
