@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use stack_plan::desired::Provided;
 use stack_plan::observed::Observed;
-use stack_plan::plan::{Action, NewContainer, StepId, Target};
+use stack_plan::plan::{Action, HookEvent, NewContainer, StepId, Target};
 use stack_plan::ports::HeldPort;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use crate::event::Progress;
 use crate::image::build::BuildError;
 use crate::image::pull::PullError;
+use crate::provider::ProviderError;
 
 /// An engine: look, do, listen.
 pub trait Engine {
@@ -79,6 +81,16 @@ pub struct Outcome {
     pub made: Option<String>,
     /// The exit code of the container whose end was waited for.
     pub exit_code: Option<i64>,
+    /// The variables that a provider has set.
+    pub provided: Provided,
+}
+
+impl Outcome {
+    /// Something was made.
+    #[must_use]
+    pub fn made(id: String) -> Self {
+        Self { made: Some(id), ..Self::default() }
+    }
 }
 
 /// The ids of what the steps of a plan have made so far.
@@ -258,6 +270,19 @@ pub enum EngineError {
     /// A pull failed.
     #[error(transparent)]
     Pull(#[from] PullError),
+    /// A hook ended with another exit code than 0.
+    #[error("its {} hook ended with exit code {code}", word(*event))]
+    Hook {
+        /// When it ran.
+        event: HookEvent,
+        /// The exit code.
+        code: i64,
+        /// The last lines that it wrote.
+        output: Vec<String>,
+    },
+    /// A provider failed.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// An earlier step should have made what this one needs.
     #[error("step {0} has made nothing")]
     NotMade(StepId),
@@ -282,12 +307,28 @@ impl EngineError {
             }
             Self::Build(error) => error.hint(),
             Self::Pull(error) => error.hint(),
+            Self::Provider(error) => error.hint(),
+            Self::Hook { event: HookEvent::PostStart, .. } => Some(
+                "the container was stopped; its next start, as by `stackctl up`, runs the hook again"
+                    .to_owned(),
+            ),
+            Self::Hook { event: HookEvent::PreStop, .. } => Some(
+                "the container was left running; correct the hook, or stop it with: docker stop".to_owned(),
+            ),
             Self::Lost(_) => {
                 Some("see whether the engine runs; `stackctl up` goes on where this stopped".to_owned())
             }
             Self::Refused { status: 507, .. } => Some("free space on the engine's disk".to_owned()),
             _ => None,
         }
+    }
+}
+
+/// The attribute of a hook.
+fn word(event: HookEvent) -> &'static str {
+    match event {
+        HookEvent::PostStart => "post_start",
+        HookEvent::PreStop => "pre_stop",
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stack_plan::desired::Provided;
 use stack_plan::plan::{Plan, StepId};
 use time::OffsetDateTime;
 
@@ -62,6 +63,10 @@ pub enum Progress {
     Warning(String),
     /// A wait: what the container is doing meanwhile.
     Waiting(Waiting),
+    /// A line that a hook has written.
+    Hook(String),
+    /// What a provider says of its work.
+    Provider(String),
 }
 
 /// What a container that is waited for is doing.
@@ -101,6 +106,8 @@ pub struct Summary {
     pub skipped: Vec<StepId>,
     /// How long it took.
     pub took: Duration,
+    /// The variables that providers have set.
+    pub provided: Provided,
 }
 
 impl Summary {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use stack_plan::address::Address;
-use stack_plan::plan::{Action, Change, Plan, Step, StepId};
+use stack_plan::plan::{Action, Change, HookEvent, Plan, Step, StepId};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
@@ -88,11 +88,12 @@ pub async fn execute<E: Engine>(
             calls -= 1;
         }
         match result {
-            Ok(Outcome { made, exit_code }) => {
+            Ok(Outcome { made, exit_code, provided }) => {
                 if let Some(made) = made {
                     ledger.enter(id, made);
                 }
                 summary.ended.extend(exit_code.map(|code| (id, code)));
+                summary.provided.extend(provided);
                 summary.done += 1;
                 tell(Some(id), EventKind::StepDone);
                 run.done(step);
@@ -102,6 +103,8 @@ pub async fn execute<E: Engine>(
                 // Whether a lost call took effect is not known, so nothing is taken back after it.
                 let undo = match failure.error {
                     EngineError::Lost(_) => Vec::new(),
+                    // What a failed hook takes back is the start before it.
+                    _ if is_start_hook(step) => step.undo.iter().collect(),
                     _ => run.undo(step),
                 };
                 tell(Some(id), EventKind::StepFailed { failure: Arc::new(failure), tolerated });
@@ -142,6 +145,16 @@ fn is_tolerated(step: &Step, error: &EngineError) -> bool {
 
 fn is_wait(step: &Step) -> bool {
     matches!(step.action, Action::Await { .. })
+}
+
+/// Whether the step runs a hook after a start.
+fn is_start_hook(step: &Step) -> bool {
+    matches!(step.action, Action::Run { event: HookEvent::PostStart, .. })
+}
+
+/// Whether the step leaves nothing behind that could be taken back.
+fn leaves_nothing(step: &Step) -> bool {
+    matches!(step.action, Action::Await { .. } | Action::Run { event: HookEvent::PreStop, .. })
 }
 
 /// Which steps are done, and whose turn it is.
@@ -243,7 +256,7 @@ impl<'a> Run<'a> {
     /// one of them cannot be taken back.
     fn undo(&self, failed: &Step) -> Vec<&'a Action> {
         let done = self.done.get(&(&failed.address, failed.group)).map(Vec::as_slice).unwrap_or_default();
-        if done.iter().any(|step| step.undo.is_empty() && !is_wait(step)) {
+        if done.iter().any(|step| step.undo.is_empty() && !leaves_nothing(step)) {
             return Vec::new();
         }
         done.iter().rev().flat_map(|step| &step.undo).collect()

@@ -163,6 +163,30 @@ impl FakeEngine {
         self.state().volumes.keys().cloned().collect()
     }
 
+    /// Moves the engine to another machine, which has other files.
+    pub fn move_away(&self) {
+        self.state().remote = true;
+    }
+
+    /// Says which variables the program of a service sets.
+    pub fn provide(&self, service: &str, variables: &[(&str, &str)]) {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.state().provides.insert(service.to_owned(), variables.collect());
+    }
+
+    /// The configs and secrets in a container, by path: what was copied with its owner and
+    /// permission bits, and what it sees of this machine.
+    #[must_use]
+    pub fn files(&self, name: &str) -> BTreeMap<String, String> {
+        self.state().named(name).map(|container| container.files.clone()).unwrap_or_default()
+    }
+
+    /// The hooks that have run in a container, with their commands.
+    #[must_use]
+    pub fn hooks(&self, name: &str) -> Vec<String> {
+        self.state().named(name).map(|container| container.hooks.clone()).unwrap_or_default()
+    }
+
     /// Lets a container say a line.
     pub fn say(&self, name: &str, line: &str) {
         if let Some(container) = self.state().named(name) {
@@ -225,7 +249,7 @@ impl FakeEngine {
                 Ok(true) => {
                     let ended = self.state().containers.get(&id).and_then(Container::exit_code);
                     let exit_code = ended.filter(|_| condition == Condition::Ended);
-                    return Ok(Outcome { made: None, exit_code });
+                    return Ok(Outcome { exit_code, ..Outcome::default() });
                 }
                 Ok(false) => (work.report)(Progress::Waiting(Waiting::Probed { failures: 1 })),
                 Err(why) => return Err(self.failure(&id, why)),
@@ -296,6 +320,8 @@ fn target(work: &Work<'_>) -> Result<Option<String>, EngineError> {
         | Action::RemoveContainer { target, .. }
         | Action::Rename { target, .. }
         | Action::Connect { target, .. }
+        | Action::Upload { target, .. }
+        | Action::Run { target, .. }
         | Action::Await { target, .. } => work.ledger.resolve(target).map(Some),
         _ => Ok(None),
     }

@@ -8,3 +8,4 @@ pub mod execute;
 pub mod fake;
 pub mod image;
 pub mod lock;
+pub mod provider;

@@ -14,16 +14,18 @@ pub enum Address {
     Volume(String),
     /// An image, by its reference.
     Image(String),
+    /// A service that another program makes, by its name.
+    Service(String),
     /// One container of a service, by the service's name and its number, from 1.
     Container(String, u32),
 }
 
 impl Address {
-    /// The service that the resource belongs to, if it is a container.
+    /// The service that the resource belongs to, if it is a container, or is.
     #[must_use]
     pub fn service(&self) -> Option<&str> {
         match self {
-            Self::Container(service, _) => Some(service),
+            Self::Container(service, _) | Self::Service(service) => Some(service),
             _ => None,
         }
     }
@@ -35,6 +37,7 @@ impl fmt::Display for Address {
             Self::Network(key) => write!(f, "network:{key}"),
             Self::Volume(key) => write!(f, "volume:{key}"),
             Self::Image(reference) => write!(f, "image:{reference}"),
+            Self::Service(name) => write!(f, "service:{name}"),
             Self::Container(service, number) => write!(f, "{service}/{number}"),
         }
     }
@@ -48,7 +51,7 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no address: write SERVICE/NUMBER, network:KEY, volume:KEY or image:REFERENCE",
+            "{:?} is no address: write SERVICE/NUMBER, network:KEY, volume:KEY, image:REFERENCE or service:NAME",
             self.0
         )
     }
@@ -65,6 +68,7 @@ impl FromStr for Address {
         match text.split_once(':') {
             Some(("network", key)) => return filled(key).map(Self::Network),
             Some(("volume", key)) => return filled(key).map(Self::Volume),
+            Some(("service", name)) => return filled(name).map(Self::Service),
             Some(("image", reference)) => return filled(reference).map(Self::Image),
             _ => {}
         }
@@ -84,6 +88,7 @@ mod tests {
             Address::Network("front".into()),
             Address::Volume("pg".into()),
             Address::Image("localhost:5000/shop:1.4".into()),
+            Address::Service("cloud".into()),
             Address::Container("web".into(), 2),
         ] {
             assert_eq!(address.to_string().parse(), Ok(address));

@@ -1,8 +1,11 @@
 //! What is wanted: the stack as single resources, replicas unrolled.
 
+mod files;
 mod images;
 mod networks;
+mod provided;
 mod services;
+mod socket;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -20,9 +23,11 @@ use self::networks::network_spec;
 use self::services::{in_start_order, service_spec};
 use self::volumes::volume_spec;
 
+pub use self::files::{FileContent, FileSpec, SOCKET};
 pub use self::images::ImageSpec;
 pub use self::networks::{Joined, NetworkSpec};
-pub use self::services::{Lender, ServiceSpec};
+pub use self::provided::{Provided, prefix};
+pub use self::services::{Hooks, Lender, ProviderSpec, ServiceSpec};
 pub use self::volumes::VolumeSpec;
 
 /// Every resource that the file asks for.
@@ -48,6 +53,7 @@ impl Desired {
     /// Unrolls a stack into its resources. `scale` overrides the number of containers by service.
     #[must_use]
     pub fn of(stack: &Stack, scale: &BTreeMap<String, u32>) -> Self {
+        let stack = &*socket::expand(stack);
         let project = stack.name.value.as_str();
         let config_files = joined(&stack.files);
         let networks = stack.networks.values().map(|network| network_spec(stack, network)).collect();
@@ -67,6 +73,13 @@ impl Desired {
             services,
             disabled: stack.disabled.clone(),
         }
+    }
+
+    /// As [`Desired::of`], with the variables that providers have set in the services that
+    /// depend on them.
+    #[must_use]
+    pub fn with_provided(stack: &Stack, scale: &BTreeMap<String, u32>, provided: &Provided) -> Self {
+        Self::of(&provided::with(stack, provided), scale)
     }
 
     /// The service of this name.

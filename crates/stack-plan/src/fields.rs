@@ -61,6 +61,15 @@ pub struct FieldChange {
     pub origin: Origin,
 }
 
+impl fmt::Display for FieldChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_content(&self.field) && self.was != Shown::Nothing && self.now != Shown::Nothing {
+            return write!(f, "{}  content changed", self.field);
+        }
+        write!(f, "{}  {} → {}", self.field, self.was, self.now)
+    }
+}
+
 impl Fields {
     /// Flattens a canonical tree, leaving out the paths of `without` and all below them.
     #[must_use]
@@ -90,6 +99,11 @@ impl Fields {
     /// Adds a setting that has no value, such as a variable that is unset.
     pub fn insert_null(&mut self, path: &str, origin: &Origin) {
         self.fields.insert(path.to_owned(), (NULL.to_owned(), origin.clone()));
+    }
+
+    /// Adds a setting whose value may be kept and compared as it is, such as a digest.
+    pub(crate) fn insert_as_is(&mut self, path: &str, value: String, origin: &Origin) {
+        self.fields.insert(path.to_owned(), (value, origin.clone()));
     }
 
     /// What is kept on the engine.
@@ -169,6 +183,14 @@ fn is_secret(path: &str) -> bool {
     path.starts_with("environment.")
         || path.starts_with("driver_opts.")
         || path.starts_with("logging.options.")
+        || is_content(path)
+        || ["post_start[", "pre_stop["].iter().any(|hooks| path.starts_with(hooks))
+            && path.contains("].environment.")
+}
+
+/// Whether the value at `path` stands for what is in a config or secret.
+fn is_content(path: &str) -> bool {
+    path.starts_with("configs.") || path.starts_with("secrets.")
 }
 
 fn shown(path: &str, value: &str) -> Shown {
@@ -180,7 +202,13 @@ const NULL: &str = "(null)";
 
 /// Enough of a digest to tell a change, too little to be a credential.
 fn digest(text: &str) -> String {
-    format!("{DIGEST}{}", &hex(&Sha256::digest(text))[..24])
+    digest_of(&Sha256::digest(text))
+}
+
+/// A SHA-256 in the form in which it is kept.
+pub(crate) fn digest_of(sha256: &[u8]) -> String {
+    let hex = hex(sha256);
+    format!("{DIGEST}{}", hex.get(..24).unwrap_or(&hex))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

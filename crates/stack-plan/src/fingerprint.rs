@@ -52,13 +52,31 @@ fn details(action: &Action) -> String {
         Action::CreateContainer(new) => {
             write!(
                 text,
-                " {} {} {:?} {:?} {:?} {:?} {:?}",
-                new.name, new.known_as, new.labels, new.keep, new.networks, new.links, new.lenders
+                " {} {} {:?} {:?} {:?} {:?} {:?} {:?}",
+                new.name, new.known_as, new.labels, new.keep, new.networks, new.links, new.lenders, new.binds
             )
         }
         Action::Pull(spec) => write!(text, " {:?} {:?}", spec.references, spec.platform),
         Action::Build(spec) => {
             write!(text, " {:?} {:?} {:?} {}", spec.references, spec.platform, spec.labels, spec.definition)
+        }
+        // What is in the files stands in the labels of the container.
+        Action::Upload { target, directory, files } => {
+            let _ = write!(text, " {target:?} {directory}");
+            files.iter().try_for_each(|file| {
+                write!(text, " {:?} {} {} {:?} {:o}", file.kind, file.key, file.target, file.owner, file.mode)
+            })
+        }
+        Action::Run { target, hook, .. } => {
+            let _ = write!(
+                text,
+                " {target:?} {:?} {:?} {} {:?}",
+                hook.command, hook.user, hook.privileged, hook.working_dir
+            );
+            (hook.environment.iter()).try_for_each(|(name, value)| write!(text, " {name}={:?}", value.value))
+        }
+        Action::Provide { spec, .. } => {
+            write!(text, " {} {} {:?}", spec.project, spec.provider.kind.value, spec.provider.options)
         }
         other => write!(text, " {other:?}"),
     };

@@ -22,6 +22,8 @@ pub struct Observed {
     pub volumes: Vec<ObservedVolume>,
     /// The images asked about that are there, by reference.
     pub images: BTreeMap<String, ObservedImage>,
+    /// Whether the engine is on another machine, which has other files.
+    pub remote: bool,
 }
 
 /// A container of the project.

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use stack_file::model::Hook;
 use stack_file::source::Origin;
 
 use crate::address::Address;
-use crate::desired::{ImageSpec, Joined, NetworkSpec, ServiceSpec, VolumeSpec};
+use crate::desired::{FileSpec, ImageSpec, Joined, NetworkSpec, ProviderSpec, ServiceSpec, VolumeSpec};
 use crate::fields::FieldChange;
 use crate::labels;
 use crate::shortfall::Shortfall;
@@ -27,6 +29,21 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// What the file asks for and the engine is too old for, of all that is made.
     pub shortfalls: Vec<Shortfall>,
+    /// What keeps the plan from being carried out: nothing is begun while there is any.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// Something that has to be there, or to be otherwise, before a plan can be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The resource it is about.
+    pub address: Address,
+    /// What is in the way, one fragment.
+    pub what: String,
+    /// What to do about it.
+    pub next: String,
+    /// Where the file asks for it.
+    pub origin: Origin,
 }
 
 /// Names a step of one plan, counted from 1.
@@ -89,6 +106,9 @@ pub enum Change {
     Build,
     /// Nothing is done to it; something waits for it.
     Await,
+    /// Another program sees to it that it is there, as it always does; whether that changes
+    /// anything, only the program knows.
+    Provide,
 }
 
 /// One call to the engine, or one wait.
@@ -147,6 +167,31 @@ pub enum Action {
         /// The network, and how it is joined.
         network: Box<Joined>,
     },
+    /// Puts configs and secrets into a container.
+    Upload {
+        /// The container.
+        target: Target,
+        /// The directory under which they are put: `/`, or one of the container's volumes.
+        directory: String,
+        /// The files.
+        files: Vec<Arc<FileSpec>>,
+    },
+    /// Runs a hook in a container that runs.
+    Run {
+        /// The container.
+        target: Target,
+        /// When it runs.
+        event: HookEvent,
+        /// The command.
+        hook: Arc<Hook>,
+    },
+    /// Lets another program make a service, or take it down.
+    Provide {
+        /// The service and the program.
+        spec: Arc<ProviderSpec>,
+        /// What the program is asked for.
+        command: ProviderCommand,
+    },
     /// Pulls an image.
     Pull(Arc<ImageSpec>),
     /// Builds an image.
@@ -179,6 +224,11 @@ impl Action {
             | Self::RemoveImage(_) => "remove",
             Self::Rename { .. } => "rename",
             Self::Connect { .. } => "connect",
+            Self::Upload { .. } => "upload",
+            Self::Run { event: HookEvent::PostStart, .. } => "run post_start",
+            Self::Run { event: HookEvent::PreStop, .. } => "run pre_stop",
+            Self::Provide { command: ProviderCommand::Up, .. } => "provide",
+            Self::Provide { command: ProviderCommand::Down, .. } => "release",
             Self::Pull(_) => "pull",
             Self::Build(_) => "build",
             Self::Await { condition, .. } => match condition {
@@ -189,6 +239,36 @@ impl Action {
             },
         }
     }
+}
+
+/// When a hook runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HookEvent {
+    /// After the start of the container; what waits for the start waits for the hook, too.
+    /// A container whose hook fails is stopped, so that the hook runs again with its next start.
+    PostStart,
+    /// Before the stop of the container, which stays as it is when the hook fails.
+    PreStop,
+}
+
+/// What a provider is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ProviderCommand {
+    /// To make the service.
+    Up,
+    /// To take it down.
+    Down,
+}
+
+/// A file or directory of the engine's machine that a container sees itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileBind {
+    /// The path there, absolute.
+    pub source: PathBuf,
+    /// The path in the container.
+    pub target: String,
+    /// Whether the container may not write to it.
+    pub read_only: bool,
 }
 
 /// A container to be made.
@@ -212,6 +292,8 @@ pub struct NewContainer {
     pub links: Vec<String>,
     /// The containers that lend it namespaces or mounts, by service.
     pub lenders: BTreeMap<String, Target>,
+    /// Files that it sees besides its mounts: configs and secrets that are not copied.
+    pub binds: Vec<FileBind>,
 }
 
 impl NewContainer {
@@ -295,7 +377,7 @@ impl Plan {
     /// Whether anything but waits is to be done.
     #[must_use]
     pub fn changes_something(&self) -> bool {
-        self.steps.iter().any(|step| step.group != Change::Await)
+        self.steps.iter().any(|step| !matches!(step.group, Change::Await | Change::Provide))
     }
 
     /// The step of this id.
@@ -308,6 +390,20 @@ impl Plan {
     #[must_use]
     pub fn has_image_steps(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Pull(_) | Action::Build(_)))
+    }
+
+    /// Whether other programs are asked for services, so that the variables of what depends
+    /// on these are known only after that.
+    #[must_use]
+    pub fn has_provider_steps(&self) -> bool {
+        self.steps.iter().any(|step| step.group == Change::Provide)
+    }
+
+    /// The services that other programs are asked for.
+    #[must_use]
+    pub fn provided_services(&self) -> Vec<String> {
+        let asked = self.steps.iter().filter(|step| step.group == Change::Provide);
+        asked.filter_map(|step| step.address.service().map(str::to_owned)).collect()
     }
 
     /// The same plan with only the steps that pull or build.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::desired::{Desired, ServiceSpec};
+use crate::hooks::pre_stop;
 use crate::observed::{Observed, ObservedContainer};
-use crate::plan::{Action, Cause, Change, Draft, Plan, StepId, Target};
+use crate::plan::{Action, Cause, Change, Draft, Plan, ProviderCommand, StepId, Target};
 
 /// What the command line asks of `down`.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +117,9 @@ impl<'a> Down<'a> {
             if container.state.is_up() {
                 let own = self.desired.and_then(|desired| desired.service(&container.service));
                 let grace = self.policy.grace.or_else(|| own.and_then(ServiceSpec::grace));
+                for run in pre_stop(own, container) {
+                    after = vec![self.draft.add(&address, run, group, &Cause::Asked, after)];
+                }
                 let stop = Action::Stop { target: target.clone(), grace };
                 after = vec![self.draft.add(&address, stop, group, &Cause::Asked, after)];
             } else if self.policy.stop_only {
@@ -129,6 +133,31 @@ impl<'a> Down<'a> {
                 after = vec![removed];
             }
             last.entry(&container.service).or_default().extend(after);
+        }
+        if !self.policy.stop_only {
+            self.providers(&last);
+        }
+    }
+
+    /// Takes down what other programs have made, after the containers that depend on it.
+    fn providers(&mut self, last: &HashMap<&str, Vec<StepId>>) {
+        let Some(desired) = self.desired else { return };
+        let mut released: HashMap<&str, StepId> = HashMap::new();
+        for spec in desired.services.iter().rev() {
+            let named = self.policy.services.is_empty()
+                || self.policy.services.iter().any(|name| name == spec.name());
+            let Some(provider) = spec.provider.as_ref().filter(|_| named) else { continue };
+            let dependents =
+                desired.services.iter().filter(|other| other.service.depends_on.contains_key(spec.name()));
+            let after: Vec<StepId> = dependents
+                .flat_map(|other| {
+                    let containers = last.get(other.name()).into_iter().flatten();
+                    containers.chain(released.get(other.name())).copied()
+                })
+                .collect();
+            let action = Action::Provide { spec: provider.clone(), command: ProviderCommand::Down };
+            let step = self.draft.add(&provider.address, action, Change::Remove, &Cause::Asked, after);
+            released.insert(spec.name(), step);
         }
     }
 

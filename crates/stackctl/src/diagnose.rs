@@ -37,6 +37,14 @@ pub(crate) fn explain(plan: &Plan, step: &Step, failure: &Failure, project: Opti
             log.iter().skip(log.len().saturating_sub(3 * SHOWN_LINES)).map(String::as_str).collect();
         row("log", &lines.join("\n"));
     }
+    let output = match &failure.error {
+        EngineError::Hook { output, .. } => output,
+        EngineError::Provider(error) => error.output(),
+        _ => &[][..],
+    };
+    if !output.is_empty() {
+        row("output", &output[output.len().saturating_sub(SHOWN_LINES)..].join("\n"));
+    }
     let mut next = failure.error.hint().unwrap_or_default();
     if let (Some(_), Some(service)) = (&failure.evidence, step.address.service()) {
         next = format!("stackctl logs {service} · docker inspect {}", container(failure));

@@ -8,9 +8,12 @@ use anyhow::Context;
 use stack_engine::docker::DockerEngine;
 use stack_engine::docker::connect::{self, Where};
 use stack_engine::engine::Query;
-use stack_file::load::{Loaded, Request, load};
+use stack_engine::provider::Programs;
+use stack_file::diagnostic::Diagnostic;
+use stack_file::load::{Loaded, Request, load, variables_of};
 use stack_file::source::Origin;
-use stack_plan::desired::Desired;
+use stack_plan::desired::{Desired, Provided};
+use stack_plan::plan::Plan;
 
 use crate::args::Global;
 use crate::error::{Fault, Kind};
@@ -20,9 +23,32 @@ use crate::render;
 pub(crate) struct Project {
     pub(crate) loaded: Loaded,
     pub(crate) desired: Desired,
+    scale: BTreeMap<String, u32>,
+    /// Variables for the programs that make services; none where there are no such services.
+    environment: BTreeMap<String, String>,
 }
 
 impl Project {
+    /// A stack that was read, with the variables for the programs that make its services.
+    pub(crate) fn of(
+        loaded: Loaded,
+        environment: BTreeMap<String, String>,
+        scale: &BTreeMap<String, u32>,
+    ) -> Self {
+        let desired = Desired::of(&loaded.stack, scale);
+        Self { loaded, desired, scale: scale.clone(), environment }
+    }
+
+    /// What is wanted once the programs that make services have said what they have to say.
+    pub(crate) fn desired_with(&self, provided: &Provided) -> Desired {
+        Desired::with_provided(&self.loaded.stack, &self.scale, provided)
+    }
+
+    /// Where programs that make services are looked for.
+    pub(crate) fn programs(&self) -> Programs {
+        Programs { environment: self.environment.clone() }
+    }
+
     /// Where a value stands: `stack.yaml:14:5`.
     pub(crate) fn place(&self, origin: &Origin) -> String {
         self.loaded.sources.place(origin).to_string()
@@ -37,6 +63,18 @@ impl Project {
             networks: self.desired.networks.iter().map(|spec| spec.network.name.clone()).collect(),
             volumes: self.desired.volumes.iter().map(|spec| spec.volume.name.clone()).collect(),
         }
+    }
+
+    /// Refuses a plan that cannot be carried out, and shows all that is in the way.
+    pub(crate) fn check_obstacles(&self, plan: &Plan) -> anyhow::Result<()> {
+        if plan.obstacles.is_empty() {
+            return Ok(());
+        }
+        let told: Vec<_> = (plan.obstacles.iter())
+            .map(|obstacle| Diagnostic::error(&obstacle.what).at(&obstacle.origin).help(&obstacle.next))
+            .collect();
+        render::diagnostics(&told, &self.loaded.sources);
+        anyhow::bail!("nothing was done: the stack cannot come up on this engine");
     }
 
     /// Refuses names that the file does not have.
@@ -74,21 +112,27 @@ fn environment() -> BTreeMap<String, String> {
 /// Reads the stack file, shows what there is to say about it, and refuses one with errors.
 /// What stackctl cannot do yet is no error to a reader: see [`to_act`].
 pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let loaded = with_request(global, load)?;
+    let (loaded, environment) = with_request(global, load_with_variables)?;
     accept(&loaded)?;
-    let desired = Desired::of(&loaded.stack, scale);
-    Ok(Project { loaded, desired })
+    Ok(Project::of(loaded, environment, scale))
 }
 
 /// As [`read`], for a command that does what the file says: it also refuses what stackctl
 /// cannot do yet, so that nothing is ignored silently.
 pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let mut loaded = with_request(global, load)?;
+    let (mut loaded, environment) = with_request(global, load_with_variables)?;
     let unsupported = std::mem::take(&mut loaded.unsupported);
     loaded.diagnostics.extend(unsupported);
     accept(&loaded)?;
-    let desired = Desired::of(&loaded.stack, scale);
-    Ok(Project { loaded, desired })
+    Ok(Project::of(loaded, environment, scale))
+}
+
+/// A stack, and the variables for the programs that make its services.
+fn load_with_variables(request: &Request<'_>) -> (Loaded, BTreeMap<String, String>) {
+    let loaded = load(request);
+    let programs = loaded.stack.services.values().any(|service| service.provider.is_some());
+    let environment = if programs { variables_of(request) } else { BTreeMap::new() };
+    (loaded, environment)
 }
 
 /// Shows what there is to say about a stack file, and refuses one with errors.

@@ -43,6 +43,15 @@ pub struct Connection {
     pub api_version: (u32, u32),
 }
 
+impl Connection {
+    /// Whether the engine may be on another machine: anything but a socket of this one. What is
+    /// forwarded from elsewhere looks like a port of this machine, too.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        !["unix://", "npipe://"].iter().any(|local| self.address.starts_with(local))
+    }
+}
+
 /// Why no engine can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {

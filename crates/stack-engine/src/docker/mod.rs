@@ -1,7 +1,9 @@
 //! A Docker Engine, API 1.41 (20.10) or newer. Only this crate names bollard.
 
 pub mod connect;
+mod copy;
 mod health;
+mod hook;
 mod logs;
 mod observe;
 mod perform;
@@ -11,6 +13,7 @@ mod translate;
 mod watch;
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use bollard::Docker;
 use bollard::errors::Error;
@@ -24,6 +27,7 @@ use crate::docker::watch::Watch;
 use crate::engine::{Engine, EngineError, Failure, LogLine, Outcome, Query, Selection, Work};
 use crate::image::digest;
 use crate::image::pull::PullError;
+use crate::provider::Programs;
 
 /// A Docker Engine.
 pub struct DockerEngine {
@@ -31,6 +35,7 @@ pub struct DockerEngine {
     connection: Connection,
     watch: Watch,
     probe: bool,
+    programs: OnceLock<Programs>,
 }
 
 impl DockerEngine {
@@ -39,7 +44,13 @@ impl DockerEngine {
     #[must_use]
     pub fn new(connection: Connection, probe: bool) -> Self {
         let docker = connection.docker.clone();
-        Self { watch: Watch::new(docker.clone()), docker, connection, probe }
+        Self { watch: Watch::new(docker.clone()), docker, connection, probe, programs: OnceLock::new() }
+    }
+
+    /// Says where the programs of providers are looked for; without it there are none.
+    /// What was said first holds.
+    pub fn look_for_programs(&self, programs: impl FnOnce() -> Programs) {
+        self.programs.get_or_init(programs);
     }
 
     /// The version of the API that it is spoken to with.
@@ -66,8 +77,9 @@ impl DockerEngine {
 
 impl Engine for DockerEngine {
     async fn observe(&self, query: &Query) -> Result<Observed, EngineError> {
+        let remote = self.connection.is_remote();
         let observed = observe::observe(&self.docker, query).await?;
-        Ok(Observed { api: self.api(), ..observed })
+        Ok(Observed { api: self.api(), remote, ..observed })
     }
 
     async fn perform(&self, work: Work<'_>) -> Result<Outcome, Failure> {

@@ -14,14 +14,15 @@ use stack_plan::desired::ImageSpec;
 use stack_plan::plan::{Action, Condition, NewContainer};
 
 use crate::docker::translate::Making;
-use crate::docker::{DockerEngine, answered, health, is_not_found, stop, translate};
+use crate::docker::{DockerEngine, answered, copy, health, hook, is_not_found, stop, translate};
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
 use crate::image;
+use crate::provider::{self, Programs};
 
 pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Outcome, Failure> {
     let docker = &engine.docker;
-    let made = |id: String| Ok(Outcome { made: Some(id), ..Outcome::default() });
+    let made = |id: String| Ok(Outcome::made(id));
     match work.action {
         Action::CreateNetwork(spec) => {
             let answer = docker.create_network(translate::network(spec)).await.map_err(answered)?;
@@ -90,6 +91,19 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
                 endpoint_config: Some(translate::endpoint(network, None, engine.api())),
             };
             docker.connect_network(&network.name, request).await.map_err(answered)?;
+        }
+        Action::Upload { target, directory, files } => {
+            let id = work.ledger.resolve(target)?;
+            copy::upload(engine, &id, directory, files).await?;
+        }
+        Action::Run { target, event, hook } => {
+            let id = work.ledger.resolve(target)?;
+            hook::run(engine, &id, *event, hook, work.report).await?;
+        }
+        Action::Provide { spec, command } => {
+            let programs = engine.programs.get_or_init(Programs::default);
+            let provided = provider::ask(spec, *command, programs, work.report).await?;
+            return Ok(Outcome { provided, ..Outcome::default() });
         }
         Action::Pull(spec) => pull(engine, spec, work.report).await?,
         Action::Build(spec) => build(engine, spec, work.report).await?,

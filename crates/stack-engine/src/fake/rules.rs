@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stack_file::model::{MountSource, Restart};
+use stack_plan::desired::{FileContent, Provided};
 use stack_plan::fields::Recorded;
 use stack_plan::labels;
 use stack_plan::observed::{
     ContainerState, Health, Observed, ObservedContainer, ObservedImage, ObservedMount, ObservedNetwork,
     ObservedPort, ObservedVolume,
 };
-use stack_plan::plan::{Action, Condition, NewContainer};
+use stack_plan::plan::{Action, Condition, HookEvent, NewContainer, ProviderCommand};
 use stack_plan::ports::{HeldPort, Holder};
 use tokio::time::Instant;
 
@@ -34,6 +35,8 @@ pub(super) struct State {
     pub(super) under_way: usize,
     pub(super) peak: usize,
     pub(super) dead: bool,
+    pub(super) remote: bool,
+    pub(super) provides: BTreeMap<String, Vec<(String, String)>>,
     made: u64,
 }
 
@@ -48,6 +51,11 @@ pub(super) struct Container {
     pub(super) name: String,
     pub(super) state: ContainerState,
     pub(super) lines: Vec<String>,
+    /// What is where a config or secret is expected, by path.
+    pub(super) files: BTreeMap<String, String>,
+    /// The hooks that have run in it.
+    pub(super) hooks: Vec<String>,
+    read_only: bool,
     labels: BTreeMap<String, String>,
     image: String,
     image_id: String,
@@ -204,6 +212,7 @@ impl State {
             }
             Action::RemoveImage(reference) => format!("image:{reference}"),
             Action::Pull(spec) | Action::Build(spec) => spec.address.to_string(),
+            Action::Provide { spec, .. } => spec.address.to_string(),
             _ => container(),
         };
         format!("{} {about}", action.word())
@@ -229,7 +238,7 @@ impl State {
         id: Option<&str>,
         lenders: &BTreeMap<String, String>,
     ) -> Result<Outcome, EngineError> {
-        let made = |id: String| Ok(Outcome { made: Some(id), exit_code: None });
+        let made = |id: String| Ok(Outcome::made(id));
         let id = id.unwrap_or_default();
         self.containers.values_mut().for_each(Container::live);
         match action {
@@ -302,6 +311,44 @@ impl State {
                 if container.networks.insert(network.name.clone(), String::new()).is_some() {
                     return Err(refused(403, format!("{} is on {} already", container.name, network.name)));
                 }
+            }
+            Action::Upload { directory, files, .. } => {
+                let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
+                if container.read_only && directory == "/" {
+                    return Err(refused(400, "container rootfs is marked read-only".to_owned()));
+                }
+                for file in files {
+                    let content = match &file.content {
+                        FileContent::Inline(content) | FileContent::File { content: Ok(content), .. } => {
+                            String::from_utf8_lossy(content.bytes()).into_owned()
+                        }
+                        FileContent::File { content: Err(why), .. } => {
+                            return Err(refused(400, why.to_string()));
+                        }
+                        FileContent::Credentials => "credentials".to_owned(),
+                    };
+                    let (uid, gid) = file.owner;
+                    let text = format!("{uid}:{gid} {:o} {content}", file.mode);
+                    container.files.insert(file.target.clone(), text);
+                }
+            }
+            Action::Run { event, hook, .. } => {
+                let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
+                if container.state != ContainerState::Running {
+                    if *event == HookEvent::PreStop {
+                        return Ok(Outcome::default());
+                    }
+                    return Err(refused(409, format!("container {} is not running", container.name)));
+                }
+                container.hooks.push(hook.command.join(" "));
+            }
+            Action::Provide { spec, command } => {
+                let mut provided = Provided::default();
+                if *command == ProviderCommand::Up {
+                    provided
+                        .note(&spec.service, self.provides.get(&spec.service).cloned().unwrap_or_default());
+                }
+                return Ok(Outcome { provided, ..Outcome::default() });
             }
             Action::Pull(spec) => {
                 for reference in &spec.references {
@@ -407,6 +454,11 @@ impl State {
             name: new.name.clone(),
             state: ContainerState::Created,
             lines: Vec::new(),
+            files: (new.binds.iter())
+                .map(|bind| (bind.target.clone(), format!("bind {}", bind.source.display())))
+                .collect(),
+            hooks: Vec::new(),
+            read_only: spec.service.read_only.as_ref().is_some_and(|read_only| read_only.value),
             labels: new.labels_with(lenders),
             borrows: spec
                 .lenders
@@ -531,7 +583,7 @@ impl State {
                 Some((name.clone(), ObservedImage { id, tagged: None }))
             })
             .collect();
-        Observed { containers, networks, volumes, images, ..Observed::default() }
+        Observed { containers, networks, volumes, images, remote: self.remote, ..Observed::default() }
     }
 }
 

@@ -1,7 +1,16 @@
 //! Credentials for registries, from docker's own configuration. They are never shown.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bollard::auth::DockerCredentials;
 use docker_credential::DockerCredential;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::engine::EngineError;
 
 /// The name under which docker keeps the credentials of Docker Hub.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -30,6 +39,72 @@ pub(super) async fn of(registry: &str) -> Option<DockerCredentials> {
         Err(_) => return None,
     }
     Some(credentials)
+}
+
+/// The part of docker's configuration that says where credentials are.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    #[serde(default)]
+    auths: BTreeMap<String, serde::de::IgnoredAny>,
+    #[serde(default)]
+    creds_store: String,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+}
+
+/// All credentials that docker's configuration and its helper programs have, as a
+/// `config.json` that needs no helper.
+///
+/// # Errors
+/// When the configuration is there and cannot be read.
+pub(crate) async fn config_json() -> Result<Vec<u8>, EngineError> {
+    let made = tokio::task::spawn_blocking(|| -> Result<Vec<u8>, String> {
+        let mut auths = serde_json::Map::new();
+        for server in servers()? {
+            let entry = match docker_credential::get_credential(&server) {
+                Ok(DockerCredential::UsernamePassword(user, password)) => {
+                    json!({ "auth": BASE64_STANDARD.encode(format!("{user}:{password}")) })
+                }
+                Ok(DockerCredential::IdentityToken(token)) => json!({ "identitytoken": token }),
+                // A registry that was logged out from keeps its place without credentials.
+                Err(_) => continue,
+            };
+            auths.insert(server, entry);
+        }
+        Ok(json!({ "auths": auths }).to_string().into_bytes())
+    });
+    made.await.map_err(|error| error.to_string()).and_then(|made| made).map_err(|why| {
+        EngineError::Unsupported(format!("the credentials for registries cannot be read: {why}"))
+    })
+}
+
+/// The registries for which docker's configuration has credentials.
+fn servers() -> Result<BTreeSet<String>, String> {
+    let folder = std::env::var_os("DOCKER_CONFIG")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker")));
+    let text = match folder.map(|folder| std::fs::read(folder.join("config.json"))) {
+        Some(Ok(text)) => text,
+        Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.to_string()),
+        _ => return Ok(BTreeSet::new()),
+    };
+    let config: Config =
+        serde_json::from_slice(&text).map_err(|_| "config.json is no valid JSON".to_owned())?;
+    let mut servers: BTreeSet<String> = config.auths.into_keys().collect();
+    servers.extend(config.cred_helpers.into_keys());
+    if !config.creds_store.is_empty() {
+        let program = format!("docker-credential-{}", config.creds_store);
+        let listed = std::process::Command::new(&program)
+            .arg("list")
+            .stdin(std::process::Stdio::null())
+            .output()
+            .map_err(|error| format!("{program}: {error}"))?;
+        let listed: BTreeMap<String, serde::de::IgnoredAny> =
+            serde_json::from_slice(&listed.stdout).map_err(|_| format!("{program} gave no list"))?;
+        servers.extend(listed.into_keys());
+    }
+    Ok(servers)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 pub mod build;
 pub mod context;
-mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod digest;
 pub mod ignore;
 pub mod pull;

@@ -9,7 +9,7 @@ use super::Planner;
 use crate::address::Address;
 use crate::fields::{Fields, Recorded};
 use crate::observed::{ObservedContainer, ObservedNetwork};
-use crate::plan::{Action, Cause, Change, StepId};
+use crate::plan::{Action, Cause, Change, Obstacle, StepId};
 
 /// What is there under the name of a network or volume.
 struct Standing<'a> {
@@ -62,7 +62,7 @@ impl<'a> Planner<'a> {
             }
             if spec.volume.external {
                 if found.is_none() && used.contains(name) {
-                    self.missing_external(&spec.address, "volume", name);
+                    self.missing_external(&spec.address, "volume", name, &spec.volume.key.origin);
                 }
                 continue;
             }
@@ -115,7 +115,7 @@ impl<'a> Planner<'a> {
             }
             if spec.network.external {
                 if found.is_none() {
-                    self.missing_external(&spec.address, "network", name);
+                    self.missing_external(&spec.address, "network", name, &spec.network.key.origin);
                 }
                 continue;
             }
@@ -151,13 +151,16 @@ impl<'a> Planner<'a> {
         found
     }
 
-    fn missing_external(&mut self, address: &Address, kind: &str, name: &str) {
-        let told = format!(
-            "{address} is external, and there is no {kind} {name}; make it with: docker {kind} create {name}"
-        );
+    fn missing_external(&mut self, address: &Address, kind: &str, name: &str, origin: &Origin) {
+        let obstacle = Obstacle {
+            address: address.clone(),
+            what: format!("{address} is external, and the engine has no {kind} {name}"),
+            next: format!("make it with: docker {kind} create {name}"),
+            origin: origin.clone(),
+        };
         // What is asked for and what comes back may both need it.
-        if !self.warnings.contains(&told) {
-            self.warnings.push(told);
+        if !self.obstacles.contains(&obstacle) {
+            self.obstacles.push(obstacle);
         }
     }
 

@@ -1,9 +1,11 @@
 //! The planner for one engine: what `up` does.
 
 mod claims;
+mod files;
 mod ground;
 mod images;
 mod lenders;
+mod providers;
 mod replicas;
 mod steps;
 mod waits;
@@ -16,8 +18,9 @@ use stack_file::model::PullPolicy;
 use crate::address::Address;
 use crate::api::Api;
 use crate::desired::{Desired, ServiceSpec};
+use crate::hooks::pre_stop;
 use crate::observed::{Observed, ObservedContainer};
-use crate::plan::{Action, Cause, Change, Condition, Draft, Plan, Step, StepId, Target};
+use crate::plan::{Action, Cause, Change, Condition, Draft, Obstacle, Plan, Step, StepId, Target};
 use crate::shortfall::{self, Shortfall};
 
 use self::replicas::Places;
@@ -48,6 +51,11 @@ pub struct Policy {
     pub grace: Option<Duration>,
     /// Makes new anonymous volumes instead of keeping those of the container replaced.
     pub renew_anonymous_volumes: bool,
+    /// Runs jobs again that have ended well.
+    pub rerun: bool,
+    /// The programs that make services have been asked already, and what they said stands in
+    /// what is desired.
+    pub provided: bool,
 }
 
 /// When a container is replaced.
@@ -85,6 +93,8 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
     planner.images();
     planner.orphans();
     planner.replicas();
+    planner.provide_all();
+    planner.warn_of_providers();
     if policy.wait && !policy.no_start {
         planner.wait_for_all();
     }
@@ -131,6 +141,9 @@ struct Planner<'a> {
     /// What will stand under each address, by service.
     fates: HashMap<&'a str, Vec<(Address, Fate)>>,
     awaits: HashMap<(Address, Condition, bool), StepId>,
+    /// The step that asks the program of a service, by service.
+    provided: HashMap<&'a str, StepId>,
+    obstacles: Vec<Obstacle>,
 }
 
 impl<'a> Planner<'a> {
@@ -160,6 +173,8 @@ impl<'a> Planner<'a> {
             gone: HashMap::new(),
             fates: HashMap::new(),
             awaits: HashMap::new(),
+            provided: HashMap::new(),
+            obstacles: Vec::new(),
         }
     }
 
@@ -171,6 +186,7 @@ impl<'a> Planner<'a> {
             steps,
             unchanged: self.unchanged,
             warnings: self.warnings,
+            obstacles: self.obstacles,
         }
     }
 
@@ -242,12 +258,15 @@ impl<'a> Planner<'a> {
         after: Vec<StepId>,
     ) -> StepId {
         let target = Target::Known(container.id.clone());
-        let grace = self
-            .policy
-            .grace
-            .or_else(|| self.services.get(container.service.as_str()).and_then(|spec| spec.grace()));
+        let address = address_of(container);
+        let spec = self.services.get(container.service.as_str()).copied();
+        let mut after = after;
+        for run in pre_stop(spec, container) {
+            after = vec![self.draft.add(&address, run, group, cause, after)];
+        }
+        let grace = self.policy.grace.or_else(|| spec.and_then(ServiceSpec::grace));
         let stop = Action::Stop { target: target.clone(), grace };
-        let stopped = self.draft.add(&address_of(container), stop, group, cause, after);
+        let stopped = self.draft.add(&address, stop, group, cause, after);
         self.draft.undo(stopped, vec![Action::Start(target)]);
         self.stopped.insert(&container.id, stopped);
         stopped

@@ -212,7 +212,11 @@ impl<'a> Planner<'a> {
         }
         if job && container.state == ContainerState::Exited(0) && !temporary {
             let named = self.policy.services.iter().any(|name| name == service.name());
-            return if named { Course::Start(Change::Start, Cause::Asked) } else { Course::Keep };
+            return if named || self.policy.rerun {
+                Course::Start(Change::Start, Cause::Asked)
+            } else {
+                Course::Keep
+            };
         }
         Course::Start(Change::Start, Cause::Drifted(container.state.word()))
     }
@@ -237,6 +241,7 @@ impl<'a> Planner<'a> {
         match &container.recorded {
             Some(recorded) => {
                 let changes = service.fields.difference(recorded, &service.service.name.origin);
+                let changes = self.without_open_variables(service, changes);
                 if !changes.is_empty() {
                     return Some(Cause::Changed(changes));
                 }

@@ -20,7 +20,7 @@ use crate::plan::{Action, Cause, Change, NewContainer, StepId, Target};
 #[derive(Clone, Copy)]
 struct Made {
     created: StepId,
-    /// The step after which it is on all its networks.
+    /// The step after which it is on all its networks and has all its files.
     joined: StepId,
 }
 
@@ -88,17 +88,18 @@ impl<'a> Planner<'a> {
         let Before { mut after, any } = self.dependencies(slot.service);
         after.extend(renamed);
         after.extend(self.ports_freed(claims, index));
-        if old.state.is_up() {
-            let stopped = self.stop(old, group, cause, after);
-            self.draft.after_any(stopped, &any);
-            after = vec![stopped];
-        }
         let target = Target::Known(old.id.clone());
-        let started = self.draft.add(&slot.address, Action::Start(target), group, cause, after);
-        if !old.state.is_up() {
-            self.draft.after_any(started, &any);
+        let first = self.draft.next();
+        if old.state.is_up() {
+            after = vec![self.stop(old, group, cause, after)];
+        } else if old.state == ContainerState::Created {
+            // An interrupted run may have made it and put nothing in.
+            after = self.upload(slot, &target, group, cause, after);
         }
-        Some(Fate { fresh: true, ..Fate::of(old, Some(started)) })
+        let started = self.draft.add(&slot.address, Action::Start(target.clone()), group, cause, after);
+        self.draft.after_any(first, &any);
+        let last = self.post_start(slot, &target, started, group, cause);
+        Some(Fate { fresh: true, ..Fate::of(old, Some(last)) })
     }
 
     /// Makes a container where none is, or none is any more.
@@ -194,7 +195,8 @@ impl<'a> Planner<'a> {
             // What takes back the container takes back its networks.
             self.draft.undo(joined, vec![Action::RemoveContainer { target, volumes: false }]);
         }
-        Made { created, joined }
+        let uploaded = self.upload(slot, &Target::Made(created), group, cause, vec![joined]);
+        Made { created, joined: uploaded.last().copied().unwrap_or(joined) }
     }
 
     /// A new container that is made on so many of its networks.
@@ -241,7 +243,19 @@ impl<'a> Planner<'a> {
         let lenders = self.lenders(spec);
         let number = slot.number;
         let spec = slot.spec.clone();
-        Box::new(NewContainer { name, known_as, number, spec, labels: all, keep, networks, links, lenders })
+        let binds = self.binds(slot.service);
+        Box::new(NewContainer {
+            name,
+            known_as,
+            number,
+            spec,
+            labels: all,
+            keep,
+            networks,
+            links,
+            lenders,
+            binds,
+        })
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step, and all that it waits for")]
@@ -264,6 +278,7 @@ impl<'a> Planner<'a> {
             after.extend(self.ports_freed(claims, index));
             started = self.draft.add(&slot.address, Action::Start(target.clone()), group, cause, after);
             self.draft.after_any(started, &any);
+            started = self.post_start(slot, &target, started, group, cause);
         }
         let state = ContainerState::Created;
         Fate { target, started: Some(started), fresh: true, state, health: Health::None }

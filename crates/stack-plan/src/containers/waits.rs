@@ -64,6 +64,12 @@ impl<'a> Planner<'a> {
     pub(super) fn dependencies(&mut self, spec: &'a ServiceSpec) -> Before {
         let mut before = Before::default();
         for (name, wanted) in &spec.service.depends_on {
+            if let Some(step) =
+                self.services.get(name.as_str()).copied().and_then(|other| self.provide(other))
+            {
+                if wanted.required { &mut before.after } else { &mut before.any }.push(step);
+                continue;
+            }
             let condition = match wanted.condition {
                 DependencyCondition::Started => None,
                 DependencyCondition::Healthy => Some(Condition::Healthy),

@@ -51,7 +51,7 @@ pub(super) fn reference(stack: &Stack, service: &Service) -> String {
 /// and a service without `build` uses the image that another builds under its name.
 pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
     let mut images: Vec<ImageSpec> = Vec::new();
-    for service in stack.services.values() {
+    for service in stack.services.values().filter(|service| service.provider.is_none()) {
         let reference = reference(stack, service);
         let build = service.build.as_ref().map(|build| build.value.clone());
         let platform = service.platform.as_ref().map(|platform| platform.value.clone());

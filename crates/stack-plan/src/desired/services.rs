@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use stack_file::model::{Attachment, Service, Stack};
+use stack_file::model::{Attachment, Hook, Provider, Service, Stack};
+use stack_file::source::Spanned;
 use stack_file::tree::Node;
 
+use super::files::{self, FileSpec, files};
 use super::images::reference;
 use super::networks::Joined;
 use super::{plain, written};
+use crate::address::Address;
 use crate::config_hash;
 use crate::fields::Fields;
 use crate::labels;
@@ -57,6 +60,34 @@ pub struct ServiceSpec {
     /// The service as docker compose hashes it, where its hash depends on the containers
     /// that lend to it.
     pub(crate) hashed_with_ids: Option<Arc<Node>>,
+    /// Configs and secrets that its containers get.
+    pub files: Vec<Arc<FileSpec>>,
+    /// Its hooks, in the order in which they run.
+    pub hooks: Hooks,
+    /// The program that makes it, in place of containers.
+    pub provider: Option<Arc<ProviderSpec>>,
+}
+
+/// The commands that run in a service's containers.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// After the start.
+    pub post_start: Vec<Arc<Hook>>,
+    /// Before the stop.
+    pub pre_stop: Vec<Arc<Hook>>,
+}
+
+/// A service that another program makes.
+#[derive(Clone, Debug)]
+pub struct ProviderSpec {
+    /// Its name within the project.
+    pub address: Address,
+    /// The project name.
+    pub project: String,
+    /// The service's name.
+    pub service: String,
+    /// The program and its options.
+    pub provider: Provider,
 }
 
 /// A service whose first container lends something to the containers of another.
@@ -138,6 +169,7 @@ pub(super) fn service_spec(
     for network in service.networks.keys().filter_map(|key| stack.networks.get(key)) {
         fields.insert(&format!("networks.{}.name", *network.key), &network.name, &network.key.origin);
     }
+    files::note(stack, service, &mut fields);
     let mut volume_names = BTreeMap::new();
     for mount in &service.volumes {
         if let stack_file::model::MountSource::Volume { key, .. } = &mount.source
@@ -180,10 +212,25 @@ pub(super) fn service_spec(
             })
         })
         .collect();
-    let scale = scale.or(service.scale.as_ref().map(|scale| scale.value)).unwrap_or(1);
+    let provider = service.provider.as_ref().map(|provider| {
+        Arc::new(ProviderSpec {
+            address: Address::Service(name.clone()),
+            project: stack.name.value.clone(),
+            service: name.clone(),
+            provider: provider.value.clone(),
+        })
+    });
+    let scale = match provider {
+        Some(_) => 0,
+        None => scale.or(service.scale.as_ref().map(|scale| scale.value)).unwrap_or(1),
+    };
+    let hooks = |hooks: &[Spanned<Hook>]| hooks.iter().map(|hook| Arc::new(hook.value.clone())).collect();
     let lenders = lenders(service);
     let by_ids = !lenders.is_empty() || !service.volumes_from.is_empty();
     ServiceSpec {
+        files: files(stack, service),
+        hooks: Hooks { post_start: hooks(&service.post_start), pre_stop: hooks(&service.pre_stop) },
+        provider,
         service: Arc::new(service.clone()),
         image,
         separator: stack.separator,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::members::Members;
 use super::{Scope, Sheet, address_of};
 use crate::desired::{Desired, ServiceSpec};
+use crate::hooks::pre_stop;
 use crate::observed::{Observed, ObservedContainer};
 use crate::plan::{Action, Cause, Change, Plan, StepId, Target};
 use crate::teardown::passed_on_volumes;
@@ -45,6 +46,9 @@ pub fn remove(project: &str, desired: Option<&Desired>, observed: &Observed, pol
                 if !policy.stop {
                     sheet.unchanged.push(address);
                     continue;
+                }
+                for run in pre_stop(own, container) {
+                    after = vec![sheet.draft.add(&address, run, Change::Remove, &Cause::Asked, after)];
                 }
                 let stop = Action::Stop { target: target.clone(), grace };
                 after = vec![sheet.draft.add(&address, stop, Change::Remove, &Cause::Asked, after)];

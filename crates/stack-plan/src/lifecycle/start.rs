@@ -9,6 +9,7 @@ use super::members::{Members, Need};
 use super::{Scope, Sheet, address_of};
 use crate::address::Address;
 use crate::desired::{Desired, ServiceSpec};
+use crate::hooks::{Started, copies, post_start, pre_stop};
 use crate::observed::{ContainerState, Health, Observed, ObservedContainer};
 use crate::plan::{Action, Cause, Change, Condition, Plan, StepId, Target};
 
@@ -42,11 +43,12 @@ pub fn start(project: &str, desired: Option<&Desired>, observed: &Observed, poli
     let meant = meant(desired, &members, &policy.services, members.with_needs(&policy.services));
     let mut starter = Starter::new(&members, &policy.services);
     for name in members.order() {
+        let own = desired.and_then(|desired| desired.service(name));
         for container in members.containers(name).iter().filter(|container| scope.has(container)) {
             if !meant.contains(name) {
                 starter.keep(container);
             } else {
-                starter.start(container, members.needs(name));
+                starter.start(container, members.needs(name), own, observed.remote);
             }
         }
     }
@@ -82,7 +84,7 @@ pub fn restart(project: &str, desired: Option<&Desired>, observed: &Observed, po
                 .filter(|need| need.restart && meant.contains(need.service))
                 .cloned()
                 .collect();
-            starter.restart(container, &needs, grace);
+            starter.restart(container, &needs, own, grace);
         }
     }
     starter.sheet.finish(project)
@@ -166,25 +168,70 @@ impl<'a> Starter<'a> {
             && !self.named.contains(service)
     }
 
-    fn start(&mut self, container: &'a ObservedContainer, needs: &[Need<'a>]) {
+    fn start(
+        &mut self,
+        container: &'a ObservedContainer,
+        needs: &[Need<'a>],
+        own: Option<&ServiceSpec>,
+        remote: bool,
+    ) {
         let running = matches!(container.state, ContainerState::Running | ContainerState::Restarting);
         if running || self.is_done(container) {
             self.sheet.unchanged.push(address_of(container));
             return self.keep(container);
         }
         let target = Target::Known(container.id.clone());
-        let (action, change) = match container.state {
-            ContainerState::Paused => (Action::Unpause(target), Change::Unpause),
-            _ => (Action::Start(target), Change::Start),
-        };
-        let (after, any) = self.dependencies(needs);
+        let (mut after, any) = self.dependencies(needs);
         let cause = Cause::Drifted(container.state.word());
-        let started = self.sheet.draft.add(&address_of(container), action, change, &cause, after);
-        self.sheet.draft.after_any(started, &any);
-        self.fate(container, Some(started));
+        let address = address_of(container);
+        let first = self.sheet.draft.next();
+        if container.state == ContainerState::Paused {
+            let step =
+                self.sheet.draft.add(&address, Action::Unpause(target), Change::Unpause, &cause, after);
+            self.sheet.draft.after_any(first, &any);
+            return self.fate(container, Some(step));
+        }
+        // What was made and never started may have been left without its files.
+        if container.state == ContainerState::Created
+            && let Some(own) = own
+        {
+            for (directory, files) in copies(&address, own, remote, &mut Vec::new()) {
+                let upload = Action::Upload { target: target.clone(), directory, files };
+                after = vec![self.sheet.draft.add(&address, upload, Change::Start, &cause, after)];
+            }
+        }
+        let action = Action::Start(target.clone());
+        let started = self.sheet.draft.add(&address, action, Change::Start, &cause, after);
+        self.sheet.draft.after_any(first, &any);
+        let last = self.hooks(container, own, started, Change::Start, &cause, None);
+        self.fate(container, Some(last));
     }
 
-    fn restart(&mut self, container: &'a ObservedContainer, needs: &[Need<'a>], grace: Option<Duration>) {
+    /// Runs the hooks of a container that a step has started, and returns the last step.
+    fn hooks(
+        &mut self,
+        container: &ObservedContainer,
+        own: Option<&ServiceSpec>,
+        step: StepId,
+        group: Change,
+        cause: &Cause,
+        grace: Option<Duration>,
+    ) -> StepId {
+        let Some(own) = own else { return step };
+        let target = Target::Known(container.id.clone());
+        let grace = grace.or_else(|| own.grace());
+        let address = address_of(container);
+        let started = Started { address: &address, target: &target, step, group, cause, grace };
+        post_start(&mut self.sheet.draft, own, &started)
+    }
+
+    fn restart(
+        &mut self,
+        container: &'a ObservedContainer,
+        needs: &[Need<'a>],
+        own: Option<&ServiceSpec>,
+        grace: Option<Duration>,
+    ) {
         let address = address_of(container);
         if self.is_done(container) {
             self.sheet.unchanged.push(address);
@@ -204,13 +251,17 @@ impl<'a> Starter<'a> {
         let mut change = Change::Start;
         if container.state.is_up() {
             change = Change::Restart;
+            for run in pre_stop(own, container) {
+                after = vec![self.sheet.draft.add(&address, run, change, &cause, after)];
+            }
             let stop = Action::Stop { target: target.clone(), grace };
             after = vec![self.sheet.draft.add(&address, stop, change, &cause, after)];
         }
         let started = self.sheet.draft.add(&address, Action::Start(target), change, &cause, after);
         self.sheet.draft.after_any(first, &any);
+        let last = self.hooks(container, own, started, change, &cause, grace);
         self.restarted.entry(service).or_insert(address);
-        self.fate(container, Some(started));
+        self.fate(container, Some(last));
     }
 
     /// The steps that must be done before a container starts, and those that must have ended.

@@ -32,6 +32,9 @@ pub(crate) struct ChangeArgs {
     /// Never replace a container
     #[arg(long)]
     no_recreate: bool,
+    /// Run jobs again that have ended well
+    #[arg(long)]
+    rerun: bool,
     /// Leave out what the named services need
     #[arg(long)]
     no_deps: bool,
@@ -116,6 +119,8 @@ impl ChangeArgs {
             remove_orphans: self.remove_orphans,
             grace: self.timeout.map(Duration::from_secs),
             renew_anonymous_volumes: self.renew_anon_volumes,
+            rerun: self.rerun,
+            provided: false,
         }
     }
 
@@ -127,6 +132,7 @@ impl ChangeArgs {
             (self.force_recreate, "--force-recreate"),
             (self.always_recreate_deps, "--always-recreate-deps"),
             (self.no_recreate, "--no-recreate"),
+            (self.rerun, "--rerun"),
             (self.no_deps, "--no-deps"),
             (self.no_start, "--no-start"),
             (self.remove_orphans, "--remove-orphans"),

@@ -15,8 +15,7 @@ use stack_file::select::select;
 use stack_file::source::Sources;
 use stack_file::tree::Node;
 use stack_file::variables;
-use stack_plan::desired::Desired;
-use stack_plan::labels;
+use stack_plan::config_hash;
 
 use crate::args::Global;
 use crate::error::{Fault, Kind};
@@ -183,10 +182,9 @@ fn shown(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<Shown> {
         return verbatim(loaded, args);
     }
 
-    let desired = Desired::of(&loaded.stack, &BTreeMap::new());
-    let mut project = Project { loaded, desired };
+    let mut project = Project::of(loaded, BTreeMap::new(), &BTreeMap::new());
     project.check_services(&args.only)?;
-    let Project { loaded, desired } = &mut project;
+    let Project { loaded, desired, .. } = &mut project;
     let stack = &mut loaded.stack;
     if let Some(wanted) = &args.hash {
         return hashes(&project, wanted).map(Shown::Text);
@@ -271,7 +269,11 @@ fn hashes(project: &Project, wanted: &str) -> anyhow::Result<String> {
     project.check_services(&names)?;
     let mut specs = project.desired.selection(&names, false);
     specs.sort_by_key(|spec| spec.name().to_owned());
-    let hash =
-        |labels: &BTreeMap<String, String>| labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default();
-    Ok(specs.iter().map(|spec| format!("{} {}\n", spec.name(), hash(&spec.labels))).collect())
+    // A container's label has what `use_api_socket` comes to in it, and docker compose shows it without.
+    let services = project.loaded.stack.tree.get("services");
+    let hash = |name: &str| services.and_then(|all| all.get(name)).map(config_hash::of_service);
+    Ok(specs
+        .iter()
+        .map(|spec| format!("{} {}\n", spec.name(), hash(spec.name()).unwrap_or_default()))
+        .collect())
 }

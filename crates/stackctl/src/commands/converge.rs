@@ -37,32 +37,50 @@ impl Converge<'_> {
     pub(crate) async fn look(&self) -> anyhow::Result<(Plan, Observed)> {
         let observed = self.engine.observe(&self.project.query()).await?;
         let plan = containers::plan(&self.project.desired, &observed, &self.policy);
+        self.project.check_obstacles(&plan)?;
         Ok((plan, observed))
     }
 
-    /// Pulls and builds what is missing, looks again, and returns the plan for the rest.
-    /// The summary of what was pulled and built when an image could not be had. Before any of
-    /// it, a plan is refused that needs ports which others have.
+    /// Pulls and builds what is missing, asks other programs for what they make, looks again
+    /// after each, and returns the plan for the rest. The summary of what was done when that
+    /// failed. Before any of it, a plan is refused that needs ports which others have.
     pub(crate) async fn prepare(
         &self,
-        (plan, observed): (Plan, Observed),
+        (mut plan, mut observed): (Plan, Observed),
         renderer: &mut Renderer,
     ) -> anyhow::Result<Result<(Plan, Observed), Summary>> {
         ports::check(self.engine, &plan, self.project, renderer).await?;
         // In a dry run no image comes, so that the plan stays as it is.
-        if !plan.has_image_steps() || renderer.is_dry_run() {
+        if renderer.is_dry_run() {
             return Ok(Ok((plan, observed)));
         }
-        let images = plan.image_steps();
-        let summary = self.run(images, renderer).await;
-        if !summary.succeeded() {
-            return Ok(Err(summary));
+        let mut policy = self.policy.clone();
+        if plan.has_image_steps() {
+            let summary = self.run(plan.image_steps(), renderer).await;
+            if !summary.succeeded() {
+                return Ok(Err(summary));
+            }
+            // The images are there now: they are neither built nor pulled a second time.
+            policy.build = BuildPolicy::Never;
+            policy.pull = Some(PullPolicy::Never);
+            observed = self.engine.observe(&self.project.query()).await?;
+            plan = containers::plan(&self.project.desired, &observed, &policy);
         }
-        let observed = self.engine.observe(&self.project.query()).await?;
-        // The images are there now: they are neither built nor pulled a second time.
-        let policy =
-            Policy { build: BuildPolicy::Never, pull: Some(PullPolicy::Never), ..self.policy.clone() };
-        Ok(Ok((containers::plan(&self.project.desired, &observed, &policy), observed)))
+        if plan.has_provider_steps() {
+            // What programs say goes into containers, so these come with all they need, and first.
+            let programs = Policy { services: plan.provided_services(), wait: false, ..policy.clone() };
+            let first = containers::plan(&self.project.desired, &observed, &programs);
+            self.project.check_obstacles(&first)?;
+            self.agree(&first, renderer)?;
+            let summary = self.run(first, renderer).await;
+            if !summary.succeeded() {
+                return Ok(Err(summary));
+            }
+            policy.provided = true;
+            observed = self.engine.observe(&self.project.query()).await?;
+            plan = containers::plan(&self.project.desired_with(&summary.provided), &observed, &policy);
+        }
+        Ok(Ok((plan, observed)))
     }
 
     /// Does all of it, in steps that are shown.

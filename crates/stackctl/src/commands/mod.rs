@@ -52,6 +52,9 @@ pub(crate) async fn carry_out(
         renderer.rehearse(&plan, project);
         return Summary::default();
     }
+    if let Some(project) = project {
+        engine.look_for_programs(|| project.programs());
+    }
     let plan = Arc::new(plan);
     let (sender, mut events) = mpsc::unbounded_channel();
     let run = async {

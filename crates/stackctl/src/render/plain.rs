@@ -68,6 +68,12 @@ impl Plain {
                     self.print(&format!("  {}  waiting for its end: {text}", step.address));
                 }
             }
+            (EventKind::Progress(Progress::Hook(line)), Some(step)) => {
+                self.print(&words::hook_line(step, line));
+            }
+            (EventKind::Progress(Progress::Provider(line)), Some(step)) => {
+                self.print(&format!("  {}  {line}", step.address));
+            }
             (EventKind::StepDone, Some(step)) => {
                 let Some(word) = words::done(step) else { return };
                 let took = self.started.get(&step.id).map(|started| event.at - *started);

@@ -25,7 +25,7 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
     let width = groups.keys().map(|address| address.to_string().len()).max().unwrap_or(0);
     for (address, steps) in &groups {
         let Some(first) = steps.iter().find(|step| step.group != Change::Await) else { continue };
-        changing += 1;
+        changing += usize::from(first.group != Change::Provide);
         let loses = plan.data_losses().contains(address);
         let (glyph, style, words) = match first.group {
             Change::Create => ("+", GREEN, "create"),
@@ -41,6 +41,7 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             Change::Pull => ("+", GREEN, "pull"),
             Change::Build => ("+", GREEN, "build"),
             Change::Await => (" ", DIM, "wait"),
+            Change::Provide => ("?", YELLOW, "provide"),
         };
         let name = format!("{:width$}", address.to_string());
         let mut because = reasons(&first.cause, project);
@@ -64,6 +65,16 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
     }
     for warning in &plan.warnings {
         text.push_str(&format!("  {}: {warning}\n", paint(YELLOW, "warning")));
+    }
+    for obstacle in &plan.obstacles {
+        let place = project.map(|project| format!("{}  ", project.place(&obstacle.origin)));
+        let place = place.unwrap_or_default();
+        text.push_str(&format!(
+            "  {}: {place}{}; {}\n",
+            paint(RED, "in the way"),
+            obstacle.what,
+            obstacle.next
+        ));
     }
     let losses = plan.data_losses();
     let unchanged = plan.unchanged.len();
@@ -106,7 +117,7 @@ fn reasons(cause: &Cause, project: Option<&Project>) -> Vec<String> {
         .take(SHOWN_FIELDS)
         .map(|change| {
             let place = project.map(|project| format!("{}  ", project.place(&change.origin)));
-            format!("{}{}  {} → {}", place.unwrap_or_default(), change.field, change.was, change.now)
+            format!("{}{change}", place.unwrap_or_default())
         })
         .collect();
     if changes.len() > SHOWN_FIELDS {
@@ -160,5 +171,11 @@ pub(crate) fn value(plan: &Plan, project: Option<&Project>) -> Value {
         "warnings": (plan.shortfalls.iter().map(|shortfall| words::shortfall(shortfall, project)))
             .chain(plan.warnings.iter().cloned())
             .collect::<Vec<_>>(),
+        "obstacles": plan.obstacles.iter().map(|obstacle| json!({
+            "address": obstacle.address.to_string(),
+            "text": obstacle.what,
+            "next": obstacle.next,
+            "at": project.map(|project| project.place(&obstacle.origin)),
+        })).collect::<Vec<_>>(),
     })
 }

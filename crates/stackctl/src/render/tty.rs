@@ -71,6 +71,9 @@ impl Tty {
             (EventKind::Progress(Progress::Warning(text)), Some(step)) => {
                 self.print(&super::warning(&format!("{}: {text}", step.address)));
             }
+            (EventKind::Progress(Progress::Hook(line)), Some(step)) => {
+                self.print(&words::hook_line(step, line));
+            }
             (EventKind::Progress(progress), Some(step)) => {
                 if let (Some(text), Some(line)) = (words::progress(progress), self.lines.get(&step.address)) {
                     line.bar.set_message(format!("{}: {text}", words::doing(step)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stack_engine::event::{Progress, Summary, Waiting};
 use stack_engine::image::build::BuildProgress;
 use stack_engine::image::pull::PullProgress;
-use stack_plan::plan::{Action, Change, Condition, Plan, Step};
+use stack_plan::plan::{Action, Change, Condition, HookEvent, Plan, ProviderCommand, Step};
 use stack_plan::shortfall::Shortfall;
 
 use crate::settings::Project;
@@ -25,6 +25,11 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         | Action::RemoveImage(_) => "removing",
         Action::Rename { .. } => "renaming",
         Action::Connect { .. } => "connecting",
+        Action::Upload { .. } => "putting configs and secrets in",
+        Action::Run { event: HookEvent::PostStart, .. } => "running post_start",
+        Action::Run { event: HookEvent::PreStop, .. } => "running pre_stop",
+        Action::Provide { command: ProviderCommand::Up, .. } => "being made by its provider",
+        Action::Provide { command: ProviderCommand::Down, .. } => "being removed by its provider",
         Action::Pull(_) => "pulling",
         Action::Build(_) => "building",
         Action::Await { condition, .. } => match condition {
@@ -51,7 +56,11 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         | Action::RemoveNetwork(_)
         | Action::RemoveVolume(_)
         | Action::RemoveImage(_) => "removed",
-        Action::Rename { .. } | Action::Connect { .. } => return None,
+        Action::Run { event: HookEvent::PostStart, .. } => "post_start done",
+        Action::Run { event: HookEvent::PreStop, .. } => "pre_stop done",
+        Action::Provide { command: ProviderCommand::Up, .. } => "provided",
+        Action::Provide { command: ProviderCommand::Down, .. } => "removed",
+        Action::Rename { .. } | Action::Connect { .. } | Action::Upload { .. } => return None,
         Action::Pull(_) => "pulled",
         Action::Build(_) => "built",
         Action::Await { condition, .. } => match condition {
@@ -94,6 +103,11 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         | Action::RemoveImage(_) => "cannot be removed",
         Action::Rename { .. } => "cannot be renamed",
         Action::Connect { .. } => "cannot be connected",
+        Action::Upload { .. } => "cannot get its configs and secrets",
+        Action::Run { event: HookEvent::PostStart, .. } => "is not ready",
+        Action::Run { event: HookEvent::PreStop, .. } => "cannot be stopped",
+        Action::Provide { command: ProviderCommand::Up, .. } => "cannot be provided",
+        Action::Provide { command: ProviderCommand::Down, .. } => "cannot be removed",
         Action::Pull(_) => "cannot be pulled",
         Action::Build(_) => "cannot be built",
         Action::Await { condition: Condition::Completed, .. } => "did not complete",
@@ -124,6 +138,7 @@ pub(crate) fn progress(progress: &Progress) -> Option<String> {
             _ => None,
         },
         Progress::Pull(pull) => pulled(*pull),
+        Progress::Hook(line) | Progress::Provider(line) => Some(line.clone()),
         Progress::Warning(_) => None,
     }
 }
@@ -134,6 +149,11 @@ pub(crate) fn shortfall(shortfall: &Shortfall, project: Option<&Project>) -> Str
         Some(project) => format!("{}: {shortfall}", project.place(&shortfall.origin)),
         None => shortfall.to_string(),
     }
+}
+
+/// A line that a hook has written, with its container before it.
+pub(crate) fn hook_line(step: &Step, line: &str) -> String {
+    format!("{} -> | {line}", step.address.to_string().replace('/', "-"))
 }
 
 /// The name of a build step on one line: long commands are cut.
@@ -172,7 +192,7 @@ pub(crate) fn summary(plan: &Plan, summary: &Summary) -> String {
     let changed = plan
         .by_address()
         .iter()
-        .filter(|(_, steps)| steps.iter().any(|step| step.group != Change::Await))
+        .filter(|(_, steps)| steps.iter().any(|step| !matches!(step.group, Change::Await | Change::Provide)))
         .count();
     let took = took(summary.took);
     if !summary.succeeded() {

@@ -96,6 +96,15 @@ pub(super) fn mounts(making: &Making<'_>) -> Result<(Vec<String>, Vec<Mount>), E
             }),
         }
     }
+    for bind in &new.binds {
+        mounts.push(Mount {
+            typ: Some(MountType::BIND),
+            source: Some(bind.source.display().to_string()),
+            target: Some(bind.target.clone()),
+            read_only: bind.read_only.then_some(true),
+            ..Mount::default()
+        });
+    }
     for (target, name) in &new.keep {
         let declared = new.spec.service.volumes.iter().find(|mount| mount.target == *target);
         mounts.push(Mount {
