@@ -199,7 +199,7 @@ volumes:
         assert!(steps_of(&plan, alone).is_empty(), "{plan}");
     }
     assert_eq!(steps_of(&plan, "b/1").len(), 8, "{plan}");
-    assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+    assert_eq!(plan.obstacles.len(), 1, "{:?}", plan.obstacles);
 
     observed.images.remove("b");
     let plan = up_a(&text(true, "missing", ""), &observed);
@@ -274,11 +274,21 @@ volumes: { data: { external: true } }
     assert!(default(text, &up(text)).is_empty());
     let plan = default(text, &images_of(text));
     assert!(plan.steps.iter().all(|step| step.address.service().is_some()), "{plan}");
+    let told: Vec<_> = (plan.obstacles.iter())
+        .map(|obstacle| format!("{} at {}; {}", obstacle.what, obstacle.origin.span.start, obstacle.next))
+        .collect();
+    let (network, volume) = (text.find("out: {"), text.find("data: {"));
     assert_eq!(
-        plan.warnings,
+        told,
         [
-            "volume:data is external, and there is no volume data; make it with: docker volume create data",
-            "network:out is external, and there is no network out; make it with: docker network create out",
+            format!(
+                "volume:data is external, and the engine has no volume data at {}; make it with: docker volume create data",
+                volume.expect("it is declared")
+            ),
+            format!(
+                "network:out is external, and the engine has no network out at {}; make it with: docker network create out",
+                network.expect("it is declared")
+            ),
         ]
     );
 }

@@ -2,10 +2,13 @@
 
 mod config_hash;
 mod containers;
+mod files;
 mod ground;
 mod lenders;
+mod hooks;
 mod lifecycle;
 mod ports;
+mod providers;
 mod records;
 mod support;
 mod teardown;

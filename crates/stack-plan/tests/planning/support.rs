@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use stack_file::load::{Request, load};
+use stack_file::load::{Loaded, Request, load};
 use stack_plan::containers::{self, Policy};
 use stack_plan::desired::Desired;
 use stack_plan::labels;
@@ -15,7 +15,13 @@ use stack_plan::plan::Plan;
 
 /// The stack of a file's text, as the project `shop`.
 pub(crate) fn desired(text: &str) -> Desired {
-    let environment = BTreeMap::new();
+    Desired::of(&loaded(text, &[]).stack, &BTreeMap::new())
+}
+
+/// What is read of a file's text with these variables.
+pub(crate) fn loaded(text: &str, variables: &[(&str, &str)]) -> Loaded {
+    let environment =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let loaded = load(&Request {
         files: vec![PathBuf::from("-")],
         directory: PathBuf::from("/nowhere/shop"),
@@ -27,12 +33,16 @@ pub(crate) fn desired(text: &str) -> Desired {
         stdin: Some(text),
     });
     assert!(!loaded.has_errors(), "{text}\n{:#?}", loaded.diagnostics);
-    Desired::of(&loaded.stack, &BTreeMap::new())
+    loaded
 }
 
 /// What is there when the stack of this text is up and ready.
 pub(crate) fn up(text: &str) -> Observed {
-    let desired = desired(text);
+    up_as(&desired(text))
+}
+
+/// What is there when all that is desired is up and ready.
+pub(crate) fn up_as(desired: &Desired) -> Observed {
     let mut observed = Observed::default();
     for spec in &desired.networks {
         observed.networks.push(ObservedNetwork {
