@@ -37,6 +37,9 @@ struct Made {
     level: u8,
     checked: bool,
     job: bool,
+    /// The version of its config, which is copied.
+    config: Option<u8>,
+    hooked: bool,
 }
 
 /// One generation of a stack.
@@ -63,11 +66,26 @@ fn service() -> impl Strategy<Value = Made> {
         any::<bool>(),
         prop::bool::weighted(0.2),
     );
-    (shape, rest).prop_map(
-        |((there, depends_on, networks, volume, anonymous), (port, name, replicas, level, checked, job))| {
-            Made { there, depends_on, networks, volume, anonymous, port, name, replicas, level, checked, job }
-        },
-    )
+    let inside = (prop::option::weighted(0.3, 0..2_u8), prop::bool::weighted(0.3));
+    (shape, rest, inside).prop_map(|(shape, rest, (config, hooked))| {
+        let (there, depends_on, networks, volume, anonymous) = shape;
+        let (port, name, replicas, level, checked, job) = rest;
+        Made {
+            there,
+            depends_on,
+            networks,
+            volume,
+            anonymous,
+            port,
+            name,
+            replicas,
+            level,
+            checked,
+            job,
+            config,
+            hooked,
+        }
+    })
 }
 
 /// Two generations: of the second, about half of the services are as they were.
@@ -118,6 +136,13 @@ impl Generation {
             } else if made.checked {
                 text.push_str("    healthcheck: { test: [CMD, look] }\n");
             }
+            if made.config.is_some() {
+                let _ = writeln!(text, "    configs: [{{ source: c{index}, target: /etc/c, mode: 0400 }}]");
+            }
+            // A job may have ended before a hook could run in it.
+            if made.hooked && !made.job {
+                text.push_str("    post_start: [{ command: [hello] }]\n    pre_stop: [{ command: [bye] }]\n");
+            }
             let joined: Vec<_> = (0..NETWORKS).filter(|network| made.networks[*network]).collect();
             if !joined.is_empty() {
                 let joined: Vec<_> = joined.iter().map(|network| format!("n{network}")).collect();
@@ -150,6 +175,12 @@ impl Generation {
                     text,
                     "      s{on}: {{ condition: {condition}, restart: {restart}, required: {required} }}"
                 );
+            }
+        }
+        text.push_str("configs:\n  unused: { content: nothing }\n");
+        for (index, made) in self.services.iter().enumerate() {
+            if let Some(version) = made.config {
+                let _ = writeln!(text, "  c{index}: {{ content: \"version {version}\" }}");
             }
         }
         text.push_str("networks:\n");
@@ -212,6 +243,8 @@ fn assert_sound(plan: &Plan, changed_volumes: &BTreeSet<String>) {
             | Action::RemoveContainer { target, .. }
             | Action::Rename { target, .. }
             | Action::Connect { target, .. }
+            | Action::Upload { target, .. }
+            | Action::Run { target, .. }
             | Action::Await { target, .. } => Some(target),
             _ => None,
         };
@@ -260,7 +293,7 @@ async fn standing(engine: &FakeEngine, desired: &Desired) -> BTreeMap<String, St
             .collect();
         mounts.sort();
         let text = format!(
-            "{}/{} {:?} {} {:?} {:?} {:?} {:?}",
+            "{}/{} {:?} {} {:?} {:?} {:?} {:?} {:?}",
             container.service,
             container.number,
             container.state,
@@ -268,6 +301,7 @@ async fn standing(engine: &FakeEngine, desired: &Desired) -> BTreeMap<String, St
             container.networks.keys(),
             mounts,
             container.ports,
+            engine.files(&container.name),
             container.recorded
         );
         all.insert(container.name, text);
@@ -300,6 +334,14 @@ async fn up(
         })
         .collect();
     assert!(summary.succeeded() && failures.is_empty(), "{failures:?}\n{plan}\n{}", generation.text());
+    for step in plan.steps.iter().filter(|step| matches!(step.action, Action::Start(_))) {
+        let Address::Container(service, number) = &step.address else { continue };
+        let spec = desired.service(service).expect("a service of the file");
+        let ran = engine.hooks(&spec.container_name(&desired.project, *number));
+        if !spec.hooks.post_start.is_empty() {
+            assert_eq!(ran.last().map(String::as_str), Some("hello"), "{}\n{plan}", step.address);
+        }
+    }
     plan
 }
 
