@@ -351,3 +351,63 @@ fn a_plan_of_five_hundred_services_runs_quickly() {
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     });
 }
+
+const HOOKED: &str = "
+services:
+  db: { image: s, post_start: [{ command: [migrate] }], configs: [c] }
+  app: { image: s, depends_on: [db] }
+configs: { c: { content: planted } }
+";
+
+#[test]
+fn a_container_whose_hook_fails_is_stopped_so_that_the_hook_runs_again() {
+    paused(async {
+        let stack = desired(HOOKED);
+        let engine = engine(&["s"]);
+        engine.fail(When::Call("run post_start db/1".to_owned()), Fault::Refuse);
+        let first = plan(&engine, &stack, &Policy::default()).await;
+        let (summary, events) = run(&engine, first.clone(), WAIT).await;
+        assert_eq!(words(&first, &summary.failed), ["db/1 run post_start"]);
+        assert_eq!(words(&first, &summary.skipped), ["app/1 start"]);
+        assert!(events.iter().any(|event| matches!(event.kind, EventKind::RolledBack)));
+        let state = |observed: &stack_plan::observed::Observed, name: &str| {
+            observed.containers.iter().find(|found| found.name == name).map(|found| found.state)
+        };
+        let there = observe(&engine, &stack).await;
+        assert_eq!(state(&there, "shop-db-1"), Some(ContainerState::Exited(0)));
+        assert_eq!(state(&there, "shop-app-1"), Some(ContainerState::Created));
+
+        engine.revive();
+        let second = plan(&engine, &stack, &Policy::default()).await;
+        assert!(run(&engine, second, WAIT).await.0.succeeded());
+        assert_eq!(engine.hooks("shop-db-1"), ["migrate"]);
+        assert_eq!(state(&observe(&engine, &stack).await, "shop-app-1"), Some(ContainerState::Running));
+    });
+}
+
+#[test]
+fn files_reach_an_engine_elsewhere_and_no_event_shows_them() {
+    paused(async {
+        let stack = desired(HOOKED);
+        let engine = engine(&["s"]);
+        engine.move_away();
+        let plan = plan(&engine, &stack, &Policy::default()).await;
+        let (summary, events) = run(&engine, plan, WAIT).await;
+        assert!(summary.succeeded());
+        assert_eq!(engine.files("shop-db-1")["/c"], "0:0 444 planted");
+        assert!(!format!("{events:?}{summary:?}").contains("planted"));
+    });
+}
+
+#[test]
+fn what_a_provider_says_is_handed_back_and_shown_nowhere() {
+    paused(async {
+        let stack = desired("services: { cloud: { provider: { type: awesome } } }");
+        let engine = engine(&[]);
+        engine.provide("cloud", &[("CLOUD_URL", "planted")]);
+        let plan = plan(&engine, &stack, &Policy::default()).await;
+        let (summary, events) = run(&engine, plan, WAIT).await;
+        assert!(summary.succeeded() && summary.provided.has("cloud"));
+        assert!(!format!("{events:?}{summary:?}").contains("planted"), "{summary:?}");
+    });
+}

@@ -3,6 +3,7 @@
 
 mod calls;
 mod containers;
+mod files;
 mod ground;
 mod host;
 mod mounts;

@@ -61,6 +61,22 @@ impl Recorder {
     }
 }
 
+/// The files of an archive: path, owner, group, permission bits and content.
+fn unpacked(bytes: &[u8]) -> Value {
+    let mut archive = tar::Archive::new(bytes);
+    let mut files = Vec::new();
+    for entry in archive.entries().into_iter().flatten() {
+        let Ok(mut entry) = entry else { return Value::Null };
+        let mut content = String::new();
+        let path = entry.path().map(|path| path.display().to_string()).unwrap_or_default();
+        let header = entry.header();
+        let (uid, gid, mode) = (header.uid().ok(), header.gid().ok(), header.mode().ok());
+        let _ = std::io::Read::read_to_string(&mut entry, &mut content);
+        files.push(json!({ "path": path, "uid": uid, "gid": gid, "mode": mode, "content": content }));
+    }
+    if files.is_empty() { Value::Null } else { Value::Array(files) }
+}
+
 async fn answer(
     request: Request,
     calls: Arc<Mutex<Vec<Call>>>,
@@ -70,7 +86,7 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let bytes = to_bytes(body, 1 << 20).await.unwrap_or_default();
-    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| unpacked(&bytes));
     calls.lock().expect("no panic").push((format!("{} {}", parts.method, parts.uri), body));
     let json = |status, value: Value| (status, [("Content-Type", "application/json")], value.to_string());
     match path.rsplit('/').next() {
@@ -92,6 +108,7 @@ async fn answer(
             json!({ "Id": "made", "Name": "/made", "State": { "Status": "running", "Running": true, "ExitCode": 0 } }),
         )
         .into_response(),
+        Some("exec") => json(StatusCode::CREATED, json!({ "Id": "exec" })).into_response(),
         Some("events") => json(StatusCode::OK, json!({})).into_response(),
         _ => StatusCode::NO_CONTENT.into_response(),
     }

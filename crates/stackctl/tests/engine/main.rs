@@ -1,14 +1,17 @@
 //! stackctl on a real Docker Engine.
 
 mod attached;
+mod configs;
 mod digests;
 mod first_stack;
+mod hooks;
 mod interrupted;
 mod lifecycle;
 mod lock;
 mod plans;
 mod plugin;
 mod ports;
+mod providers;
 mod scenarios;
 mod sharing;
 mod support;

@@ -247,3 +247,13 @@ pub(crate) fn eventually<T>(what: &str, limit: Duration, mut attempt: impl FnMut
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+/// Runs a command in a container and returns what it writes.
+#[track_caller]
+pub(crate) fn inside(container: &str, command: &str) -> String {
+    let output = Command::new("docker").args(["exec", container, "sh", "-c", command]).output();
+    let output = output.expect("docker runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
