@@ -1,6 +1,6 @@
 //! The rows of what containers see of the host: mounts, files and devices.
 
-use super::{Attribute, Identity, Merge, Shape, Short, honoured, not_yet, told};
+use super::{Attribute, Identity, Merge, Shape, Short, honoured, told};
 
 /// What stands within `services.*.volumes` and beside it, in the order in which it is written.
 pub(super) const ROWS: &[Attribute] = &[

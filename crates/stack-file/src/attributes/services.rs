@@ -1,6 +1,6 @@
 //! The rows of services.
 
-use super::{Attribute, Identity, Merge, Shape, Short, honoured, ignored, not_yet, told};
+use super::{Attribute, Identity, Merge, Shape, Short, honoured, ignored, told};
 
 const UNIQUE: Merge = Merge::Unique(Identity::Value);
 
