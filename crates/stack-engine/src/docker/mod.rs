@@ -6,6 +6,7 @@ mod logs;
 mod observe;
 mod perform;
 mod ports;
+mod settle;
 mod stop;
 mod translate;
 mod watch;

@@ -254,9 +254,6 @@ impl State {
             }
             Action::Kill { signal, .. } => {
                 let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
-                if !container.state.is_up() {
-                    return Err(refused(409, format!("container {} is not running", container.name)));
-                }
                 if matches!(signal.as_str(), "KILL" | "SIGKILL" | "9") {
                     container.end(137);
                 }
@@ -326,6 +323,10 @@ impl State {
     /// Takes a container from one state to another.
     fn change(&mut self, id: &str, from: ContainerState, to: ContainerState) -> Result<(), EngineError> {
         let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
+        // What has ended meanwhile is neither frozen nor does it go on.
+        if !container.state.is_up() {
+            return Ok(());
+        }
         if container.state != from {
             return Err(refused(409, format!("container {} is {}", container.name, container.state.word())));
         }
