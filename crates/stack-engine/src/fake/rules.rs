@@ -514,6 +514,7 @@ impl State {
                 id: id.clone(),
                 name: network.name.clone(),
                 key: network.labels.get(labels::NETWORK).filter(|_| own(&network.labels)).cloned(),
+                config_hash: network.labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
                 recorded: record(&network.labels),
             })
             .collect();
@@ -523,6 +524,7 @@ impl State {
             .map(|(name, found)| ObservedVolume {
                 name: name.clone(),
                 key: found.get(labels::VOLUME).filter(|_| own(found)).cloned(),
+                config_hash: found.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
                 recorded: record(found),
             })
             .collect();

@@ -39,6 +39,7 @@ pub(crate) fn up(text: &str) -> Observed {
             id: format!("{}-id", spec.network.name),
             name: spec.network.name.clone(),
             key: (!spec.network.external).then(|| spec.network.key.value.clone()),
+            config_hash: spec.labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
             recorded: (!spec.network.external).then(|| spec.fields.record()),
         });
     }
@@ -46,6 +47,7 @@ pub(crate) fn up(text: &str) -> Observed {
         observed.volumes.push(ObservedVolume {
             name: spec.volume.name.clone(),
             key: (!spec.volume.external).then(|| spec.volume.key.value.clone()),
+            config_hash: spec.labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
             recorded: (!spec.volume.external).then(|| spec.fields.record()),
         });
     }

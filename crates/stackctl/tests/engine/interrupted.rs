@@ -52,6 +52,7 @@ fn killed_at_any_moment_up_must_reach_the_same_end() {
         Ok(seed) => seed.parse().expect("a number"),
         Err(_) => RandomState::new().hash_one(0),
     };
+    eprintln!("STACKCTL_SEED={seed}");
     let mut chance = Chance(seed);
     let project = Project::new(&stack(0));
     project.run(&["up", "-d"]).exits(0);

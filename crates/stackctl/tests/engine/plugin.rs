@@ -21,7 +21,10 @@ fn docker_compose_must_run_stackctl_once_it_is_installed_and_not_after() {
     let project = Project::new(&format!("services:\n  one:\n    {SLEEPER}\n"));
     let plugins = project.directory.path().join("config/cli-plugins");
     let plugins = plugins.to_str().expect("a path");
-    project.run(&["install-plugin", "--directory", plugins]).exits(0).shows("docker compose runs stackctl now");
+    project
+        .run(&["install-plugin", "--directory", plugins])
+        .exits(0)
+        .shows("docker compose runs stackctl now");
 
     let version = docker(&project, &["compose", "version"]);
     assert!(text(&version).contains("(stackctl "), "{}", text(&version));
