@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo::{self, Profile};
 use crate::engine::{self, Engine};
-use crate::{images, say};
+use crate::{compose, images, say};
 use floor::Calls;
 use report::{Figures, Report};
 
@@ -61,8 +61,13 @@ pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
     // Services that need nothing of each other are not waited for.
     let up: &[&str] = if many.is_some() { &["up", "-d"] } else { &["up", "--wait"] };
     let ours = Tool::new(root, &engine, &file, up, "stackctl", vec![stackctl.display().to_string()]);
-    let compose = compose(arguments.compose.as_deref())?
-        .map(|command| Tool::new(root, &engine, &file, up, "docker compose", command));
+    let found = compose::find(arguments.compose.as_deref())?;
+    if found.is_none() {
+        say(
+            "docker compose is not installed, and is not compared; a program of it can be named by --compose",
+        );
+    }
+    let compose = found.map(|command| Tool::new(root, &engine, &file, up, "docker compose", command));
     // What an interrupted run has left would be measured, too.
     ours.run(&["down", "-v"])?;
     let measured = measure(&engine, &ours, compose.as_ref(), arguments);
@@ -75,23 +80,6 @@ pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
         bail!("a target is missed");
     }
     Ok(())
-}
-
-/// How docker compose is called here, if it is.
-fn compose(named: Option<&Path>) -> Result<Option<Vec<String>>> {
-    if let Some(path) = named {
-        let path = std::path::absolute(path)?;
-        if !path.is_file() {
-            bail!("{} is not there", path.display());
-        }
-        return Ok(Some(vec![path.display().to_string()]));
-    }
-    let version = Command::new("docker").args(["compose", "version"]).stdin(Stdio::null()).output();
-    if version.is_ok_and(|output| output.status.success()) {
-        return Ok(Some(vec!["docker".to_owned(), "compose".to_owned()]));
-    }
-    say("docker compose is not installed, and is not compared; a program of it can be named by --compose");
-    Ok(None)
 }
 
 /// Whose turn it is.
@@ -257,10 +245,5 @@ mod tests {
     fn the_peak_of_memory_is_read_from_the_status() {
         assert_eq!(high_water("Name:\tx\nVmPeak:\t  9000 kB\nVmHWM:\t  1234 kB\n"), 1234);
         assert_eq!(high_water(""), 0);
-    }
-
-    #[test]
-    fn a_program_that_is_not_there_is_refused() {
-        assert!(compose(Some(Path::new("/nowhere/docker-compose"))).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod compose;
 mod conform;
 mod debian;
 mod engine;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cargo::cargo;
 use crate::debian::{self, Services};
 use crate::engine::{self, Engine};
-use crate::{images, say, tidy};
+use crate::{compose, images, say, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
@@ -50,7 +50,14 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
         stages.cargo("doc", &mut doc)?;
     }
     let before = Resources::of_tests(&engine)?;
-    let tests = stages.cargo("test", &mut tests(root, &engine, &arguments.only));
+    let compose = compose::find(None)?;
+    if compose.is_none() {
+        say(&format!(
+            "docker compose is not installed: what stackctl shares with it is not tested; a program of it can be named by {}",
+            compose::VARIABLE
+        ));
+    }
+    let tests = stages.cargo("test", &mut tests(root, &engine, &arguments.only, compose.as_deref()));
     // Tests that fail leave things behind, too, and then that is not what is wrong.
     let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
     tests?;
@@ -60,7 +67,7 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     Ok(())
 }
 
-fn tests(root: &Path, engine: &Engine, only: &[String]) -> Command {
+fn tests(root: &Path, engine: &Engine, only: &[String], compose: Option<&[String]>) -> Command {
     let (name, value) = engine.variable();
     let mut command = cargo(root);
     command.arg("test");
@@ -68,6 +75,17 @@ fn tests(root: &Path, engine: &Engine, only: &[String]) -> Command {
         command.arg("--workspace");
     }
     command.args(only);
+    match compose {
+        Some(words) => {
+            command.env(compose::VARIABLE, words.join(" "));
+        }
+        None => {
+            if !only.iter().any(|word| word == "--") {
+                command.arg("--");
+            }
+            command.args(["--skip", "sharing::"]);
+        }
+    }
     command.env(name, value).env("PATH", debian::path_with_sbin());
     command
 }

@@ -1,5 +1,6 @@
 //! One run at a time changes a project: a lock of the operating system on a file, which ends
-//! with the process that holds it, however that ends.
+//! with the process that holds it, however that ends. The file keeps who had it last, until
+//! that one says that it has come to its end: so a broken run is known.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -18,7 +19,22 @@ pub struct Place {
 /// A lock that is held. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    broken: Option<Holder>,
+}
+
+impl Lock {
+    /// Who had the lock before and was broken off at its work.
+    #[must_use]
+    pub fn broken(&self) -> Option<&Holder> {
+        self.broken.as_ref()
+    }
+
+    /// Ends the lock after work that has come to its end, well or not.
+    pub fn finish(self) {
+        // A name that stays only makes the next one look more closely.
+        let _: io::Result<()> = self.file.set_len(0);
+    }
 }
 
 /// Who holds a lock.
@@ -71,8 +87,9 @@ impl Place {
             }
         };
         // Who holds it is for people alone: a lock without a name is a lock.
+        let broken = self.holder();
         let _: io::Result<()> = sign(&file, command);
-        Ok(Lock { _file: file })
+        Ok(Lock { file, broken })
     }
 
     fn open(&self) -> io::Result<File> {
@@ -147,7 +164,9 @@ mod tests {
             let told = told.take().expect("somebody has it");
             assert_eq!((told.pid, told.command.as_str()), (std::process::id(), "up"));
             assert_eq!(place.holder().expect("a holder").command, "down");
-            drop(second);
+            assert_eq!(second.broken().expect("the first did not say that it has ended").command, "up");
+            second.finish();
+            assert!(place.take("up", |_| ()).await.expect("a lock").broken().is_none());
         });
     }
 

@@ -16,7 +16,8 @@ use stack_engine::fake::{Behaviour, FakeEngine, Fault, When};
 use stack_plan::address::Address;
 use stack_plan::containers::{Policy, Recreate};
 use stack_plan::desired::Desired;
-use stack_plan::observed::Observed;
+use stack_plan::lifecycle;
+use stack_plan::observed::{ContainerState, Observed};
 use stack_plan::plan::{Action, Cause, Change, Plan, StepId, Target};
 use stack_plan::teardown::{Teardown, teardown};
 
@@ -240,6 +241,9 @@ fn assert_sound(plan: &Plan, changed_volumes: &BTreeSet<String>) {
         let target = match &step.action {
             Action::Start(target)
             | Action::Stop { target, .. }
+            | Action::Kill { target, .. }
+            | Action::Pause(target)
+            | Action::Unpause(target)
             | Action::RemoveContainer { target, .. }
             | Action::Rename { target, .. }
             | Action::Connect { target, .. }
@@ -355,9 +359,81 @@ async fn assert_nothing_to_do(engine: &FakeEngine, desired: &Desired, wait: bool
     }
 }
 
+/// How many containers a stack has.
+fn wanted_containers(desired: &Desired) -> usize {
+    desired.services.iter().map(|spec| spec.scale as usize).sum()
+}
+
 fn changed(first: &Generation, second: &Generation) -> BTreeSet<String> {
     let versions = first.volumes.iter().zip(&second.volumes).enumerate();
     versions.filter(|(_, (was, now))| was != now).map(|(index, _)| format!("v{index}")).collect()
+}
+
+/// A command on the containers that are there.
+#[derive(Clone, Copy, Debug)]
+enum Command {
+    Stop,
+    Start,
+    Restart,
+    Kill,
+    Pause,
+    Unpause,
+    Remove,
+    Down,
+}
+
+impl Command {
+    const ALL: [Self; 8] = [
+        Self::Stop,
+        Self::Start,
+        Self::Restart,
+        Self::Kill,
+        Self::Pause,
+        Self::Unpause,
+        Self::Remove,
+        Self::Down,
+    ];
+
+    fn plan(self, desired: Option<&Desired>, observed: &Observed, services: &[String]) -> Plan {
+        let services = services.to_vec();
+        match self {
+            Self::Stop => {
+                let policy = Teardown { services, stop_only: true, ..Teardown::default() };
+                teardown("shop", desired, observed, &policy)
+            }
+            Self::Start => {
+                lifecycle::start("shop", desired, observed, &lifecycle::Start { services, wait: true })
+            }
+            Self::Restart => {
+                let policy = lifecycle::Restart { services, ..lifecycle::Restart::default() };
+                lifecycle::restart("shop", desired, observed, &policy)
+            }
+            Self::Kill => {
+                let policy = lifecycle::Kill { services, signal: "SIGKILL".to_owned(), orphans: false };
+                lifecycle::kill("shop", desired, observed, &policy)
+            }
+            Self::Pause => lifecycle::pause("shop", desired, observed, &services),
+            Self::Unpause => lifecycle::unpause("shop", desired, observed, &services),
+            Self::Remove => {
+                let policy = lifecycle::Removal { services, stop: true, volumes: true, grace: None };
+                lifecycle::remove("shop", desired, observed, &policy)
+            }
+            Self::Down => teardown("shop", desired, observed, &Teardown { services, ..Teardown::default() }),
+        }
+    }
+
+    /// Whether the container is as the command leaves it.
+    fn is_reached(self, state: ContainerState) -> bool {
+        match self {
+            Self::Stop | Self::Kill => !state.is_up(),
+            Self::Start | Self::Restart => {
+                matches!(state, ContainerState::Running | ContainerState::Exited(0))
+            }
+            Self::Pause => state != ContainerState::Running,
+            Self::Unpause => state != ContainerState::Paused,
+            Self::Remove | Self::Down => false,
+        }
+    }
 }
 
 proptest! {
@@ -521,6 +597,57 @@ proptest! {
                 observed.volumes.iter().map(|volume| volume.name.clone()).collect()
             };
             assert_eq!(names(&left), names(&observed));
+        });
+    }
+
+    #[test]
+    fn after_any_command_and_a_crash_in_it_the_command_and_up_reach_their_ends(
+        (first, _) in generations(),
+        seed in any::<u64>(),
+        commands in vec(prop::sample::select(Command::ALL.to_vec()), 1..4),
+        named in vec(0..8_usize, 0..3),
+        with_file in any::<bool>(),
+        point in any::<prop::sample::Index>(),
+        done in any::<bool>(),
+    ) {
+        paused(async {
+            let one = desired(&first.text());
+            let desired = with_file.then_some(&one);
+            let whole = engine(seed);
+            up(&whole, &first, &one, false, 8).await;
+            let wanted = standing(&whole, &one).await;
+            let broken = engine(seed);
+            up(&broken, &first, &one, false, 8).await;
+            let services: Vec<_> = named.iter().map(|index| format!("s{index}")).collect();
+            let services: Vec<_> = services.into_iter().filter(|name| one.service(name).is_some()).collect();
+            let pace = Pace { parallel: 8, ..Pace::default() };
+            for command in commands {
+                let planned = command.plan(desired, &observe(&broken, &one).await, &services);
+                assert_sound(&planned, &BTreeSet::new());
+                let calls = planned.steps.iter().filter(|step| !matches!(step.action, Action::Await { .. }));
+                let calls = calls.count();
+                broken.forget_calls();
+                if calls > 0 {
+                    broken.fail(When::Nth(point.index(calls) + 1), Fault::Die { done });
+                }
+                run(&broken, planned, pace).await;
+                broken.revive();
+                let planned = command.plan(desired, &observe(&broken, &one).await, &services);
+                assert_sound(&planned, &BTreeSet::new());
+                let told = planned.to_string();
+                let (summary, _) = run(&broken, planned, pace).await;
+                // Only what depends on something that was removed may be kept from starting.
+                let whole = observe(&broken, &one).await.containers.len() == wanted_containers(&one);
+                assert!(summary.succeeded() || !whole, "{command:?} {summary:?}\n{told}\n{}", first.text());
+                for container in observe(&broken, &one).await.containers {
+                    let meant = services.is_empty() || services.contains(&container.service);
+                    let reached = command.is_reached(container.state) || !whole;
+                    assert!(!meant || reached, "{command:?} {container:?}\n{told}\n{}", first.text());
+                }
+            }
+            up(&broken, &first, &one, false, 8).await;
+            assert_nothing_to_do(&broken, &one, false).await;
+            assert_eq!(standing(&broken, &one).await, wanted);
         });
     }
 

@@ -191,6 +191,8 @@ pub struct ObservedNetwork {
     pub name: String,
     /// The key in the file, by label; `None` when the project does not own it.
     pub key: Option<String>,
+    /// docker compose's hash of the settings it was made with, by label; empty without one.
+    pub config_hash: String,
     /// The settings it was made with; `None` when another program made it.
     pub recorded: Option<Recorded>,
 }
@@ -202,6 +204,8 @@ pub struct ObservedVolume {
     pub name: String,
     /// The key in the file, by label; `None` when the project does not own it.
     pub key: Option<String>,
+    /// docker compose's hash of the settings it was made with, by label; empty without one.
+    pub config_hash: String,
     /// The settings it was made with; `None` when another program made it.
     pub recorded: Option<Recorded>,
 }

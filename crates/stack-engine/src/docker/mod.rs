@@ -8,6 +8,7 @@ mod logs;
 mod observe;
 mod perform;
 mod ports;
+mod settle;
 mod stop;
 mod translate;
 mod watch;

@@ -143,6 +143,7 @@ fn observed_network(network: Network, query: &Query) -> Option<ObservedNetwork> 
         id: network.id?,
         name,
         key: labels.get(labels::NETWORK).filter(|_| own).cloned(),
+        config_hash: labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
         recorded: labels.get(labels::SPEC).filter(|_| own).and_then(|text| Recorded::read(text)),
     })
 }
@@ -154,6 +155,7 @@ fn observed_volume(volume: Volume, query: &Query) -> Option<ObservedVolume> {
     }
     Some(ObservedVolume {
         key: volume.labels.get(labels::VOLUME).filter(|_| own).cloned(),
+        config_hash: volume.labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
         recorded: volume.labels.get(labels::SPEC).filter(|_| own).and_then(|text| Recorded::read(text)),
         name: volume.name,
     })

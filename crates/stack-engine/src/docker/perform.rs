@@ -52,9 +52,11 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
                 other => gone_is_fine(other)?,
             }
         }
-        Action::Pause(target) => {
-            docker.pause_container(&work.ledger.resolve(target)?).await.map_err(answered)?;
-        }
+        Action::Pause(target) => match docker.pause_container(&work.ledger.resolve(target)?).await {
+            // What has ended meanwhile does nothing any more.
+            Err(error) if is_not_running(&error) => {}
+            other => other.map_err(answered)?,
+        },
         Action::Unpause(target) => {
             docker.unpause_container(&work.ledger.resolve(target)?).await.map_err(answered)?;
         }

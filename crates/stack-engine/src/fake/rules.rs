@@ -263,9 +263,6 @@ impl State {
             }
             Action::Kill { signal, .. } => {
                 let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
-                if !container.state.is_up() {
-                    return Err(refused(409, format!("container {} is not running", container.name)));
-                }
                 if matches!(signal.as_str(), "KILL" | "SIGKILL" | "9") {
                     container.end(137);
                 }
@@ -373,6 +370,10 @@ impl State {
     /// Takes a container from one state to another.
     fn change(&mut self, id: &str, from: ContainerState, to: ContainerState) -> Result<(), EngineError> {
         let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
+        // What has ended meanwhile is neither frozen nor does it go on.
+        if !container.state.is_up() {
+            return Ok(());
+        }
         if container.state != from {
             return Err(refused(409, format!("container {} is {}", container.name, container.state.word())));
         }
@@ -565,6 +566,7 @@ impl State {
                 id: id.clone(),
                 name: network.name.clone(),
                 key: network.labels.get(labels::NETWORK).filter(|_| own(&network.labels)).cloned(),
+                config_hash: network.labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
                 recorded: record(&network.labels),
             })
             .collect();
@@ -574,6 +576,7 @@ impl State {
             .map(|(name, found)| ObservedVolume {
                 name: name.clone(),
                 key: found.get(labels::VOLUME).filter(|_| own(found)).cloned(),
+                config_hash: found.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
                 recorded: record(found),
             })
             .collect();

@@ -8,6 +8,7 @@ use stack_file::source::Origin;
 use super::Planner;
 use crate::address::Address;
 use crate::fields::{Fields, Recorded};
+use crate::labels;
 use crate::observed::{ObservedContainer, ObservedNetwork};
 use crate::plan::{Action, Cause, Change, Obstacle, StepId};
 
@@ -16,6 +17,8 @@ struct Standing<'a> {
     /// Whether the project owns it.
     own: bool,
     recorded: Option<&'a Recorded>,
+    /// docker compose's hash of the settings it was made with.
+    config_hash: &'a str,
 }
 
 /// What becomes of a container that loses what it stands on.
@@ -70,10 +73,15 @@ impl<'a> Planner<'a> {
             if !(used.contains(name) || self.policy.services.is_empty()) {
                 continue;
             }
-            let standing = found
-                .map(|volume| Standing { own: volume.key.is_some(), recorded: volume.recorded.as_ref() });
+            let standing = found.map(|volume| Standing {
+                own: volume.key.is_some(),
+                recorded: volume.recorded.as_ref(),
+                config_hash: &volume.config_hash,
+            });
             let origin = &spec.volume.key.origin;
-            let Some(cause) = self.why_made(&spec.address, name, &spec.fields, origin, standing) else {
+            let Some(cause) =
+                self.why_made(&spec.address, name, (&spec.fields, &spec.labels), origin, standing)
+            else {
                 continue;
             };
             let mut after = Vec::new();
@@ -119,10 +127,15 @@ impl<'a> Planner<'a> {
                 }
                 continue;
             }
-            let standing = found
-                .map(|network| Standing { own: network.key.is_some(), recorded: network.recorded.as_ref() });
+            let standing = found.map(|network| Standing {
+                own: network.key.is_some(),
+                recorded: network.recorded.as_ref(),
+                config_hash: &network.config_hash,
+            });
             let origin = &spec.network.key.origin;
-            let Some(cause) = self.why_made(&spec.address, name, &spec.fields, origin, standing) else {
+            let Some(cause) =
+                self.why_made(&spec.address, name, (&spec.fields, &spec.labels), origin, standing)
+            else {
                 continue;
             };
             let mut after = Vec::new();
@@ -169,7 +182,7 @@ impl<'a> Planner<'a> {
         &mut self,
         address: &Address,
         name: &str,
-        fields: &Fields,
+        (fields, wanted): (&Fields, &BTreeMap<String, String>),
         origin: &Origin,
         standing: Option<Standing<'_>>,
     ) -> Option<Cause> {
@@ -181,7 +194,13 @@ impl<'a> Planner<'a> {
             if !changes.is_empty() {
                 return Some(Cause::Changed(changes));
             }
-        } else if !standing.own {
+        } else if standing.own {
+            // docker compose made it: its hash of the settings is ours, too.
+            let same = wanted.get(labels::CONFIG_HASH).is_some_and(|hash| hash == standing.config_hash);
+            if !(same || standing.config_hash.is_empty()) {
+                return Some(Cause::Unrecorded);
+            }
+        } else {
             let kind = if matches!(address, Address::Volume(_)) { "volume" } else { "network" };
             self.warnings.push(format!(
                 "{address} uses the {kind} {name}, which another project or a person has made"

@@ -296,7 +296,12 @@ volumes: { data: { external: true } }
 #[test]
 fn what_another_program_or_project_made_is_used_as_it_is() {
     let mut observed = up(&data(1));
-    observed.volumes = vec![ObservedVolume { name: "shop_data".to_owned(), key: None, recorded: None }];
+    observed.volumes = vec![ObservedVolume {
+        name: "shop_data".to_owned(),
+        key: None,
+        config_hash: String::new(),
+        recorded: None,
+    }];
     let plan = default(&data(2), &observed);
     assert!(plan.is_empty(), "{plan}");
     assert_eq!(
@@ -305,6 +310,15 @@ fn what_another_program_or_project_made_is_used_as_it_is() {
     );
     observed.volumes[0].key = Some("data".to_owned());
     assert!(default(&data(2), &observed).warnings.is_empty());
+}
+
+#[test]
+fn what_docker_compose_made_is_kept_as_long_as_its_hash_is_the_same() {
+    let mut observed = up(&data(1));
+    observed.volumes[0].recorded = None;
+    assert!(default(&data(1), &observed).is_empty());
+    let plan = default(&data(2), &observed);
+    assert!(plan.to_string().contains("volume:data, remove, made by another program, loses data"), "{plan}");
 }
 
 #[test]

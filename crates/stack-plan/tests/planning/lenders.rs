@@ -120,10 +120,10 @@ services:
   db: { image: db, scale: 2 }
 ";
     let mut observed = up(text);
-    container(&mut observed, "shop-db-2").recorded = None;
+    container(&mut observed, "shop-db-2").image_id = "sha256:older".to_owned();
     assert_eq!(replaced(&default(text, &observed)), ["db/2"]);
     let mut observed = up(text);
-    container(&mut observed, "shop-db-1").recorded = None;
+    container(&mut observed, "shop-db-1").image_id = "sha256:older".to_owned();
     assert_eq!(replaced(&default(text, &observed)), ["db/1", "app/1"]);
 }
 

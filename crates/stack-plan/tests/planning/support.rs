@@ -49,6 +49,7 @@ pub(crate) fn up_as(desired: &Desired) -> Observed {
             id: format!("{}-id", spec.network.name),
             name: spec.network.name.clone(),
             key: (!spec.network.external).then(|| spec.network.key.value.clone()),
+            config_hash: spec.labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
             recorded: (!spec.network.external).then(|| spec.fields.record()),
         });
     }
@@ -56,6 +57,7 @@ pub(crate) fn up_as(desired: &Desired) -> Observed {
         observed.volumes.push(ObservedVolume {
             name: spec.volume.name.clone(),
             key: (!spec.volume.external).then(|| spec.volume.key.value.clone()),
+            config_hash: spec.labels.get(labels::CONFIG_HASH).cloned().unwrap_or_default(),
             recorded: (!spec.volume.external).then(|| spec.fields.record()),
         });
     }

@@ -63,11 +63,12 @@ pub(crate) async fn run(global: &Global, args: ApplyArgs) -> anyhow::Result<Exit
         may_lose: args.allow_data_loss,
     };
     let mut renderer = Renderer::new(&planned);
-    let _lock = converge.alone("apply", &mut renderer).await;
+    let alone = converge.alone("apply", &mut renderer).await?;
     let looked = converge.look().await?;
     file.check(&looked.0)?;
     tokio::select! {
         summary = converge.carry_out(looked, &mut renderer) => {
+            alone.finish();
             Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() })
         }
         () = commands::interrupt() => Ok(interrupted()),

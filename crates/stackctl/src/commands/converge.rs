@@ -6,16 +6,16 @@ use stack_engine::docker::DockerEngine;
 use stack_engine::engine::Engine;
 use stack_engine::event::Summary;
 use stack_engine::execute::Pace;
-use stack_engine::lock::Lock;
 use stack_file::model::PullPolicy;
 use stack_plan::containers::{self, BuildPolicy, Policy};
 use stack_plan::observed::Observed;
 use stack_plan::plan::Plan;
 
 use crate::error::{failed, interrupted};
+use crate::lock::{self, Alone};
 use crate::render::Renderer;
 use crate::settings::Project;
-use crate::{ask, commands, lock, ports};
+use crate::{ask, commands, ports};
 
 /// A stack that is brought nearer to its file.
 pub(crate) struct Converge<'a> {
@@ -29,7 +29,7 @@ pub(crate) struct Converge<'a> {
 
 impl Converge<'_> {
     /// Keeps other runs of stackctl from changing the project, as long as what is returned lives.
-    pub(crate) async fn alone(&self, command: &str, renderer: &mut Renderer) -> Option<Lock> {
+    pub(crate) async fn alone(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<Alone> {
         lock::alone(self.engine, &self.project.desired.project, command, renderer).await
     }
 
@@ -100,9 +100,11 @@ impl Converge<'_> {
     /// Does all of it while no other stackctl changes the project, and says how it ended.
     pub(crate) async fn run_alone(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<ExitCode> {
         let converged = async {
-            let _lock = self.alone(command, renderer).await;
+            let alone = self.alone(command, renderer).await?;
             let looked = self.look().await?;
-            self.carry_out(looked, renderer).await
+            let summary = self.carry_out(looked, renderer).await?;
+            alone.finish();
+            anyhow::Ok(summary)
         };
         tokio::select! {
             summary = converged => Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() }),

@@ -7,16 +7,16 @@ use stack_engine::docker::DockerEngine;
 use stack_engine::engine::{Engine, Query};
 use stack_engine::event::Summary;
 use stack_engine::execute::Pace;
-use stack_engine::lock::Lock;
 use stack_plan::desired::Desired;
 use stack_plan::observed::Observed;
 use stack_plan::plan::{Action, Plan};
 
 use crate::args::Global;
 use crate::error::{Fault, Kind, failed, interrupted};
+use crate::lock::{self, Alone};
 use crate::render::Renderer;
 use crate::settings::{self, Project};
-use crate::{commands, lock, ports};
+use crate::{commands, ports};
 
 /// A project as it stands, with its file where there is one.
 pub(crate) struct Standing {
@@ -26,7 +26,7 @@ pub(crate) struct Standing {
     pub(crate) observed: Observed,
     pub(crate) renderer: Renderer,
     pub(crate) pace: Pace,
-    _lock: Option<Lock>,
+    alone: Option<Alone>,
 }
 
 /// What a command looks at, and whether it keeps others from changing that.
@@ -52,16 +52,16 @@ impl Standing {
         let (project, name) = settings::read_or_name(global)?;
         let engine = settings::engine(global, true).await?;
         let mut renderer = Renderer::new(global);
-        let lock = match scope {
+        let alone = match scope {
             Scope::ContainersAtOnce => None,
-            _ => lock::alone(&engine, &name, command, &mut renderer).await,
+            _ => Some(lock::alone(&engine, &name, command, &mut renderer).await?),
         };
         let query = match &project {
             Some(project) if scope == Scope::Everything => project.query(),
             _ => Query { project: name.clone(), ..Query::default() },
         };
         let observed = engine.observe(&query).await?;
-        let standing = Self { engine, project, name, observed, renderer, pace: global.pace(), _lock: lock };
+        let standing = Self { engine, project, name, observed, renderer, pace: global.pace(), alone };
         standing.check(services)?;
         Ok(standing)
     }
@@ -125,7 +125,11 @@ impl Standing {
 
     /// Runs a plan and shows what happens; `nothing` is said when there is nothing to do.
     pub(crate) async fn carry_out(mut self, plan: Plan, nothing: &str) -> anyhow::Result<ExitCode> {
-        Ok(match self.run(plan, nothing).await? {
+        let ended = self.run(plan, nothing).await?;
+        if let Some(alone) = self.alone.take().filter(|_| ended.is_some()) {
+            alone.finish();
+        }
+        Ok(match ended {
             Some(summary) if summary.succeeded() => ExitCode::SUCCESS,
             Some(_) => failed(),
             None => interrupted(),

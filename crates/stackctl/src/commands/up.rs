@@ -80,9 +80,11 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
         return attached::run(&converge, &args.attach, &mut renderer).await;
     }
     let converged = async {
-        let _lock = converge.alone("up", &mut renderer).await;
+        let alone = converge.alone("up", &mut renderer).await?;
         let looked = converge.look().await?;
-        converge.carry_out(looked, &mut renderer).await
+        let summary = converge.carry_out(looked, &mut renderer).await?;
+        alone.finish();
+        anyhow::Ok(summary)
     };
     tokio::select! {
         summary = converged => Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() }),

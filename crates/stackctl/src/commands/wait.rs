@@ -45,15 +45,17 @@ pub(crate) async fn run(global: &Global, args: WaitArgs) -> anyhow::Result<ExitC
     let code = summary.ended.last().map_or(0, |(_, code)| *code);
     if args.down_project {
         standing.pace = pace;
-        let _lock = lock::alone(&standing.engine, &standing.name, "wait", &mut standing.renderer).await;
+        let alone = lock::alone(&standing.engine, &standing.name, "wait", &mut standing.renderer).await?;
         let query = Query { project: standing.name.clone(), ..Query::default() };
         let observed = standing.engine.observe(&query).await?;
         let policy = Teardown { remove_orphans: true, ..Teardown::default() };
         let plan = teardown(&standing.name, standing.desired(), &observed, &policy);
-        match standing.run(plan, "nothing to remove").await? {
-            None => return Ok(interrupted()),
-            Some(summary) if !summary.succeeded() => return Ok(failed()),
-            Some(_) => {}
+        let Some(summary) = standing.run(plan, "nothing to remove").await? else {
+            return Ok(interrupted());
+        };
+        alone.finish();
+        if !summary.succeeded() {
+            return Ok(failed());
         }
     }
     Ok(of_container(code))

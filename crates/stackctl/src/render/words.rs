@@ -52,6 +52,7 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         Action::Pause(_) => "paused",
         Action::Unpause(_) => "unpaused",
         Action::RemoveContainer { .. } if step.group == Change::Replace => "old one removed",
+        Action::RemoveVolume(_) if step.address.service().is_some() => "anonymous volume removed",
         Action::RemoveContainer { .. }
         | Action::RemoveNetwork(_)
         | Action::RemoveVolume(_)

@@ -105,14 +105,17 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let mut stop = pin!(commands::interrupt());
     let prepared = async {
-        let lock = converge.alone("up", renderer).await;
+        let alone = converge.alone("up", renderer).await?;
         let looked = converge.look().await?;
-        Ok((lock, converge.prepare(looked, renderer).await?))
+        Ok((alone, converge.prepare(looked, renderer).await?))
     };
-    let (lock, (plan, observed)) = tokio::select! {
+    let (alone, (plan, observed)) = tokio::select! {
         prepared = prepared => match prepared {
-            Ok((lock, Ok(prepared))) => (lock, prepared),
-            Ok((_, Err(_))) => return Ok(failed()),
+            Ok((alone, Ok(prepared))) => (alone, prepared),
+            Ok((alone, Err(_))) => {
+                alone.finish();
+                return Ok(failed());
+            }
             Err(error) => return Err(error),
         },
         () = &mut stop => return Ok(interrupted()),
@@ -146,14 +149,17 @@ pub(super) async fn run(
     };
     match summary {
         Some(summary) if summary.succeeded() => {}
-        Some(_) => return Ok(failed()),
+        Some(_) => {
+            alone.finish();
+            return Ok(failed());
+        }
         None => {
             attached.stop(lines, renderer).await?;
             return Ok(interrupted());
         }
     }
     // From here on nothing is changed any more: another run may.
-    drop(lock);
+    alone.finish();
     renderer.settle();
     if !starts && !attached.anything_runs("").await? {
         return Ok(ExitCode::SUCCESS);
