@@ -18,7 +18,7 @@ use stack_plan::containers::{Policy, Recreate};
 use stack_plan::desired::Desired;
 use stack_plan::lifecycle;
 use stack_plan::observed::{ContainerState, Observed};
-use stack_plan::plan::{Action, Cause, Change, Plan, StepId, Target};
+use stack_plan::plan::{Action, Cause, Change, Plan, Step, StepId, Target};
 use stack_plan::teardown::{Teardown, teardown};
 
 const NETWORKS: usize = 3;
@@ -41,6 +41,8 @@ struct Made {
     /// The version of its config, which is copied.
     config: Option<u8>,
     hooked: bool,
+    /// A service that lends its mounts or a namespace.
+    borrows: Option<(usize, u8)>,
 }
 
 /// One generation of a stack.
@@ -66,11 +68,12 @@ fn service() -> impl Strategy<Value = Made> {
         0..2_u8,
         any::<bool>(),
         prop::bool::weighted(0.2),
+        prop::option::weighted(0.3, (0..8_usize, 0..3_u8)),
     );
     let inside = (prop::option::weighted(0.3, 0..2_u8), prop::bool::weighted(0.3));
     (shape, rest, inside).prop_map(|(shape, rest, (config, hooked))| {
         let (there, depends_on, networks, volume, anonymous) = shape;
-        let (port, name, replicas, level, checked, job) = rest;
+        let (port, name, replicas, level, checked, job, borrows) = rest;
         Made {
             there,
             depends_on,
@@ -85,6 +88,7 @@ fn service() -> impl Strategy<Value = Made> {
             job,
             config,
             hooked,
+            borrows,
         }
     })
 }
@@ -156,6 +160,16 @@ impl Generation {
             }
             if !mounts.is_empty() {
                 let _ = writeln!(text, "    volumes: [{}]", mounts.join(", "));
+            }
+            let lender = made.borrows.filter(|(from, _)| *from < index);
+            if let Some((from, kind)) = lender
+                && let Some(other) = self.services.get(from).filter(|other| other.there)
+            {
+                let _ = match kind {
+                    0 if !other.job => writeln!(text, "    pid: \"service:s{from}\""),
+                    1 if !other.job => writeln!(text, "    ipc: \"service:s{from}\""),
+                    _ => writeln!(text, "    volumes_from: [\"s{from}:ro\"]"),
+                };
             }
             text.push_str("    depends_on:\n      base: { condition: service_started }\n");
             let mut seen = BTreeSet::new();
@@ -261,13 +275,32 @@ fn assert_sound(plan: &Plan, changed_volumes: &BTreeSet<String>) {
             let made = before.iter().filter_map(|id| plan.step(*id)).any(|earlier| {
                 matches!(earlier.action, Action::CreateContainer(_)) && earlier.address == step.address
             });
-            assert!(made, "{} goes before another takes its place:\n{plan}", step.id);
+            assert!(
+                made || borrows_what_is_made(plan, step),
+                "{} goes before another takes its place:\n{plan}",
+                step.id
+            );
         }
     }
     for lost in plan.data_losses() {
         let Address::Volume(key) = lost else { panic!("{lost} has no data") };
         assert!(changed_volumes.contains(key), "{lost} is lost:\n{plan}");
     }
+}
+
+/// Whether the container of a step borrows from one that is made, too: where that one cannot be
+/// made before its turn, the old one may have to go first.
+fn borrows_what_is_made(plan: &Plan, step: &Step) -> bool {
+    let made = |address: &Address| {
+        plan.steps.iter().find_map(|other| match &other.action {
+            Action::CreateContainer(new) if other.address == *address => Some(new),
+            _ => None,
+        })
+    };
+    made(&step.address).is_some_and(|new| {
+        let mut lenders = new.spec.lenders.iter();
+        lenders.any(|lender| made(&Address::Container(lender.service.clone(), 1)).is_some())
+    })
 }
 
 /// What is not asked for is touched only when a network or volume goes from under it.

@@ -21,6 +21,13 @@ pub(super) struct Claims<'a> {
     pub(super) early: BTreeSet<usize>,
 }
 
+impl Claims<'_> {
+    /// Whether nobody has to go before the place can have its name.
+    pub(super) fn is_name_free(&self, index: usize) -> bool {
+        self.names.get(&index).is_none_or(Vec::is_empty)
+    }
+}
+
 /// A port of the host that a container holds.
 struct Held<'a> {
     container: &'a ObservedContainer,

@@ -100,7 +100,11 @@ impl<'a> Planner<'a> {
             let fate = self.fates.get(name).and_then(|fates| fates.first());
             let target = match fate {
                 Some((_, fate)) => Some(fate.target.clone()),
-                None => self.first_container(name).map(|first| Target::Known(first.id.clone())),
+                None => self
+                    .early_lenders
+                    .get(name)
+                    .cloned()
+                    .or_else(|| self.first_container(name).map(|first| Target::Known(first.id.clone()))),
             };
             if let Some(target) = target {
                 lenders.insert(lender.service.clone(), target);

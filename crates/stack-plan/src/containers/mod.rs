@@ -134,6 +134,8 @@ struct Planner<'a> {
     made_volumes: HashMap<&'a str, StepId>,
     /// The network or volume that is made anew under a container of a service, by the container's id.
     cleared: HashMap<&'a str, Address>,
+    /// The containers that lend to those that are made before their turn, by service.
+    early_lenders: HashMap<&'a str, Target>,
     /// The step after which a container does not run any more, by its id.
     stopped: HashMap<&'a str, StepId>,
     /// The step after which a container is no more, by its id.
@@ -169,6 +171,7 @@ impl<'a> Planner<'a> {
             made_networks: HashMap::new(),
             made_volumes: HashMap::new(),
             cleared: HashMap::new(),
+            early_lenders: HashMap::new(),
             stopped: HashMap::new(),
             gone: HashMap::new(),
             fates: HashMap::new(),

@@ -33,19 +33,13 @@ impl<'a> Planner<'a> {
         for &index in &claims.early {
             let slot = &slots[index];
             if let (Course::Replace(cause), Some(old)) = (&slot.course, slot.old) {
-                // One that borrows is made after the containers that lend to it.
-                if !slot.service.lenders.is_empty() {
-                    self.retire(old, Change::Replace, cause, []);
-                    continue;
-                }
-                let made = self.make_beside(slot, &old.id, cause);
-                self.retire(old, Change::Replace, cause, [made.joined]);
-                begun.insert(index, made);
+                let joined = self.begin(slots, index, &claims, &mut begun).map(|made| made.joined);
+                self.retire(old, Change::Replace, cause, joined);
             }
         }
         for (index, slot) in slots.iter().enumerate() {
             let fate = match &slot.course {
-                Course::Create(cause) => self.create(slot, cause, &claims, index),
+                Course::Create(cause) => self.create(slot, cause, &claims, index, begun.get(&index)),
                 Course::Replace(cause) => self.replace(slot, cause, &claims, index, begun.get(&index)),
                 Course::Start(group, cause) => self.start_again(slot, *group, cause, &claims, index),
                 Course::Keep => self.keep(slot, &claims, index),
@@ -54,6 +48,40 @@ impl<'a> Planner<'a> {
                 self.fates.entry(slot.service.name()).or_default().push((slot.address.clone(), fate));
             }
         }
+    }
+
+    /// Makes a new container before its turn, and first those that lend to it. `None` when that
+    /// cannot be: a name that a lender gets is not free yet.
+    fn begin(
+        &mut self,
+        slots: &[Slot<'a>],
+        index: usize,
+        claims: &Claims<'a>,
+        begun: &mut HashMap<usize, Made>,
+    ) -> Option<Made> {
+        if let Some(made) = begun.get(&index) {
+            return Some(*made);
+        }
+        let slot = &slots[index];
+        for lender in &slot.service.lenders {
+            let first = slots.iter().position(|other| other.service.name() == lender.service);
+            let Some(first) = first else { continue };
+            let target = match (&slots[first].course, slots[first].old) {
+                (Course::Keep | Course::Start(..), Some(old)) => Target::Known(old.id.clone()),
+                _ => Target::Made(self.begin(slots, first, claims, begun)?.created),
+            };
+            self.early_lenders.insert(slots[first].service.name(), target);
+        }
+        let made = match (&slot.course, slot.old) {
+            (Course::Replace(cause), Some(old)) => self.make_beside(slot, &old.id, cause),
+            (Course::Create(cause), None) if claims.is_name_free(index) => {
+                let name = slot.spec.container_name(&self.desired.project, slot.number);
+                self.make(slot, name, Change::Create, cause, [])
+            }
+            _ => return None,
+        };
+        begun.insert(index, made);
+        Some(made)
     }
 
     fn keep(&mut self, slot: &Slot<'a>, claims: &Claims<'a>, index: usize) -> Option<Fate> {
@@ -103,12 +131,22 @@ impl<'a> Planner<'a> {
     }
 
     /// Makes a container where none is, or none is any more.
-    fn create(&mut self, slot: &Slot<'a>, cause: &Cause, claims: &Claims<'a>, index: usize) -> Option<Fate> {
+    fn create(
+        &mut self,
+        slot: &Slot<'a>,
+        cause: &Cause,
+        claims: &Claims<'a>,
+        index: usize,
+        begun: Option<&Made>,
+    ) -> Option<Fate> {
         let group = if slot.old.is_some() { Change::Replace } else { Change::Create };
         let name = slot.spec.container_name(&self.desired.project, slot.number);
         let mut after = self.name_freed(claims, index);
         after.extend(slot.old.and_then(|old| self.gone.get(old.id.as_str()).copied()));
-        let made = self.make(slot, name, group, cause, after);
+        let made = match begun {
+            Some(made) => *made,
+            None => self.make(slot, name, group, cause, after),
+        };
         let before = if self.policy.no_start { Before::default() } else { self.dependencies(slot.service) };
         Some(self.start(slot, made.created, made.joined, before, group, cause, claims, index))
     }
@@ -146,6 +184,9 @@ impl<'a> Planner<'a> {
         let rename = Action::Rename { target: Target::Made(made.created), to };
         let mut after = self.name_freed(claims, index);
         after.push(removed);
+        if made.created > removed {
+            after.push(made.joined);
+        }
         let renamed = self.draft.add(&slot.address, rename, group, cause, after);
         Some(self.start(slot, made.created, renamed, before, group, cause, claims, index))
     }

@@ -216,3 +216,18 @@ fn an_image_is_pulled_again_when_it_is_old() {
     observed.images.get_mut("web").expect("an image").tagged = Some(1_000_000 - 60);
     assert!(default(after, &observed).is_empty());
 }
+
+#[test]
+fn what_docker_compose_made_with_its_lender_stays_with_it() {
+    let mut observed = up(SHARED);
+    let stack = desired(SHARED);
+    let lenders = BTreeMap::from([("db".to_owned(), "shop-db-1-id".to_owned())]);
+    let hash = stack.service("app").expect("a service").config_hash(&lenders);
+    let app = container(&mut observed, "shop-app-1");
+    (app.recorded, app.config_hash) = (None, hash);
+    app.lenders.clear();
+    assert!(default(SHARED, &observed).is_empty());
+    container(&mut observed, "shop-db-1").id = "another".to_owned();
+    let plan = default(SHARED, &observed);
+    assert_eq!(replaced(&plan), ["app/1"], "{plan}");
+}
