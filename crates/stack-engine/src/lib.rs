@@ -7,3 +7,4 @@ pub mod event;
 pub mod execute;
 pub mod fake;
 pub mod image;
+pub mod look;

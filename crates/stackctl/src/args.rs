@@ -7,7 +7,10 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
-use crate::commands::{apply, build, check, config, down, explain, logs, plan, ps, schema, up, version};
+use crate::commands::{
+    apply, build, check, config, down, events, explain, images, logs, ls, plan, port, ps, schema, stats, top,
+    up, version, volumes,
+};
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
@@ -178,6 +181,20 @@ pub(crate) enum Command {
     Ps(ps::PsArgs),
     /// Show what the containers say
     Logs(logs::LogsArgs),
+    /// List the projects
+    Ls(ls::LsArgs),
+    /// Show the processes that run in the containers
+    Top(top::TopArgs),
+    /// Show what the containers use
+    Stats(stats::StatsArgs),
+    /// Show what happens to the containers
+    Events(events::EventsArgs),
+    /// List the images that the containers were made from
+    Images(images::ImagesArgs),
+    /// Show where a port of a service can be reached on the host
+    Port(port::PortArgs),
+    /// List the volumes
+    Volumes(volumes::VolumesArgs),
     /// Build the images
     Build(build::BuildArgs),
     /// Check the stack file and show it with everything filled in

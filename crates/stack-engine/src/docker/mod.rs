@@ -3,6 +3,7 @@
 pub mod connect;
 mod health;
 mod logs;
+mod look;
 mod observe;
 mod perform;
 mod translate;

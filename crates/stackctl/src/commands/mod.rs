@@ -7,13 +7,21 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod converge;
 pub(crate) mod down;
+pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod images;
 pub(crate) mod logs;
+mod look;
+pub(crate) mod ls;
 pub(crate) mod plan;
+pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod schema;
+pub(crate) mod stats;
+pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod version;
+pub(crate) mod volumes;
 
 use std::sync::Arc;
 
