@@ -71,8 +71,12 @@ pub(crate) async fn run(global: &Global, args: PsArgs) -> anyhow::Result<ExitCod
         let ids: String = containers.iter().map(|container| format!("{}\n", container.id)).collect();
         render::text(&ids)?;
     } else if args.names {
-        let mut names: Vec<_> = containers.iter().map(|container| container.service.as_str()).collect();
-        names.dedup();
+        let mut names: Vec<&str> = Vec::new();
+        for container in &containers {
+            if !names.contains(&container.service.as_str()) {
+                names.push(&container.service);
+            }
+        }
         render::text(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
     } else {
         render::text(&render::containers::show(&containers, &form, args.no_trunc)?)?;

@@ -2,6 +2,8 @@
 
 mod attached;
 mod first_stack;
+mod logs;
+mod looks;
 mod plans;
 mod scenarios;
 mod support;
