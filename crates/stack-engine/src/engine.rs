@@ -34,7 +34,7 @@ pub trait Engine {
         ports: &BTreeSet<(String, u16)>,
     ) -> impl Future<Output = Result<Vec<HeldPort>, EngineError>>;
 
-    /// Listens to what containers say.
+    /// Listens to what containers say: what is there already in the order of time, and what comes.
     fn follow(&self, selection: Selection) -> impl Stream<Item = Result<LogLine, EngineError>>;
 }
 
@@ -131,8 +131,6 @@ impl Ledger {
 pub struct Selection {
     /// The containers that are there.
     pub containers: Vec<LogSource>,
-    /// Whether to go on as long as a container writes.
-    pub follow: bool,
     /// Also containers of this project that start later, or start again, each from its start.
     pub project: Option<String>,
     /// Only the last lines of each container.
@@ -165,6 +163,28 @@ pub struct LogLine {
     pub at: Option<OffsetDateTime>,
     /// The line without its end.
     pub text: Bytes,
+}
+
+/// One line of a log that is read to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct LineRef<'a> {
+    /// Who said it.
+    pub source: &'a LogSource,
+    /// Where it was written.
+    pub channel: Channel,
+    /// When, in nanoseconds since 1970, if the engine was asked.
+    pub nanoseconds: Option<i64>,
+    /// The line without its end.
+    pub text: &'a [u8],
+}
+
+impl LogLine {
+    /// The line, borrowed.
+    #[must_use]
+    pub fn as_line_ref(&self) -> LineRef<'_> {
+        let nanoseconds = self.at.and_then(|at| i64::try_from(at.unix_timestamp_nanos()).ok());
+        LineRef { source: &self.source, channel: self.channel, nanoseconds, text: &self.text }
+    }
 }
 
 /// Where a line was written, or what else there is to say about a container.

@@ -8,4 +8,5 @@ pub mod execute;
 pub mod fake;
 pub mod image;
 pub mod lock;
+pub mod look;
 pub mod provider;

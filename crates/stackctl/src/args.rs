@@ -8,8 +8,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
 use crate::commands::{
-    apply, build, check, completion, config, create, down, explain, install_plugin, kill, logs, man, pause,
-    plan, ps, restart, rm, scale, schema, start, stop, unpause, up, version, wait,
+    apply, build, check, completion, config, create, down, events, explain, images, install_plugin, kill,
+    logs, ls, man, pause, plan, port, ps, restart, rm, scale, schema, start, stats, stop, top, unpause, up,
+    version, volumes, wait,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -210,6 +211,20 @@ pub(crate) enum Command {
     Ps(ps::PsArgs),
     /// Show what the containers say
     Logs(logs::LogsArgs),
+    /// List the projects
+    Ls(ls::LsArgs),
+    /// Show the processes that run in the containers
+    Top(top::TopArgs),
+    /// Show what the containers use
+    Stats(stats::StatsArgs),
+    /// Show what happens to the containers
+    Events(events::EventsArgs),
+    /// List the images that the containers were made from
+    Images(images::ImagesArgs),
+    /// Show where a port of a service can be reached on the host
+    Port(port::PortArgs),
+    /// List the volumes
+    Volumes(volumes::VolumesArgs),
     /// Build the images
     Build(build::BuildArgs),
     /// Check the stack file and show it with everything filled in

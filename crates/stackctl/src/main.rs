@@ -3,16 +3,19 @@
 
 mod args;
 mod ask;
+mod closest;
 mod commands;
 mod completion;
 mod diagnose;
 mod error;
 mod invocation;
 mod lock;
+mod moment;
 mod plan_file;
 mod ports;
 mod render;
 mod settings;
+mod template;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +90,13 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Scale(args) => commands::scale::run(&global, args).await,
         Command::Wait(args) => commands::wait::run(&global, args).await,
         Command::Ps(args) => commands::ps::run(&global, args).await,
+        Command::Ls(args) => commands::ls::run(&global, args).await,
+        Command::Top(args) => commands::top::run(&global, args).await,
+        Command::Stats(args) => commands::stats::run(&global, args).await,
+        Command::Events(args) => commands::events::run(&global, args).await,
+        Command::Images(args) => commands::images::run(&global, args).await,
+        Command::Port(args) => commands::port::run(&global, args).await,
+        Command::Volumes(args) => commands::volumes::run(&global, args).await,
         Command::Logs(args) => commands::logs::run(&global, args).await,
         Command::Build(args) => commands::build::run(&global, args).await,
         Command::Config(args) => commands::config::run(&global, &args).await,

@@ -16,6 +16,7 @@ use stack_plan::desired::{Desired, Provided};
 use stack_plan::plan::Plan;
 
 use crate::args::Global;
+use crate::closest::closest;
 use crate::error::{Fault, Kind};
 use crate::render;
 
@@ -88,12 +89,8 @@ impl Project {
                 let message = format!("the service {name} is not enabled by any profile");
                 return Err(Fault::new(Kind::Usage, message).hint("enable it with: --profile NAME").into());
             }
-            let close = known()
-                .map(|known| (strsim::damerau_levenshtein(known, name), known))
-                .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-                .min();
-            let hint = match close {
-                Some((_, close)) => format!("did you mean {close}?"),
+            let hint = match closest(name, known()) {
+                Some(close) => format!("did you mean {close}?"),
                 None => format!("the file has: {}", known().collect::<Vec<_>>().join(", ")),
             };
             return Err(Fault::new(Kind::Usage, format!("there is no service {name}")).hint(hint).into());

@@ -5,6 +5,7 @@ mod copy;
 mod health;
 mod hook;
 mod logs;
+mod look;
 mod observe;
 mod perform;
 mod ports;

@@ -5,7 +5,9 @@ mod images;
 use std::collections::HashMap;
 
 use bollard::Docker;
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Network, PortSummaryTypeEnum, Volume};
+use bollard::models::{
+    ContainerSummary, ContainerSummaryStateEnum, Network, PortSummary, PortSummaryTypeEnum, Volume,
+};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
 use futures_util::future::try_join;
 use stack_plan::fields::Recorded;
@@ -53,34 +55,10 @@ fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
     labels.get(labels::CONFIG_HASH)?;
     let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
     let status = summary.status.unwrap_or_default();
-    let state = match summary.state? {
-        ContainerSummaryStateEnum::CREATED => ContainerState::Created,
-        ContainerSummaryStateEnum::RUNNING => ContainerState::Running,
-        ContainerSummaryStateEnum::PAUSED => ContainerState::Paused,
-        ContainerSummaryStateEnum::RESTARTING => ContainerState::Restarting,
-        ContainerSummaryStateEnum::REMOVING => ContainerState::Removing,
-        ContainerSummaryStateEnum::EXITED => ContainerState::Exited(exit_code(&status)),
-        _ => ContainerState::Dead,
-    };
+    let state = state(summary.state?, &status);
     let networks = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     let mounts = summary.mounts.unwrap_or_default();
-    let mut ports: Vec<_> = summary
-        .ports
-        .unwrap_or_default()
-        .into_iter()
-        .map(|port| ObservedPort {
-            target: port.private_port,
-            published: port.public_port,
-            host_ip: port.ip.unwrap_or_default(),
-            protocol: match port.typ {
-                Some(PortSummaryTypeEnum::UDP) => "udp",
-                Some(PortSummaryTypeEnum::SCTP) => "sctp",
-                _ => "tcp",
-            }
-            .to_owned(),
-        })
-        .collect();
-    ports.sort();
+    let ports = ports(summary.ports.unwrap_or_default());
     Some(ObservedContainer {
         id: summary.id?,
         name: summary.names?.first()?.trim_start_matches('/').to_owned(),
@@ -113,6 +91,46 @@ fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
     })
 }
 
+/// What a container is doing, with the exit code that only its status tells.
+pub(super) fn state(state: ContainerSummaryStateEnum, status: &str) -> ContainerState {
+    match state {
+        ContainerSummaryStateEnum::CREATED => ContainerState::Created,
+        ContainerSummaryStateEnum::RUNNING => ContainerState::Running,
+        ContainerSummaryStateEnum::PAUSED => ContainerState::Paused,
+        ContainerSummaryStateEnum::RESTARTING => ContainerState::Restarting,
+        ContainerSummaryStateEnum::REMOVING => ContainerState::Removing,
+        ContainerSummaryStateEnum::EXITED => ContainerState::Exited(exit_code(status)),
+        _ => ContainerState::Dead,
+    }
+}
+
+/// The ports of a container, in order.
+pub(super) fn ports(found: Vec<PortSummary>) -> Vec<ObservedPort> {
+    let mut ports: Vec<_> = found
+        .into_iter()
+        .map(|port| ObservedPort {
+            target: port.private_port,
+            published: port.public_port,
+            host_ip: port.ip.unwrap_or_default(),
+            protocol: match port.typ {
+                Some(PortSummaryTypeEnum::UDP) => "udp",
+                Some(PortSummaryTypeEnum::SCTP) => "sctp",
+                _ => "tcp",
+            }
+            .to_owned(),
+        })
+        .collect();
+    ports.sort_by(|a, b| {
+        (a.target, &a.host_ip, a.published, &a.protocol).cmp(&(
+            b.target,
+            &b.host_ip,
+            b.published,
+            &b.protocol,
+        ))
+    });
+    ports
+}
+
 /// The exit code in `Exited (137) 3 minutes ago`.
 fn exit_code(status: &str) -> i64 {
     let inside = status.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
@@ -120,7 +138,7 @@ fn exit_code(status: &str) -> i64 {
 }
 
 /// The health in `Up 3 minutes (healthy)`, which saves an inspect for each container.
-fn health(status: &str) -> Health {
+pub(super) fn health(status: &str) -> Health {
     if status.ends_with("(healthy)") {
         Health::Healthy
     } else if status.ends_with("(unhealthy)") {

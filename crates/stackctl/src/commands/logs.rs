@@ -1,18 +1,29 @@
 //! `stackctl logs`
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use stack_engine::engine::{Channel, Engine, LogSource, Query, Selection};
+use anyhow::bail;
+use futures_util::{FutureExt, StreamExt};
+use regex::bytes::Regex;
+use stack_engine::docker::DockerEngine;
+use stack_engine::engine::{Channel, Engine, EngineError, LineRef, LogSource, Selection};
+use stack_engine::look::Listed;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::args::Global;
+use crate::commands::look::{Subject, is_of};
 use crate::error::{Fault, Kind};
+use crate::moment::moment;
 use crate::render::log::{LogStyle, Logs};
 use crate::settings;
+
+/// The word for the last start of each container.
+const LAST_UP: &str = "last-up";
+/// So many lines that are there are shown before they are written.
+const BATCH: usize = 4096;
 
 /// What `logs` takes.
 #[derive(Debug, clap::Args)]
@@ -22,15 +33,21 @@ pub(crate) struct LogsArgs {
     /// Go on as long as a container runs
     #[arg(short, long)]
     follow: bool,
+    /// Only this container of the service, by its number
+    #[arg(long, value_name = "NUMBER")]
+    index: Option<u32>,
     /// Only the last lines of each container, or `all`
     #[arg(short = 'n', long, value_name = "LINES", default_value = "all")]
     tail: String,
-    /// Only lines since then: a time, or how long ago (`10m`)
+    /// Only lines since then: a time, how long ago (`10m`), or `last-up` for each container's last start
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
     /// Only lines until then: a time, or how long ago (`10m`)
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
+    /// Of these lines, only those in which the pattern is found
+    #[arg(long, value_name = "REGEX")]
+    grep: Option<String>,
     /// Show the time before each line
     #[arg(short, long)]
     timestamps: bool,
@@ -38,11 +55,34 @@ pub(crate) struct LogsArgs {
     style: LogStyle,
 }
 
-pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitCode> {
-    let (project, name) = settings::read_or_name(global)?;
-    if let Some(project) = &project {
-        project.check_services(&args.services)?;
+/// Which lines are shown, beyond what the engine is asked for.
+struct Wanted {
+    services: Vec<String>,
+    index: Option<u32>,
+    pattern: Option<Regex>,
+    /// The first moment of each container, in nanoseconds since 1970, by id.
+    starts: HashMap<String, i64>,
+}
+
+impl Wanted {
+    fn has_container(&self, source: &LogSource) -> bool {
+        // A container of `run` has no number; who asked for it sees what it says.
+        source.number > 0
+            && (self.services.is_empty() || self.services.contains(&source.service))
+            && self.index.is_none_or(|index| index == source.number)
     }
+
+    fn has(&self, line: &LineRef<'_>) -> bool {
+        if matches!(line.channel, Channel::Exit(_)) {
+            return true;
+        }
+        let early = !self.starts.is_empty()
+            && matches!((self.starts.get(&line.source.id), line.nanoseconds), (Some(start), Some(at)) if at < *start);
+        !early && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(line.text))
+    }
+}
+
+pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitCode> {
     let tail = match args.tail.as_str() {
         "all" => None,
         number => Some(number.parse().map_err(|_| {
@@ -51,120 +91,141 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitC
         })?),
     };
     let now = OffsetDateTime::now_utc();
-    let since = args.since.as_deref().map(|text| moment(text, now)).transpose()?;
+    let last_up = args.since.as_deref() == Some(LAST_UP);
+    let since = args.since.as_deref().filter(|_| !last_up).map(|text| moment(text, now)).transpose()?;
     let until = args.until.as_deref().map(|text| moment(text, now)).transpose()?;
-
-    let engine = settings::engine(global, true).await?;
-    let observed = engine.observe(&Query { project: name.clone(), ..Query::default() }).await?;
-    let containers: Vec<LogSource> = observed
-        .containers
-        .iter()
-        .filter(|container| !container.one_off)
-        .filter(|container| args.services.is_empty() || args.services.contains(&container.service))
-        .map(|container| LogSource {
-            id: container.id.clone(),
-            service: container.service.clone(),
-            number: container.number,
-        })
-        .collect();
-    let mut logs = Logs::new(args.style.with_time(args.timestamps));
-    for source in &containers {
-        logs.introduce(source);
+    let pattern = args.grep.as_deref().map(Regex::new).transpose();
+    let pattern = pattern.map_err(|error| {
+        Fault::new(Kind::Usage, format!("--grep is no pattern: {error}"))
+            .hint("put a backslash before a character that is meant as it is: \\[")
+    })?;
+    if args.index.is_some() && args.services.len() != 1 {
+        return Err(Fault::new(Kind::Usage, "--index needs one service")
+            .hint("write: logs --index 2 SERVICE")
+            .into());
     }
-    let mut open = containers.len();
-    let selection = Selection {
-        containers,
-        follow: args.follow,
-        project: args.follow.then(|| name.clone()),
-        tail,
-        since,
-        until,
+
+    let subject = Subject::read(global)?;
+    let engine = settings::engine(global, true).await?;
+    let listed = engine.list(Some(&subject.name), true, false).await?;
+    subject.check(&args.services, &listed)?;
+    let mut wanted = Wanted { services: args.services, index: args.index, pattern, starts: HashMap::new() };
+    let containers: Vec<LogSource> =
+        listed.iter().map(source).filter(|found| wanted.has_container(found)).collect();
+    if let (Some(index), true) = (args.index, containers.is_empty()) {
+        let service = &wanted.services[0];
+        let has: Vec<_> =
+            listed.iter().filter(|found| is_of(found, &wanted.services) && !found.one_off).collect();
+        match has.len() {
+            0 => bail!("{service} has no container"),
+            count => bail!("{service} has no container {index}; it has {count}"),
+        }
+    }
+    let mut selection =
+        Selection { project: args.follow.then(|| subject.name.clone()), tail, since, until, containers };
+    if last_up {
+        let ids: Vec<String> = selection.containers.iter().map(|container| container.id.clone()).collect();
+        let starts: Vec<_> = engine.last_started(&ids).await;
+        selection.since = starts.iter().copied().min().flatten();
+        let nanoseconds = |at: OffsetDateTime| i64::try_from(at.unix_timestamp_nanos()).ok();
+        wanted.starts =
+            ids.into_iter().zip(starts).filter_map(|(id, at)| Some((id, nanoseconds(at?)?))).collect();
+    }
+    let mut logs = Logs::new(args.style.with_time(args.timestamps).with_json(global.json));
+    for container in &selection.containers {
+        logs.introduce(container);
+    }
+    let timed = args.timestamps || global.json;
+    if args.follow {
+        return follow(&engine, &subject.name, selection, &wanted, &mut logs).await;
+    }
+    let mut visit = |line: &LineRef<'_>| -> anyhow::Result<()> {
+        if wanted.has(line) {
+            logs.show(line)?;
+        }
+        Ok(())
     };
-    let mut lines = pin!(engine.follow(selection));
     let mut stop = pin!(super::interrupt());
-    if args.follow && open == 0 {
+    tokio::select! {
+        read = engine.read_logs(&selection, timed, &mut visit) => read?,
+        () = &mut stop => {}
+    }
+    logs.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn source(container: &Listed) -> LogSource {
+    LogSource {
+        id: container.id.clone(),
+        service: container.service.clone(),
+        number: if container.one_off { 0 } else { container.number },
+    }
+}
+
+async fn follow(
+    engine: &DockerEngine,
+    project: &str,
+    selection: Selection,
+    wanted: &Wanted,
+    logs: &mut Logs,
+) -> anyhow::Result<ExitCode> {
+    if selection.containers.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
+    let mut lines = pin!(engine.follow(selection));
+    let mut stop = pin!(super::interrupt());
     loop {
-        let line = tokio::select! {
+        let mut next = tokio::select! {
             line = lines.next() => line,
-            () = &mut stop => return Ok(ExitCode::SUCCESS),
+            () = &mut stop => None,
         };
-        let Some(line) = line.transpose()? else { return Ok(ExitCode::SUCCESS) };
-        if !args.services.is_empty() && !args.services.contains(&line.source.service) {
-            continue;
-        }
-        logs.show(&line)?;
-        if matches!(line.channel, Channel::Exit(_)) {
-            let observed = engine.observe(&Query { project: name.clone(), ..Query::default() }).await?;
-            open = observed
-                .containers
-                .iter()
-                .filter(|container| args.services.is_empty() || args.services.contains(&container.service))
-                .filter(|container| container.state.is_up())
-                .count();
-            if open == 0 {
+        let mut ended = None;
+        for _ in 0..BATCH {
+            let Some(line) = next.transpose()? else {
+                logs.flush()?;
                 return Ok(ExitCode::SUCCESS);
+            };
+            if wanted.has_container(&line.source) && wanted.has(&line.as_line_ref()) {
+                logs.show(&line.as_line_ref())?;
+                if matches!(line.channel, Channel::Exit(_)) {
+                    ended = Some(line.source.id);
+                    break;
+                }
+            }
+            // What is there already is written together.
+            match lines.next().now_or_never() {
+                Some(line) => next = line,
+                None => break,
             }
         }
-    }
-}
-
-/// A moment: RFC 3339, seconds since 1970, a date, or a time before now such as `1h30m`.
-fn moment(text: &str, now: OffsetDateTime) -> anyhow::Result<OffsetDateTime> {
-    if let Ok(moment) = OffsetDateTime::parse(text, &Rfc3339) {
-        return Ok(moment);
-    }
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Ok(OffsetDateTime::UNIX_EPOCH + time::Duration::seconds_f64(seconds));
-    }
-    for suffix in ["Z", ":00Z", "T00:00:00Z"] {
-        if let Ok(moment) = OffsetDateTime::parse(&format!("{text}{suffix}"), &Rfc3339) {
-            return Ok(moment);
+        logs.flush()?;
+        if let Some(ended) = ended
+            && !anything_runs(engine, project, wanted, &ended).await?
+        {
+            return Ok(ExitCode::SUCCESS);
         }
     }
-    match ago(text) {
-        Some(ago) => Ok(now - ago),
-        None => Err(Fault::new(Kind::Usage, format!("{text} is no time"))
-            .hint("write 2026-01-31T12:00:00Z, or how long ago: 10m, 1h30m")
-            .into()),
-    }
 }
 
-/// A Go duration: `1h30m`, `90s`, `1.5h`.
-fn ago(text: &str) -> Option<Duration> {
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let (unit, seconds) = [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
-            .into_iter()
-            .find(|(unit, _)| rest.starts_with(unit))?;
-        total += number * seconds;
-        rest = &rest[unit.len()..];
+/// Whether anything whose log is shown runs after the end of the container `ended`.
+async fn anything_runs(
+    engine: &DockerEngine,
+    project: &str,
+    wanted: &Wanted,
+    ended: &str,
+) -> Result<bool, EngineError> {
+    // The engine tells of an end a moment before its list knows it, and what is restarted runs
+    // again just as soon.
+    for pause in [10, 20, 50, 100, 200, 400] {
+        let listed = engine.list(Some(project), false, false).await?;
+        let mut up = listed.iter().map(source).filter(|found| wanted.has_container(found)).peekable();
+        if up.peek().is_none() {
+            return Ok(false);
+        }
+        if up.any(|found| found.id != ended) {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
     }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok()).flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_a_time_or_an_age() {
-        let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).expect("a valid time");
-        let at = |text: &str| moment(text, now).map(OffsetDateTime::unix_timestamp).ok();
-        assert_eq!(at("10m"), Some(1_800_000_000 - 600));
-        assert_eq!(at("1h30m"), Some(1_800_000_000 - 5400));
-        assert_eq!(at("1800000000"), Some(1_800_000_000));
-        assert_eq!(at("2026-01-31T12:00:00Z"), Some(1_769_860_800));
-        assert_eq!(at("2026-01-31T12:00:00"), Some(1_769_860_800));
-        assert_eq!(at("2026-01-31T12:00"), Some(1_769_860_800));
-        assert_eq!(at("2026-01-31"), Some(1_769_817_600));
-        assert_eq!(at("yesterday"), None);
-        assert_eq!(at("m"), None);
-        assert_eq!(at(""), None);
-    }
+    Ok(true)
 }

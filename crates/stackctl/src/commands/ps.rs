@@ -2,21 +2,37 @@
 
 use std::process::ExitCode;
 
-use clap::ValueEnum;
-use stack_engine::engine::{Engine, Query};
-use stack_plan::observed::{ContainerState, ObservedContainer};
+use stack_engine::look::Listed;
 
 use crate::args::Global;
+use crate::commands::look::{Subject, filters, is_of};
+use crate::error::{Fault, Kind};
+use crate::render::format::Form;
 use crate::{render, settings};
+
+/// The states that a container can be in, in the Docker API's words.
+const STATES: [&str; 7] = ["created", "dead", "exited", "paused", "removing", "restarting", "running"];
 
 /// What `ps` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PsArgs {
     /// Only these services
     services: Vec<String>,
-    /// Also containers that do not run
+    /// Also containers that do not run, and those of `run`
     #[arg(short, long)]
     all: bool,
+    /// Only containers that fit: status=STATE
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// Form of the output: table, json, or a template as 'table {{.Name}}\t{{.Status}}'
+    #[arg(long, value_name = "FORM", default_value = "table", hide_default_value = true)]
+    format: String,
+    /// Show ids, commands and mounts in full
+    #[arg(long)]
+    no_trunc: bool,
+    /// Whether to show containers of services that the file does not have
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    orphans: bool,
     /// Only the ids
     #[arg(short, long, group = "short")]
     quiet: bool,
@@ -26,52 +42,44 @@ pub(crate) struct PsArgs {
     /// Only containers in this state: running, exited, …
     #[arg(long, value_name = "STATE")]
     status: Vec<String>,
-    /// Form of the output
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// A table
-    #[default]
-    Table,
-    /// One JSON object per line
-    Json,
 }
 
 pub(crate) async fn run(global: &Global, args: PsArgs) -> anyhow::Result<ExitCode> {
-    let (project, name) = settings::read_or_name(global)?;
-    if let Some(project) = &project {
-        project.check_services(&args.services)?;
+    let form =
+        if global.json { Form::Json } else { Form::parse(&args.format, &render::containers::COLUMNS)? };
+    let mut states = args.status;
+    states.extend(filters(&args.filter, &["status"])?.remove("status").unwrap_or_default());
+    if let Some(state) = states.iter().find(|state| !STATES.contains(&state.as_str())) {
+        let hint = format!("there are: {}", STATES.join(", "));
+        return Err(Fault::new(Kind::Usage, format!("there is no state {state}")).hint(hint).into());
     }
+    let subject = Subject::read(global)?;
     let engine = settings::engine(global, true).await?;
-    let observed = engine.observe(&Query { project: name.clone(), ..Query::default() }).await?;
-    let containers: Vec<&ObservedContainer> = observed
-        .containers
-        .iter()
-        .filter(|container| args.services.is_empty() || args.services.contains(&container.service))
-        .filter(|container| match args.status.is_empty() {
-            false => args.status.iter().any(|state| state == container.state.word()),
-            true => {
-                let up = ContainerState::Running == container.state
-                    || matches!(container.state, ContainerState::Paused | ContainerState::Restarting);
-                up || args.all
-            }
-        })
-        .collect();
-    let text = if args.quiet {
-        containers.iter().map(|container| format!("{}\n", container.id)).collect()
-    } else if args.names {
-        let mut names: Vec<_> = containers.iter().map(|container| container.service.as_str()).collect();
-        names.dedup();
-        names.iter().map(|name| format!("{name}\n")).collect()
-    } else {
-        match if global.json { Format::Json } else { args.format } {
-            Format::Table => render::containers::table(&containers),
-            Format::Json => render::containers::json(&containers, &name),
-        }
+    // A name may be one of a container that does not run, so that all are looked at for it.
+    let all = args.all || !states.is_empty();
+    let listed =
+        engine.list(Some(&subject.name), all || !args.services.is_empty(), form.asks_for("Size")).await?;
+    subject.check(&args.services, &listed)?;
+    let shown = |container: &&Listed| {
+        is_of(container, &args.services)
+            && (all || (container.state.is_up() && !container.one_off))
+            && (states.is_empty() || states.iter().any(|state| state == container.state.word()))
+            && (args.orphans || subject.project.is_none() || subject.declares(&container.service))
     };
-    render::text(&text)?;
+    let containers: Vec<&Listed> = listed.iter().filter(shown).collect();
+    if args.quiet {
+        let ids: String = containers.iter().map(|container| format!("{}\n", container.id)).collect();
+        render::text(&ids)?;
+    } else if args.names {
+        let mut names: Vec<&str> = Vec::new();
+        for container in &containers {
+            if !names.contains(&container.service.as_str()) {
+                names.push(&container.service);
+            }
+        }
+        render::text(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+    } else {
+        render::text(&render::containers::show(&containers, &form, args.no_trunc)?)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

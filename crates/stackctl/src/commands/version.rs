@@ -15,7 +15,7 @@ pub(crate) struct VersionArgs {
     #[arg(long)]
     short: bool,
     /// Form of the output
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t)]
     format: Format,
 }
 

@@ -4,12 +4,17 @@ pub(crate) mod config;
 pub(crate) mod containers;
 pub(crate) mod diagnostics;
 pub(crate) mod explain;
+pub(crate) mod format;
 mod json;
 pub(crate) mod log;
 mod plain;
 pub(crate) mod plan;
 pub(crate) mod schema;
+pub(crate) mod stats;
+pub(crate) mod table;
 mod tty;
+pub(crate) mod units;
+pub(crate) mod volumes;
 pub(crate) mod words;
 
 use std::io::{self, IsTerminal, Write};
@@ -66,6 +71,27 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
 /// Whether results go to a terminal.
 pub(crate) fn is_watched() -> bool {
     io::stdout().is_terminal()
+}
+
+/// The width of the terminal that results go to, in columns; `None` when they go elsewhere.
+pub(crate) fn width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(usize::from(width.0)).filter(|width| *width > 0)
+}
+
+/// A result in columns, cut to the width of a terminal.
+pub(crate) fn rows(
+    heads: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    layout: table::Layout,
+) -> io::Result<()> {
+    let head = heads.iter().map(|head| (*head).to_owned()).collect();
+    let mut lines: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    if let Some(width) = width() {
+        table::fit(&mut lines, width, layout);
+    }
+    let text: String = lines.iter().map(|line| format!("{}\n", line.join("\t"))).collect();
+    self::text(&table::lay_out(&text, layout))
 }
 
 /// A result of one line.

@@ -8,6 +8,8 @@ mod hooks;
 mod interrupted;
 mod lifecycle;
 mod lock;
+mod logs;
+mod looks;
 mod plans;
 mod plugin;
 mod ports;

@@ -217,7 +217,7 @@ fn attached_up_must_show_logs_and_stop_everything_on_ctrl_c() {
         "services:\n  chatty:\n    image: redis:latest\n    init: true\n    command: [sh, -c, 'echo first line; sleep 600']\n    stop_grace_period: 1s\n",
     );
     let mut up = project.spawn(&["up", "--no-color"]);
-    up.read_until("chatty-1 | first line\n");
+    up.read_until("chatty-1  | first line\n");
     eventually("it runs", PATIENCE, || {
         (project.observe().containers[0].state == ContainerState::Running).then_some(())
     });
@@ -232,7 +232,7 @@ fn attached_up_must_end_when_everything_has_ended() {
     let project =
         Project::new("services:\n  short:\n    image: redis:latest\n    command: [echo, done and gone]\n");
     let up = project.run(&["up", "--no-color"]).exits(0).says("short-1 ended with exit code 0");
-    assert!(up.out.contains("short-1 | done and gone"), "{}", up.out);
+    assert!(up.out.contains("short-1  | done and gone"), "{}", up.out);
 }
 
 #[test]
@@ -246,8 +246,8 @@ fn logs_must_be_cut_merged_and_marked_as_asked() {
         all.iter().all(|found| found.state == ContainerState::Exited(0)).then_some(())
     });
     let logs = project.run(&["logs", "a", "--no-color"]).exits(0);
-    assert_eq!(logs.out.lines().collect::<Vec<_>>(), [1, 2, 3, 4, 5].map(|n| format!("a-1 | line {n}")));
-    assert!(logs.err.contains("a-1 | oops"));
+    assert_eq!(logs.out.lines().collect::<Vec<_>>(), [1, 2, 3, 4, 5].map(|n| format!("a-1  | line {n}")));
+    assert!(logs.err.contains("a-1  | oops"));
     let tail = project.run(&["logs", "--tail", "2", "--no-log-prefix", "b"]).exits(0);
     assert_eq!(format!("{}{}", tail.out, tail.err), "line 5\noops\n");
     let times = project.run(&["logs", "-t", "a", "--no-log-prefix"]).exits(0);

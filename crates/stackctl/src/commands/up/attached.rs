@@ -206,7 +206,11 @@ struct Attached<'a> {
 
 impl Attached<'_> {
     fn show(&mut self, line: &LogLine) -> std::io::Result<()> {
-        if self.shown.contains(&line.source.service) { self.logs.show(line) } else { Ok(()) }
+        if !self.shown.contains(&line.source.service) {
+            return Ok(());
+        }
+        self.logs.show(&line.as_line_ref())?;
+        self.logs.flush()
     }
 
     /// What runs from now on, and everything that will be started, from its start.
@@ -225,7 +229,6 @@ impl Attached<'_> {
             .collect();
         Selection {
             containers: sources,
-            follow: true,
             project: Some(self.converge.project.desired.project.clone()),
             tail: None,
             since: Some(OffsetDateTime::now_utc()),

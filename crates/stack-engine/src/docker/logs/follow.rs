@@ -1,0 +1,285 @@
+//! Listens to logs: what is there already by its time, then whatever comes as it comes.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+
+use bollard::Docker;
+use bollard::query_parameters::InspectContainerOptions;
+use bytes::Bytes;
+use futures_util::future::{self, join_all};
+use futures_util::stream::{self, SelectAll, Stream, StreamExt};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::docker::logs::split::{Ask, Line, Span, Splitter};
+use crate::docker::look::running;
+use crate::docker::watch::{Happening, Watch};
+use crate::engine::{Channel, EngineError, LogLine, LogSource, Selection};
+
+/// How much earlier than a container's noted start its first lines may have been written, nanoseconds.
+const EARLY: i64 = 1_000_000_000;
+
+pub(in crate::docker) fn follow(
+    docker: &Docker,
+    watch: &Watch,
+    selection: Selection,
+) -> impl Stream<Item = Result<LogLine, EngineError>> + use<> {
+    let happenings = selection.project.is_some().then(|| watch.listen());
+    let following = Following {
+        docker: docker.clone(),
+        happenings,
+        active: selection.containers.iter().map(|source| source.id.clone()).collect(),
+        shown: HashMap::new(),
+        backlog: None,
+        parts: SelectAll::new(),
+        ended: HashMap::new(),
+        selection,
+    };
+    stream::unfold(
+        following,
+        |mut following| async move { following.next().await.map(|line| (line, following)) },
+    )
+}
+
+/// A line, or the end of a container's log.
+enum Part {
+    Line(LogSource, Result<Line, EngineError>),
+    End(LogSource),
+}
+
+type Parts = Pin<Box<dyn Stream<Item = Part> + Send>>;
+
+/// What was there already of one container.
+struct Backlog {
+    source: LogSource,
+    lines: Splitter,
+    /// The time of the last line of it.
+    last: i64,
+    head: Option<Line>,
+}
+
+struct Following {
+    docker: Docker,
+    selection: Selection,
+    happenings: Option<broadcast::Receiver<Happening>>,
+    /// The containers whose logs are open.
+    active: HashSet<String>,
+    /// The time of the last line of each container.
+    shown: HashMap<String, i64>,
+    /// Logs of which older lines are still to come; `None` before the first look.
+    backlog: Option<Vec<Backlog>>,
+    parts: SelectAll<Parts>,
+    /// Exit codes of containers whose last lines are still to come.
+    ended: HashMap<String, i64>,
+}
+
+impl Following {
+    fn ask(&self, span: Span, tail: Option<u64>) -> Ask {
+        Ask { follow: true, tail, timed: true, span }
+    }
+
+    /// Opens the logs of the containers that are there.
+    async fn open(&mut self) {
+        let span = Span::of(&self.selection);
+        let ask = self.ask(span, self.selection.tail);
+        let docker = self.docker.clone();
+        let sources = std::mem::take(&mut self.selection.containers);
+        // With one container there is nothing to put in order, and without older lines neither.
+        let ordered = sources.len() > 1 && ask.tail != Some(0);
+        let lasts = sources.iter().map(|source| async {
+            match ordered {
+                true => last_line(&docker, &source.id).await.filter(|last| span.has(Some(*last))),
+                false => None,
+            }
+        });
+        let mut backlog = Vec::new();
+        for (source, last) in sources.iter().zip(join_all(lasts).await) {
+            let lines = Splitter::open(&self.docker, &source.id, ask);
+            match last {
+                Some(last) => backlog.push(Backlog { source: source.clone(), lines, last, head: None }),
+                None => self.parts.push(parts(source.clone(), lines)),
+            }
+        }
+        self.backlog = Some(backlog);
+    }
+
+    /// Opens the log of a container that has just started, without what it wrote in former runs.
+    fn add(&mut self, source: LogSource) {
+        self.active.insert(source.id.clone());
+        let (docker, shown) = (self.docker.clone(), self.shown.get(&source.id).copied());
+        let until = Span::of(&self.selection).until;
+        let lines = async move {
+            // The event of a start comes after the first lines, so it does not tell where they begin.
+            // The clock is the engine's throughout.
+            let since = shown.map(|shown| shown + 1).max(begin(&docker, &source.id).await);
+            let ask = Ask { follow: true, tail: None, timed: true, span: Span { since, until } };
+            let lines = Splitter::open(&docker, &source.id, ask);
+            parts(source, lines)
+        };
+        self.parts.push(Box::pin(stream::once(lines).flatten()));
+    }
+
+    async fn next(&mut self) -> Option<Result<LogLine, EngineError>> {
+        if self.backlog.is_none() {
+            self.open().await;
+        }
+        if let Some(line) = self.older().await {
+            return Some(line);
+        }
+        loop {
+            if self.parts.is_empty() && self.happenings.is_none() {
+                return None;
+            }
+            let heard = async {
+                match &mut self.happenings {
+                    Some(receiver) => receiver.recv().await,
+                    None => future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(part) = self.parts.next() => match part {
+                    Part::Line(source, line) => return Some(self.show(source, line)),
+                    Part::End(source) => {
+                        if let Some(line) = self.end(source) {
+                            return Some(Ok(line));
+                        }
+                    }
+                },
+                heard = heard => match heard {
+                    Ok(happening) => {
+                        if let Some(line) = self.hear(happening) {
+                            return Some(Ok(line));
+                        }
+                    }
+                    // Some happenings are lost: what runs now tells which of them were starts.
+                    Err(RecvError::Lagged(_)) => self.catch_up().await,
+                    Err(RecvError::Closed) => self.happenings = None,
+                },
+            }
+        }
+    }
+
+    /// The earliest of the older lines. A log joins the others once its last older line is out.
+    async fn older(&mut self) -> Option<Result<LogLine, EngineError>> {
+        loop {
+            let backlog = self.backlog.as_mut()?;
+            let mut over = None;
+            for (index, log) in backlog.iter_mut().enumerate().filter(|(_, log)| log.head.is_none()) {
+                match log.lines.next().await {
+                    Some(Ok(line)) => log.head = Some(line),
+                    Some(Err(error)) => return Some(Err(error)),
+                    None => over = Some(index),
+                }
+                if over.is_some() {
+                    break;
+                }
+            }
+            if let Some(index) = over {
+                let source = backlog.remove(index).source;
+                match self.end(source) {
+                    Some(line) => return Some(Ok(line)),
+                    None => continue,
+                }
+            }
+            let at = |log: &Backlog| log.head.as_ref().and_then(|line| line.at);
+            let (first, _) = backlog.iter().enumerate().min_by_key(|(_, log)| at(log))?;
+            let line = backlog[first].head.take()?;
+            let source = backlog[first].source.clone();
+            if line.end.is_none_or(|end| end >= backlog[first].last) {
+                let log = backlog.remove(first);
+                self.parts.push(parts(log.source, log.lines));
+            }
+            return Some(self.show(source, Ok(line)));
+        }
+    }
+
+    fn show(&mut self, source: LogSource, line: Result<Line, EngineError>) -> Result<LogLine, EngineError> {
+        let line = line?;
+        if let Some(at) = line.at {
+            match self.shown.get_mut(&source.id) {
+                Some(shown) => *shown = at.max(*shown),
+                None => {
+                    self.shown.insert(source.id.clone(), at);
+                }
+            }
+        }
+        let at = line.at.and_then(|at| OffsetDateTime::from_unix_timestamp_nanos(i128::from(at)).ok());
+        Ok(LogLine { source, channel: line.channel, at, text: line.text })
+    }
+
+    fn end(&mut self, source: LogSource) -> Option<LogLine> {
+        self.active.remove(&source.id);
+        let code = self.ended.remove(&source.id)?;
+        Some(exit(source, code))
+    }
+
+    fn hear(&mut self, happening: Happening) -> Option<LogLine> {
+        if self.selection.project.as_ref() != Some(&happening.project) {
+            return None;
+        }
+        let source = LogSource { id: happening.id, service: happening.service, number: happening.number };
+        match happening.action.as_str() {
+            "start" if !self.active.contains(&source.id) => self.add(source),
+            "die" => {
+                let code = happening.exit_code.unwrap_or_default();
+                if self.active.contains(&source.id) {
+                    self.ended.insert(source.id, code);
+                } else {
+                    return Some(exit(source, code));
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    async fn catch_up(&mut self) {
+        let Some(project) = self.selection.project.clone() else { return };
+        // If the engine does not answer now, the logs that are open will tell so.
+        let found = running(&self.docker, &project).await.unwrap_or_default();
+        for source in found {
+            if !self.active.contains(&source.id) {
+                self.add(source);
+            }
+        }
+    }
+}
+
+fn parts(source: LogSource, lines: Splitter) -> Parts {
+    let end = stream::once(future::ready(Part::End(source.clone())));
+    let lines =
+        stream::unfold(lines, |mut lines| async move { lines.next().await.map(|line| (line, lines)) });
+    Box::pin(lines.map(move |line| Part::Line(source.clone(), line)).chain(end))
+}
+
+/// The time of the last line of a container's log; `None` without one, or when it is unfinished.
+async fn last_line(docker: &Docker, id: &str) -> Option<i64> {
+    let span = Span { since: None, until: None };
+    let ask = Ask { follow: false, tail: Some(1), timed: true, span };
+    let mut lines = Splitter::open(docker, id, ask);
+    let mut last = None;
+    while let Some(Ok(line)) = lines.next().await {
+        last = line.end.filter(|_| line.whole);
+    }
+    last
+}
+
+/// Where the lines of a container's present run, or of its last one, begin; `None` for the first line.
+async fn begin(docker: &Docker, id: &str) -> Option<i64> {
+    let found = docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
+    let state = found.state?;
+    let moment = |text: Option<String>| OffsetDateTime::parse(&text?, &Rfc3339).ok();
+    let (started, ended) = (moment(state.started_at)?, moment(state.finished_at)?);
+    let nanoseconds = |moment: OffsetDateTime| i64::try_from(moment.unix_timestamp_nanos()).ok();
+    if ended < started {
+        // It runs. The end of the run before is a bound, and year 1 if there was none.
+        return nanoseconds(ended).filter(|_| ended.year() > 1);
+    }
+    Some(nanoseconds(started)? - EARLY)
+}
+
+fn exit(source: LogSource, code: i64) -> LogLine {
+    LogLine { source, channel: Channel::Exit(code), at: None, text: Bytes::new() }
+}

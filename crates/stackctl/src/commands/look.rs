@@ -1,0 +1,77 @@
+//! What the commands that look have in common: which project is meant, and which of its services.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use stack_engine::look::Listed;
+
+use crate::args::Global;
+use crate::closest::closest;
+use crate::error::{Fault, Kind};
+use crate::settings::{self, Project};
+
+/// The project that is looked at.
+pub(super) struct Subject {
+    /// The stack, if its file can be found.
+    pub(super) project: Option<Project>,
+    /// The project's name.
+    pub(super) name: String,
+}
+
+impl Subject {
+    /// The project of the command line. Its file need not be there if its name is.
+    pub(super) fn read(global: &Global) -> anyhow::Result<Self> {
+        let (project, name) = settings::read_or_name(global)?;
+        Ok(Self { project, name })
+    }
+
+    /// Whether the file has this service; `false` without a file.
+    pub(super) fn declares(&self, service: &str) -> bool {
+        self.project.as_ref().is_some_and(|project| {
+            project.desired.service(service).is_some()
+                || project.desired.disabled.iter().any(|name| name == service)
+        })
+    }
+
+    /// Refuses names of services that neither the file has nor any container.
+    pub(super) fn check(&self, names: &[String], containers: &[Listed]) -> anyhow::Result<()> {
+        let declared = self.project.iter().flat_map(|project| {
+            let enabled = project.desired.services.iter().map(|spec| spec.name());
+            enabled.chain(project.desired.disabled.iter().map(|name| name.as_str()))
+        });
+        let known: BTreeSet<&str> =
+            declared.chain(containers.iter().map(|container| container.service.as_str())).collect();
+        // Of a project that is not there nothing can be said.
+        let Some(name) =
+            names.iter().find(|name| !known.contains(name.as_str())).filter(|_| !known.is_empty())
+        else {
+            return Ok(());
+        };
+        let hint = match closest(name, known.iter().copied()) {
+            Some(close) => format!("did you mean {close}?"),
+            None => format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+        };
+        Err(Fault::new(Kind::Usage, format!("there is no service {name}")).hint(hint).into())
+    }
+}
+
+/// Whether a container is one of these services; of no names every one is.
+pub(super) fn is_of(container: &Listed, services: &[String]) -> bool {
+    services.is_empty() || services.contains(&container.service)
+}
+
+/// The conditions of `--filter KEY=VALUE`, by key.
+pub(super) fn filters(given: &[String], known: &[&str]) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let mut filters: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for filter in given {
+        let Some((key, value)) = filter.split_once('=') else {
+            let hint = format!("write --filter {}=…", known.first().unwrap_or(&"KEY"));
+            return Err(Fault::new(Kind::Usage, format!("--filter {filter} has no value")).hint(hint).into());
+        };
+        if !known.contains(&key) {
+            let hint = format!("there are: {}", known.join(", "));
+            return Err(Fault::new(Kind::Usage, format!("there is no filter {key}")).hint(hint).into());
+        }
+        filters.entry(key.to_owned()).or_default().push(value.to_owned());
+    }
+    Ok(filters)
+}
