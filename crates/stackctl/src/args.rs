@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg(test)]
+mod page;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 

@@ -81,6 +81,9 @@ fn only_the_logs_asked_for_must_be_shown() {
     check(&["up", "--attach-dependencies", "one"], &["one", "two"]);
     check(&["up", "--attach", "two"], &["two"]);
     check(&["up", "--no-attach", "two"], &["one", "three"]);
+    project.write(&format!("services:\n{}    attach: false\n{}{}", says("one"), says("two"), says("three")));
+    check(&["up"], &["two", "three"]);
+    check(&["up", "--attach", "one"], &["one"]);
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl AttachArgs {
         let selection = desired.selection(&converge.policy.services, self.attach_dependencies);
         selection
             .into_iter()
+            .filter(|spec| spec.service.attach.as_ref().is_none_or(|attach| attach.value))
             .map(|spec| spec.name().to_owned())
             .filter(|name| !self.no_attach.contains(name))
             .collect()
