@@ -21,6 +21,9 @@ const PROGRAMS: [(&str, &str); 3] =
 /// `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArgs {
+    /// How many cases of each property over plans are drawn beside those of every run; it takes a build of its own
+    #[arg(long, value_name = "NUMBER", conflicts_with = "only")]
+    cases: Option<u32>,
     /// What goes to `cargo test` in place of every check: a filter, `-p PACKAGE`, `-- --nocapture`.
     #[arg(last = true, value_name = "ARGUMENTS")]
     only: Vec<String>,
@@ -62,6 +65,11 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
     tests?;
     leftovers?;
+    if let Some(cases) = arguments.cases {
+        let mut properties = cargo(root);
+        properties.args(["test", "--release", "-p", "stack-engine", "--test", "execute_converges"]);
+        stages.cargo("properties", properties.env("PROPTEST_CASES", cases.to_string()))?;
+    }
     let what = if arguments.only.is_empty() { "every check" } else { "what was asked for" };
     say(&format!("\n{}{what} passed in {}", stages.table(), shown(begun.elapsed())));
     Ok(())

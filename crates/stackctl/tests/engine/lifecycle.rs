@@ -14,7 +14,7 @@ const SLEEPER: &str =
 /// A database with a health check, what needs it, and what has nothing to do with them.
 fn stack() -> Project {
     Project::new(&format!(
-        "services:\n  app:\n    {SLEEPER}\n    depends_on:\n      db: {{ condition: service_healthy, restart: true }}\n  db:\n    image: redis:latest\n    healthcheck: {{ test: [CMD, redis-cli, ping], interval: 1s }}\n  apart:\n    {SLEEPER}\n"
+        "services:\n  app:\n    {SLEEPER}\n    depends_on:\n      db: {{ condition: service_healthy, restart: true }}\n  db:\n    image: redis:latest\n    healthcheck: {{ test: [CMD, redis-cli, ping], interval: 1s }}\n  apart:\n    {SLEEPER}\n    tmpfs: [/data]\n"
     ))
 }
 
@@ -177,7 +177,7 @@ fn scale_must_make_and_remove_containers_and_leave_the_others() {
 #[test]
 fn wait_must_end_with_the_container_and_tell_its_exit_code() {
     let project = Project::new(&format!(
-        "services:\n  job:\n    image: redis:latest\n    init: true\n    command: [sh, -c, 'until [ -e /go ]; do sleep 0.1; done; exit 7']\n  app:\n    {SLEEPER}\n"
+        "services:\n  job:\n    image: redis:latest\n    init: true\n    command: [sh, -c, 'until [ -e /go ]; do sleep 0.1; done; exit 7']\n    tmpfs: [/data]\n  app:\n    {SLEEPER}\n    tmpfs: [/data]\n"
     ));
     project.run(&["up", "-d"]).exits(0);
     let id = project.ids().into_iter().find(|(name, _)| name == "job/1").expect("a job").1;

@@ -49,7 +49,7 @@ fn a_port_of_another_container_must_be_told_with_its_project() {
     assert!(plan.out.contains("web/1"), "{}", plan.out);
 
     let guest = format!("{}-guest", project.name);
-    other.run(&["down"]).exits(0);
+    other.run(&["down", "--volumes"]).exits(0);
     let publish = format!("127.0.0.1:{port}:80");
     let run = ["run", "--detach", "--rm", "--init", "--name", &guest, "--publish", &publish];
     let run = Command::new("docker").args(run).args(["redis:latest", "sleep", "600"]).output();

@@ -193,11 +193,11 @@ fn the_first_stack_must_be_shared_too() {
     let before = project.ids();
     compose(&project, &["up", "-d"]);
     assert_eq!(before, project.ids());
-    compose(&project, &["down"]);
+    compose(&project, &["down", "--volumes"]);
     compose(&project, &["up", "-d"]);
     let before = project.ids();
     project.run(&["up", "-d"]).exits(0).says("nothing to change");
     assert_eq!(before, project.ids());
-    project.run(&["down"]).exits(0);
+    project.run(&["down", "--volumes"]).exits(0);
     assert_nothing_is_left(&project);
 }
