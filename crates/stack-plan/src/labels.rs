@@ -59,7 +59,8 @@ pub fn dependencies(text: &str) -> Vec<ObservedDependency> {
 }
 
 const VERSION: &str = "com.docker.compose.version";
-const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+/// The project directory, absolute.
+pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
 
 fn set<const N: usize>(labels: [(&str, String); N]) -> BTreeMap<String, String> {

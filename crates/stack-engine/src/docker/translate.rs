@@ -5,6 +5,7 @@ mod host;
 mod mounts;
 mod network;
 mod resources;
+mod security;
 mod values;
 mod volume;
 

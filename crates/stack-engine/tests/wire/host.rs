@@ -180,3 +180,26 @@ async fn a_job_and_a_global_service_have_one_container() {
         assert_eq!(made.count(), 1, "{mode}");
     }
 }
+
+#[tokio::test]
+async fn a_seccomp_profile_is_sent_as_its_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("profile.json");
+    std::fs::write(&file, "{ \"defaultAction\" :\n \"SCMP_ACT_ALLOW\" }").expect("a file");
+    let text = format!(
+        "services: {{ a: {{ image: a, security_opt: ['seccomp:{}', 'no-new-privileges', 'systempaths=unconfined'] }} }}",
+        file.display()
+    );
+    let options = json!(["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}", "no-new-privileges"]);
+    made_with(
+        &text,
+        &[
+            ("/HostConfig/SecurityOpt", options),
+            ("/HostConfig/MaskedPaths", json!([])),
+            ("/HostConfig/ReadonlyPaths", json!([])),
+        ],
+    )
+    .await;
+    let plain = "services: { a: { image: a, security_opt: ['seccomp=unconfined', 'label:disable'] } }";
+    made_with(plain, &[("/HostConfig/SecurityOpt", json!(["seccomp=unconfined", "label:disable"]))]).await;
+}

@@ -138,25 +138,27 @@ fn a_lender_that_is_not_asked_for_lends_as_it_is() {
 }
 
 #[test]
-fn a_borrower_whose_port_is_wanted_goes_before_it_is_made_anew() {
+fn a_borrower_whose_port_is_wanted_is_made_before_its_turn_and_its_lender_before_it() {
     let before = "
 services:
-  a: { image: a, volumes_from: [c], ports: ['80:80'] }
   b: { image: b }
+  a: { image: a, volumes_from: [c], ports: ['80:80'] }
   c: { image: c }
 ";
     let now = "
 services:
-  a: { image: a, volumes_from: [c] }
   b: { image: b, ports: ['80:80'] }
-  c: { image: c }
+  a: { image: a, volumes_from: [c] }
+  c: { image: c, user: root }
 ";
     let plan = default(now, &up(before));
     let step = |what: &str| {
         plan.steps.iter().position(|step| format!("{} {}", step.address, step.action.word()) == what)
     };
-    assert!(step("a/1 remove") < step("b/1 start") && step("a/1 remove") < step("a/1 create"), "{plan}");
-    assert_eq!(made(&plan, "a").lenders["c"], Target::Known("shop-c-1-id".to_owned()));
+    assert!(step("c/1 create") < step("a/1 create") && step("a/1 create") < step("a/1 remove"), "{plan}");
+    assert!(step("a/1 remove") < step("b/1 start"), "{plan}");
+    let created = plan.steps[step("c/1 create").expect("a step")].id;
+    assert_eq!(made(&plan, "a").lenders["c"], Target::Made(created));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! stackctl on a real Docker Engine.
 
 mod attached;
+mod attributes;
 mod configs;
 mod digests;
 mod first_stack;

@@ -201,3 +201,38 @@ fn the_first_stack_must_be_shared_too() {
     project.run(&["down", "--volumes"]).exits(0);
     assert_nothing_is_left(&project);
 }
+
+#[test]
+fn containers_that_lend_to_others_must_be_left_alone_by_both() {
+    let project = Project::new(
+        r#"services:
+  app:
+    image: redis:latest
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    network_mode: service:db
+    pid: service:db
+    volumes_from: ["db"]
+  web:
+    image: redis:latest
+    command: [sleep, "600"]
+    stop_grace_period: 0s
+    links: ["db:database"]
+    cpu_shares: 73
+    oom_score_adj: 500
+    devices: ["/dev/null:/dev/nothing"]
+    networks: [front, back]
+  db: { image: redis:latest, stop_grace_period: 0s, volumes: [/lent], networks: [back] }
+networks: { front: {}, back: {} }
+"#,
+    );
+    project.run(&["up", "-d"]).exits(0);
+    let before = project.ids();
+    compose(&project, &["up", "-d"]);
+    assert_eq!(before, project.ids());
+    project.run(&["down"]).exits(0);
+    compose(&project, &["up", "-d"]);
+    let before = project.ids();
+    project.run(&["up", "-d"]).exits(0).says("nothing to change");
+    assert_eq!(before, project.ids());
+}

@@ -9,6 +9,7 @@ use stack_file::model::{Restart, Service};
 use super::container::Making;
 use super::mounts::mounts;
 use super::resources::resources;
+use super::security::security;
 use super::values::{flag, plain, size, some, some_list, text, texts};
 use crate::engine::EngineError;
 
@@ -19,6 +20,7 @@ pub(super) fn host(
 ) -> Result<HostConfig, EngineError> {
     let service = &*making.new.spec.service;
     let (binds, mounts) = mounts(making)?;
+    let security = security(making.new)?;
     let borrowed =
         |what: &str, mode: Option<String>| mode.map(|mode| making.namespace(what, &mode)).transpose();
     Ok(HostConfig {
@@ -52,7 +54,9 @@ pub(super) fn host(
         privileged: flag(&service.privileged),
         cap_add: texts(&service.cap_add),
         cap_drop: texts(&service.cap_drop),
-        security_opt: texts(&service.security_opt),
+        security_opt: some_list(security.options.into_iter()),
+        masked_paths: security.open_paths.then(Vec::new),
+        readonly_paths: security.open_paths.then(Vec::new),
         group_add: texts(&service.group_add),
         extra_hosts: texts(&service.extra_hosts),
         dns: texts(&service.dns),
