@@ -50,6 +50,9 @@ pub enum ProviderError {
         /// The type of the provider.
         kind: String,
     },
+    /// The program of AI models is not there.
+    #[error("AI models need the docker plugin docker-model")]
+    NoModels,
     /// The program cannot be started.
     #[error("{} cannot be started: {reason}", program.display())]
     NotStarted {
@@ -100,6 +103,9 @@ impl ProviderError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { kind } => Some(format!("install it, or correct the type {kind} in the file")),
+            Self::NoModels => {
+                Some("install Docker Model Runner, or remove `models` from the services".to_owned())
+            }
             Self::OptionMissing { option, .. } => Some(format!("add {option} under `provider.options`")),
             _ => None,
         }
@@ -114,6 +120,10 @@ impl ProviderError {
         }
     }
 }
+
+mod model;
+
+pub(crate) use model::model;
 
 /// A message of a program.
 #[derive(Deserialize)]

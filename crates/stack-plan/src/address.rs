@@ -16,6 +16,8 @@ pub enum Address {
     Image(String),
     /// A service that another program makes, by its name.
     Service(String),
+    /// An AI model, by its key in the file.
+    Model(String),
     /// One container of a service, by the service's name and its number, from 1.
     Container(String, u32),
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Address {
             Self::Volume(key) => write!(f, "volume:{key}"),
             Self::Image(reference) => write!(f, "image:{reference}"),
             Self::Service(name) => write!(f, "service:{name}"),
+            Self::Model(key) => write!(f, "model:{key}"),
             Self::Container(service, number) => write!(f, "{service}/{number}"),
         }
     }
@@ -51,7 +54,7 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no address: write SERVICE/NUMBER, network:KEY, volume:KEY, image:REFERENCE or service:NAME",
+            "{:?} is no address: write SERVICE/NUMBER, network:KEY, volume:KEY, image:REFERENCE, service:NAME or model:KEY",
             self.0
         )
     }
@@ -68,6 +71,7 @@ impl FromStr for Address {
         match text.split_once(':') {
             Some(("network", key)) => return filled(key).map(Self::Network),
             Some(("volume", key)) => return filled(key).map(Self::Volume),
+            Some(("model", key)) => return filled(key).map(Self::Model),
             Some(("service", name)) => return filled(name).map(Self::Service),
             Some(("image", reference)) => return filled(reference).map(Self::Image),
             _ => {}
@@ -89,6 +93,7 @@ mod tests {
             Address::Volume("pg".into()),
             Address::Image("localhost:5000/shop:1.4".into()),
             Address::Service("cloud".into()),
+            Address::Model("llm".into()),
             Address::Container("web".into(), 2),
         ] {
             assert_eq!(address.to_string().parse(), Ok(address));

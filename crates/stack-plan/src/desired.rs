@@ -10,6 +10,7 @@ mod volumes;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use stack_file::model::{DependencyCondition, PullPolicy, Stack};
@@ -26,7 +27,7 @@ use self::volumes::volume_spec;
 pub use self::files::{FileContent, FileSpec, SOCKET};
 pub use self::images::ImageSpec;
 pub use self::networks::{Joined, NetworkSpec};
-pub use self::provided::{Provided, prefix};
+pub use self::provided::{ENDPOINT, ModelSpec, Provided, prefix};
 pub use self::services::{Hooks, Lender, ProviderSpec, ServiceSpec};
 pub use self::volumes::VolumeSpec;
 
@@ -45,6 +46,8 @@ pub struct Desired {
     pub images: Vec<ImageSpec>,
     /// Services in the order in which they can be started.
     pub services: Vec<ServiceSpec>,
+    /// AI models that services use, as far as it is not known yet where they are.
+    pub models: Vec<Arc<ModelSpec>>,
     /// Services that the file has and no active profile enables.
     pub disabled: Vec<String>,
 }
@@ -71,6 +74,7 @@ impl Desired {
             volumes,
             images,
             services,
+            models: provided::models(stack),
             disabled: stack.disabled.clone(),
         }
     }
@@ -79,7 +83,9 @@ impl Desired {
     /// depend on them.
     #[must_use]
     pub fn with_provided(stack: &Stack, scale: &BTreeMap<String, u32>, provided: &Provided) -> Self {
-        Self::of(&provided::with(stack, provided), scale)
+        let mut desired = Self::of(&provided::with(stack, provided), scale);
+        desired.models.retain(|spec| !provided.has(&spec.address.to_string()));
+        desired
     }
 
     /// The service of this name.

@@ -78,6 +78,10 @@ fn details(action: &Action) -> String {
         Action::Provide { spec, .. } => {
             write!(text, " {} {} {:?}", spec.project, spec.provider.kind.value, spec.provider.options)
         }
+        Action::ProvideModel(spec) => {
+            let model = &spec.model;
+            write!(text, " {} {:?} {:?}", model.model, model.context_size, model.runtime_flags)
+        }
         other => write!(text, " {other:?}"),
     };
     text

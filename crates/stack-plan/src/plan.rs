@@ -11,7 +11,9 @@ use stack_file::model::Hook;
 use stack_file::source::Origin;
 
 use crate::address::Address;
-use crate::desired::{FileSpec, ImageSpec, Joined, NetworkSpec, ProviderSpec, ServiceSpec, VolumeSpec};
+use crate::desired::{
+    FileSpec, ImageSpec, Joined, ModelSpec, NetworkSpec, ProviderSpec, ServiceSpec, VolumeSpec,
+};
 use crate::fields::FieldChange;
 use crate::labels;
 use crate::shortfall::Shortfall;
@@ -192,6 +194,8 @@ pub enum Action {
         /// What the program is asked for.
         command: ProviderCommand,
     },
+    /// Lets the program of AI models fetch one and say where it is.
+    ProvideModel(Arc<ModelSpec>),
     /// Pulls an image.
     Pull(Arc<ImageSpec>),
     /// Builds an image.
@@ -227,7 +231,7 @@ impl Action {
             Self::Upload { .. } => "upload",
             Self::Run { event: HookEvent::PostStart, .. } => "run post_start",
             Self::Run { event: HookEvent::PreStop, .. } => "run pre_stop",
-            Self::Provide { command: ProviderCommand::Up, .. } => "provide",
+            Self::Provide { command: ProviderCommand::Up, .. } | Self::ProvideModel(_) => "provide",
             Self::Provide { command: ProviderCommand::Down, .. } => "release",
             Self::Pull(_) => "pull",
             Self::Build(_) => "build",
@@ -406,12 +410,23 @@ impl Plan {
         asked.filter_map(|step| step.address.service().map(str::to_owned)).collect()
     }
 
+    /// The same plan with only the steps that see to AI models.
+    #[must_use]
+    pub fn model_steps(&self) -> Plan {
+        self.only(|action| matches!(action, Action::ProvideModel(_)))
+    }
+
     /// The same plan with only the steps that pull or build.
     #[must_use]
     pub fn image_steps(&self) -> Plan {
+        self.only(|action| matches!(action, Action::Pull(_) | Action::Build(_)))
+    }
+
+    /// The same plan with only some of the steps, which wait for nothing.
+    fn only(&self, wanted: impl Fn(&Action) -> bool) -> Plan {
         let mut plan = Plan { project: self.project.clone(), ..Plan::default() };
         for step in &self.steps {
-            if matches!(step.action, Action::Pull(_) | Action::Build(_)) {
+            if wanted(&step.action) {
                 let id = StepId(plan.steps.len() as u32 + 1);
                 plan.steps.push(Step { id, after: Vec::new(), after_any: Vec::new(), ..step.clone() });
             }

@@ -127,7 +127,8 @@ pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::
 /// A stack, and the variables for the programs that make its services.
 fn load_with_variables(request: &Request<'_>) -> (Loaded, BTreeMap<String, String>) {
     let loaded = load(request);
-    let programs = loaded.stack.services.values().any(|service| service.provider.is_some());
+    let mut services = loaded.stack.services.values();
+    let programs = services.any(|service| service.provider.is_some() || !service.models.is_empty());
     let environment = if programs { variables_of(request) } else { BTreeMap::new() };
     (loaded, environment)
 }

@@ -107,6 +107,11 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
             let provided = provider::ask(spec, *command, programs, work.report).await?;
             return Ok(Outcome { provided, ..Outcome::default() });
         }
+        Action::ProvideModel(spec) => {
+            let programs = engine.programs.get_or_init(Programs::default);
+            let provided = provider::model(spec, programs, work.report).await?;
+            return Ok(Outcome { provided, ..Outcome::default() });
+        }
         Action::Pull(spec) => pull(engine, spec, work.report).await?,
         Action::Build(spec) => build(engine, spec, work.report).await?,
         Action::Await { target, condition: Condition::Ended, .. } => {

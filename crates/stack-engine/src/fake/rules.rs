@@ -213,6 +213,7 @@ impl State {
             Action::RemoveImage(reference) => format!("image:{reference}"),
             Action::Pull(spec) | Action::Build(spec) => spec.address.to_string(),
             Action::Provide { spec, .. } => spec.address.to_string(),
+            Action::ProvideModel(spec) => spec.address.to_string(),
             _ => container(),
         };
         format!("{} {about}", action.word())
@@ -338,6 +339,12 @@ impl State {
                     return Err(refused(409, format!("container {} is not running", container.name)));
                 }
                 container.hooks.push(hook.command.join(" "));
+            }
+            Action::ProvideModel(spec) => {
+                let mut provided = Provided::default();
+                let name = spec.address.to_string();
+                provided.note(&name, self.provides.get(&name).cloned().unwrap_or_default());
+                return Ok(Outcome { provided, ..Outcome::default() });
             }
             Action::Provide { spec, command } => {
                 let mut provided = Provided::default();

@@ -87,7 +87,7 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.pre_start[].image", Shape::Text, "The image it runs in; else that of the service.")
         .like("busybox"),
     honoured("services.*.pre_start[].per_replica", Shape::Boolean, "Whether it runs for each container."),
-    not_yet("services.*.models", Shape::Keyed, "AI models.", "").short(Short::Names).like("[llm]"),
+    honoured("services.*.models", Shape::Keyed, "AI models.").short(Short::Names).like("[llm]"),
     honoured("services.*.models.*", Shape::Mapping, "How the containers learn of a model.")
         .like("{endpoint_var: LLM_URL}"),
     honoured("services.*.models.*.endpoint_var", Shape::Text, "The variable for its address.")

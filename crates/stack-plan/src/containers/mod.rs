@@ -91,6 +91,7 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
     planner.places();
     planner.ground();
     planner.images();
+    planner.models();
     planner.orphans();
     planner.replicas();
     planner.provide_all();
@@ -146,6 +147,8 @@ struct Planner<'a> {
     /// The step that asks the program of a service, by service.
     provided: HashMap<&'a str, StepId>,
     obstacles: Vec<Obstacle>,
+    /// The step that sees to an AI model, by key.
+    model_steps: HashMap<&'a str, StepId>,
 }
 
 impl<'a> Planner<'a> {
@@ -178,6 +181,7 @@ impl<'a> Planner<'a> {
             awaits: HashMap::new(),
             provided: HashMap::new(),
             obstacles: Vec::new(),
+            model_steps: HashMap::new(),
         }
     }
 

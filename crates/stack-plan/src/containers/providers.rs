@@ -25,6 +25,19 @@ impl<'a> Planner<'a> {
         Some(step)
     }
 
+    /// Asks for the AI models of services that are asked for.
+    pub(super) fn models(&mut self) {
+        let desired = self.desired;
+        for spec in &desired.models {
+            let uses = |other: &&ServiceSpec| other.service.models.contains_key(&*spec.model.key);
+            if desired.services.iter().filter(uses).any(|other| self.selected.contains(other.name())) {
+                let action = Action::ProvideModel(spec.clone());
+                let step = self.draft.add(&spec.address, action, Change::Provide, &Cause::Asked, []);
+                self.model_steps.insert(&spec.model.key, step);
+            }
+        }
+    }
+
     /// Asks the programs that no container waits for.
     pub(super) fn provide_all(&mut self) {
         for spec in &self.desired.services {
@@ -39,14 +52,17 @@ impl<'a> Planner<'a> {
         spec: &ServiceSpec,
         changes: Vec<FieldChange>,
     ) -> Vec<FieldChange> {
-        if self.policy.provided {
+        let open_model = |key: &String| self.desired.models.iter().any(|model| *model.model.key == *key);
+        let open = spec.service.models.keys().any(open_model);
+        if self.policy.provided && !open {
             return changes;
         }
-        let depends = spec
-            .service
-            .depends_on
-            .keys()
-            .any(|name| self.services.get(name.as_str()).is_some_and(|other| other.provider.is_some()));
+        let depends = open
+            || spec
+                .service
+                .depends_on
+                .keys()
+                .any(|name| self.services.get(name.as_str()).is_some_and(|other| other.provider.is_some()));
         let is_open =
             |change: &FieldChange| change.now == Shown::Nothing && change.field.starts_with("environment.");
         changes.into_iter().filter(|change| !(depends && is_open(change))).collect()

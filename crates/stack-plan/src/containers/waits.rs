@@ -63,6 +63,8 @@ impl<'a> Planner<'a> {
     /// planned when they are first asked for: an unchanged container needs none.
     pub(super) fn dependencies(&mut self, spec: &'a ServiceSpec) -> Before {
         let mut before = Before::default();
+        let models = spec.service.models.keys().filter_map(|key| self.model_steps.get(key.as_str()));
+        before.after.extend(models);
         for (name, wanted) in &spec.service.depends_on {
             if let Some(step) =
                 self.services.get(name.as_str()).copied().and_then(|other| self.provide(other))

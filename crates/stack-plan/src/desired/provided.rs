@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
-use stack_file::model::Stack;
+use stack_file::model::{Model, ModelUse, Stack};
 use stack_file::source::{Origin, Spanned};
 use stack_file::tree::{Entry, Kind, Node};
+
+use crate::address::Address;
 
 /// The variables that providers have set, by service. They may be secret, so they are
 /// never shown.
@@ -50,15 +53,52 @@ pub fn prefix(service: &str) -> String {
     format!("{}_", service.to_uppercase())
 }
 
+/// An AI model that another program runs.
+#[derive(Clone, Debug)]
+pub struct ModelSpec {
+    /// Its name within the project.
+    pub address: Address,
+    /// The model and its settings.
+    pub model: Model,
+}
+
+/// What the program of models says of one: where it is.
+pub const ENDPOINT: &str = "endpoint";
+
+pub(super) fn models(stack: &Stack) -> Vec<Arc<ModelSpec>> {
+    let spec = |(key, model): (&String, &Model)| {
+        Arc::new(ModelSpec { address: Address::Model(key.clone()), model: model.clone() })
+    };
+    stack.models.iter().map(spec).collect()
+}
+
+/// The variables by which a service learns of a model.
+fn of_model(key: &str, model: &Model, used: &ModelUse, endpoint: &str) -> [(String, String); 2] {
+    let prefix = key.to_uppercase().replace('-', "_");
+    let name = |given: &Option<String>, end: &str| given.clone().unwrap_or_else(|| format!("{prefix}_{end}"));
+    [
+        (name(&used.model_var, "MODEL"), model.model.clone()),
+        (name(&used.endpoint_var, "URL"), endpoint.to_owned()),
+    ]
+}
+
 /// The stack with the variables of providers in the services that depend on them.
 pub(super) fn with(stack: &Stack, provided: &Provided) -> Stack {
     let mut stack = stack.clone();
-    let Stack { services, tree, .. } = &mut stack;
+    let Stack { services, tree, models, .. } = &mut stack;
     for (name, service) in services {
         let mut given: Vec<(String, String, Origin)> = Vec::new();
         for (dependency, wanted) in &service.depends_on {
             for (variable, value) in provided.variables.get(dependency).into_iter().flatten() {
                 given.push((variable.clone(), value.clone(), wanted.origin.clone()));
+            }
+        }
+        for (key, used) in &service.models {
+            let said = provided.variables.get(&Address::Model(key.clone()).to_string());
+            let endpoint = said.into_iter().flatten().find(|(name, _)| name == ENDPOINT);
+            if let (Some((_, endpoint)), Some(model)) = (endpoint, models.get(key)) {
+                let variables = of_model(key, model, used, endpoint);
+                given.extend(variables.map(|(name, value)| (name, value, used.origin.clone())));
             }
         }
         for (variable, value, origin) in given {

@@ -78,3 +78,33 @@ fn down_takes_down_what_programs_made_after_what_depends_on_it() {
     let stop = Teardown { stop_only: true, ..Teardown::default() };
     assert!(!teardown("shop", Some(&one), &up_as(&one), &stop).to_string().contains("service:cloud"));
 }
+
+#[test]
+fn models_come_before_the_services_that_use_them_and_are_asked_for_once() {
+    let text = "
+services:
+  app: { image: app, models: { llm: { endpoint_var: WHERE } } }
+models: { llm: { model: ai/small } }
+";
+    let told = plan(text, &images_of(text), &Policy::default());
+    assert_plan(
+        &told,
+        &[
+            "[] -> #1 network:default, create, missing",
+            "[] -> #2 model:llm, provide, asked for",
+            "[1] -> #3 app/1, create, missing",
+            "[2,3] -> #4 app/1, start, missing",
+        ],
+    );
+    assert_eq!(told.model_steps().steps.len(), 1);
+    let mut provided = Provided::default();
+    provided.note("model:llm", vec![("endpoint".to_owned(), "http://here".to_owned())]);
+    let known = Desired::with_provided(&loaded(text, &[]).stack, &BTreeMap::new(), &provided);
+    let environment = &known.service("app").expect("it is there").service.environment;
+    assert_eq!(environment["WHERE"].as_deref(), Some("http://here"));
+    assert_eq!(environment["LLM_MODEL"].as_deref(), Some("ai/small"));
+    let asked = Policy { provided: true, ..Policy::default() };
+    assert!(containers::plan(&known, &up_as(&known), &asked).is_empty());
+    // Nobody has asked yet: what the container has of it is no difference.
+    assert_plan(&plan(text, &up_as(&known), &Policy::default()), &["[] -> #1 model:llm, provide, asked for"]);
+}

@@ -8,6 +8,7 @@ use stack_engine::event::Summary;
 use stack_engine::execute::Pace;
 use stack_file::model::PullPolicy;
 use stack_plan::containers::{self, BuildPolicy, Policy};
+use stack_plan::desired::Provided;
 use stack_plan::observed::Observed;
 use stack_plan::plan::Plan;
 
@@ -67,18 +68,38 @@ impl Converge<'_> {
             plan = containers::plan(&self.project.desired, &observed, &policy);
         }
         if plan.has_provider_steps() {
-            // What programs say goes into containers, so these come with all they need, and first.
-            let programs = Policy { services: plan.provided_services(), wait: false, ..policy.clone() };
-            let first = containers::plan(&self.project.desired, &observed, &programs);
-            self.project.check_obstacles(&first)?;
-            self.agree(&first, renderer)?;
-            let summary = self.run(first, renderer).await;
-            if !summary.succeeded() {
-                return Ok(Err(summary));
+            let mut provided = Provided::default();
+            let models = plan.model_steps();
+            if !models.is_empty() {
+                let summary = self.run(models, renderer).await;
+                if !summary.succeeded() {
+                    return Ok(Err(summary));
+                }
+                provided.extend(summary.provided);
+            }
+            let services = plan.provided_services();
+            if !services.is_empty() {
+                // What programs say goes into containers, so these come first, with all they need.
+                let first = Policy {
+                    services,
+                    wait: false,
+                    rerun: false,
+                    recreate_dependencies: false,
+                    remove_orphans: false,
+                    ..policy.clone()
+                };
+                let first = containers::plan(&self.project.desired_with(&provided), &observed, &first);
+                self.project.check_obstacles(&first)?;
+                self.agree(&first, renderer)?;
+                let summary = self.run(first, renderer).await;
+                if !summary.succeeded() {
+                    return Ok(Err(summary));
+                }
+                provided.extend(summary.provided);
             }
             policy.provided = true;
             observed = self.engine.observe(&self.project.query()).await?;
-            plan = containers::plan(&self.project.desired_with(&summary.provided), &observed, &policy);
+            plan = containers::plan(&self.project.desired_with(&provided), &observed, &policy);
         }
         Ok(Ok((plan, observed)))
     }

@@ -28,6 +28,7 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         Action::Upload { .. } => "putting configs and secrets in",
         Action::Run { event: HookEvent::PostStart, .. } => "running post_start",
         Action::Run { event: HookEvent::PreStop, .. } => "running pre_stop",
+        Action::ProvideModel(_) => "being fetched",
         Action::Provide { command: ProviderCommand::Up, .. } => "being made by its provider",
         Action::Provide { command: ProviderCommand::Down, .. } => "being removed by its provider",
         Action::Pull(_) => "pulling",
@@ -59,7 +60,7 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         | Action::RemoveImage(_) => "removed",
         Action::Run { event: HookEvent::PostStart, .. } => "post_start done",
         Action::Run { event: HookEvent::PreStop, .. } => "pre_stop done",
-        Action::Provide { command: ProviderCommand::Up, .. } => "provided",
+        Action::Provide { command: ProviderCommand::Up, .. } | Action::ProvideModel(_) => "provided",
         Action::Provide { command: ProviderCommand::Down, .. } => "removed",
         Action::Rename { .. } | Action::Connect { .. } | Action::Upload { .. } => return None,
         Action::Pull(_) => "pulled",
@@ -107,7 +108,9 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         Action::Upload { .. } => "cannot get its configs and secrets",
         Action::Run { event: HookEvent::PostStart, .. } => "is not ready",
         Action::Run { event: HookEvent::PreStop, .. } => "cannot be stopped",
-        Action::Provide { command: ProviderCommand::Up, .. } => "cannot be provided",
+        Action::Provide { command: ProviderCommand::Up, .. } | Action::ProvideModel(_) => {
+            "cannot be provided"
+        }
         Action::Provide { command: ProviderCommand::Down, .. } => "cannot be removed",
         Action::Pull(_) => "cannot be pulled",
         Action::Build(_) => "cannot be built",

@@ -133,3 +133,63 @@ fn a_program_in_path_must_do_as_well() {
     let noted = std::fs::read_to_string(&notes).expect("it was called");
     assert!(noted.contains(" up --size=1 --size=2 cloud"), "{noted}");
 }
+
+/// A plugin that keeps models: it has none until one is pulled.
+const MODELS: &str = r#"#!/bin/sh
+echo "$@" >> "$NOTES"
+case "$1" in
+  ls) if [ -e "$NOTES.pulled" ]; then echo '[{"tags":["ai/small"]}]'; else echo '[]'; fi ;;
+  pull) touch "$NOTES.pulled" ;;
+  configure) [ "$FAILS" = configure ] && { echo 'no such flag' >&2; exit 4; }; exit 0 ;;
+  status) echo '{"endpoint":"http://models.test/v1"}' ;;
+esac
+"#;
+
+#[test]
+fn a_model_must_be_fetched_and_its_place_must_reach_the_services_that_use_it() {
+    let mut project = Project::new(
+        "
+services:
+  app:
+    image: redis:latest
+    command: [sleep, '600']
+    stop_grace_period: 0s
+    init: true
+    models: { my-llm: {}, other: { endpoint_var: WHERE, model_var: WHICH } }
+models:
+  my-llm: { model: ai/small, context_size: 4096, runtime_flags: ['--temp', '0'] }
+  other: { model: ai/small }
+",
+    );
+    let settings = project.directory.path().join("settings");
+    let notes = project.directory.path().join("notes");
+    project.env("DOCKER_CONFIG", settings.display());
+    project.env("NOTES", notes.display());
+    project
+        .run(&["up", "-d"])
+        .exits(1)
+        .says("model:my-llm cannot be provided: AI models need the docker plugin docker-model")
+        .says("install Docker Model Runner");
+    assert!(project.observe().containers.is_empty());
+
+    let program = settings.join("cli-plugins/docker-model");
+    std::fs::create_dir_all(settings.join("cli-plugins")).expect("a folder");
+    std::fs::write(&program, MODELS).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("it may run");
+    project.env("FAILS", "configure");
+    project.run(&["up", "-d"]).exits(1).says("ended with exit code 4").says("no such flag");
+    project.env("FAILS", "");
+    project.run(&["plan"]).exits(2).shows("model:my-llm");
+    project.run(&["up", "-d"]).exits(0).says("model:my-llm  provided");
+    let app = format!("{}-app-1", project.name);
+    assert_eq!(
+        inside(&app, "echo $MY_LLM_MODEL $MY_LLM_URL $WHICH $WHERE"),
+        "ai/small http://models.test/v1 ai/small http://models.test/v1\n"
+    );
+    let noted = std::fs::read_to_string(&notes).expect("it was called");
+    assert!(noted.contains("pull ai/small\n"), "{noted}");
+    assert!(noted.contains("configure --context-size 4096 ai/small -- --temp 0\n"), "{noted}");
+    let ids = project.ids();
+    let again = project.run(&["up", "-d"]).exits(0);
+    assert_eq!(ids, project.ids(), "{}", again.err);
+}
