@@ -1,6 +1,6 @@
 //! `stackctl logs`
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -137,7 +137,9 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitC
     }
     let timed = args.timestamps || global.json;
     if args.follow {
-        return follow(&engine, &subject.name, selection, &wanted, &mut logs).await;
+        let down: HashSet<String> =
+            listed.iter().filter(|found| !found.state.is_up()).map(|found| found.id.clone()).collect();
+        return follow(&engine, &subject.name, (selection, down), &wanted, &mut logs).await;
     }
     let mut visit = |line: &LineRef<'_>| -> anyhow::Result<()> {
         if wanted.has(line) {
@@ -165,10 +167,13 @@ fn source(container: &Listed) -> LogSource {
 async fn follow(
     engine: &DockerEngine,
     project: &str,
-    selection: Selection,
+    (selection, mut down): (Selection, HashSet<String>),
     wanted: &Wanted,
     logs: &mut Logs,
 ) -> anyhow::Result<ExitCode> {
+    // The containers of which lines may still come. Only when there are none is it asked whether
+    // anything runs, so that no last line is left out.
+    let mut open: HashSet<String> = selection.containers.iter().map(|found| found.id.clone()).collect();
     if selection.containers.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -185,11 +190,24 @@ async fn follow(
                 logs.flush()?;
                 return Ok(ExitCode::SUCCESS);
             };
-            if wanted.has_container(&line.source) && wanted.has(&line.as_line_ref()) {
-                logs.show(&line.as_line_ref())?;
+            if wanted.has_container(&line.source) {
                 if matches!(line.channel, Channel::Exit(_)) {
-                    ended = Some(line.source.id);
-                    break;
+                    // That one was down before is no news.
+                    if !down.remove(&line.source.id) {
+                        logs.show(&line.as_line_ref())?;
+                    }
+                    open.remove(&line.source.id);
+                    ended = Some(line.source.id).filter(|_| open.is_empty());
+                    if ended.is_some() {
+                        break;
+                    }
+                } else {
+                    if !open.contains(&line.source.id) {
+                        open.insert(line.source.id.clone());
+                    }
+                    if wanted.has(&line.as_line_ref()) {
+                        logs.show(&line.as_line_ref())?;
+                    }
                 }
             }
             // What is there already is written together.

@@ -187,34 +187,29 @@ impl FileLines {
 
     /// Leaves out what is older, by halves.
     fn skip_to(&mut self, since: i64) -> io::Result<()> {
-        while let Some(file) = self.files.front_mut() {
-            let (mut low, mut high) = (0, file.metadata()?.len());
-            let mut older = None;
-            while high - low > self.buffer.len() as u64 {
-                let middle = low + (high - low) / 2;
-                match first_time(file, middle, &mut self.buffer)? {
-                    Some(at) if at < since => {
-                        low = middle;
-                        older = Some(middle);
-                    }
-                    _ => high = middle,
+        let Some(file) = self.files.front_mut() else { return Ok(()) };
+        let (mut low, mut high) = (0, file.metadata()?.len());
+        let mut older = None;
+        while high - low > self.buffer.len() as u64 {
+            let middle = low + (high - low) / 2;
+            match first_time(file, middle, &mut self.buffer)? {
+                Some(at) if at < since => {
+                    low = middle;
+                    older = Some(middle);
                 }
+                _ => high = middle,
             }
-            if let Some(middle) = older {
-                file.seek(SeekFrom::Start(middle))?;
-                let mut begin = None;
-                while begin.is_none() {
-                    let read = file.read(&mut self.buffer)?;
-                    if read == 0 {
-                        break;
-                    }
-                    begin = memchr::memchr(b'\n', &self.buffer[..read]).map(|found| (found + 1, read));
-                }
-                (self.from, self.to) = begin.unwrap_or_default();
-                return Ok(());
+        }
+        file.seek(SeekFrom::Start(older.unwrap_or(0)))?;
+        // What begins before the middle was looked at is older, too.
+        while older.is_some() && self.to == 0 {
+            let read = file.read(&mut self.buffer)?;
+            if read == 0 {
+                break;
             }
-            file.seek(SeekFrom::Start(0))?;
-            return Ok(());
+            if let Some(found) = memchr::memchr(b'\n', &self.buffer[..read]) {
+                (self.from, self.to) = (found + 1, read);
+            }
         }
         Ok(())
     }

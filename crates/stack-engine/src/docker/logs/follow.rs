@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::query_parameters::InspectContainerOptions;
@@ -10,8 +11,8 @@ use futures_util::future::{self, join_all};
 use futures_util::stream::{self, SelectAll, Stream, StreamExt};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, oneshot};
 
 use crate::docker::logs::split::{Ask, Line, Span, Splitter};
 use crate::docker::look::running;
@@ -35,6 +36,9 @@ pub(in crate::docker) fn follow(
         backlog: None,
         parts: SelectAll::new(),
         ended: HashMap::new(),
+        told: HashSet::new(),
+        again: HashSet::new(),
+        closers: HashMap::new(),
         selection,
     };
     stream::unfold(
@@ -42,6 +46,10 @@ pub(in crate::docker) fn follow(
         |mut following| async move { following.next().await.map(|line| (line, following)) },
     )
 }
+
+/// How long a container's lines may still come after its end. Docker Engine 20.10 sometimes leaves
+/// the log of a container open that ends just as it is asked for.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// A line, or the end of a container's log.
 enum Part {
@@ -73,6 +81,12 @@ struct Following {
     parts: SelectAll<Parts>,
     /// Exit codes of containers whose last lines are still to come.
     ended: HashMap<String, i64>,
+    /// The containers whose end is out although no event has told of it yet.
+    told: HashSet<String>,
+    /// The containers that run again before the log of their former run has ended.
+    again: HashSet<String>,
+    /// Tells the logs that are open that their containers have ended.
+    closers: HashMap<String, oneshot::Sender<()>>,
 }
 
 impl Following {
@@ -99,10 +113,25 @@ impl Following {
             let lines = Splitter::open(&self.docker, &source.id, ask);
             match last {
                 Some(last) => backlog.push(Backlog { source: source.clone(), lines, last, head: None }),
-                None => self.parts.push(parts(source.clone(), lines)),
+                None => {
+                    let closed = self.closer(source);
+                    self.parts.push(parts(source.clone(), lines, closed));
+                }
             }
         }
         self.backlog = Some(backlog);
+    }
+
+    /// What tells the log of a container that the container has ended.
+    fn closer(&mut self, source: &LogSource) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        if self.ended.contains_key(&source.id) {
+            // Nobody listens yet, but the channel keeps it.
+            let _ = sender.send(());
+        } else {
+            self.closers.insert(source.id.clone(), sender);
+        }
+        receiver
     }
 
     /// Opens the log of a container that has just started, without what it wrote in former runs.
@@ -110,13 +139,17 @@ impl Following {
         self.active.insert(source.id.clone());
         let (docker, shown) = (self.docker.clone(), self.shown.get(&source.id).copied());
         let until = Span::of(&self.selection).until;
+        let closed = self.closer(&source);
         let lines = async move {
             // The event of a start comes after the first lines, so it does not tell where they begin.
             // The clock is the engine's throughout.
-            let since = shown.map(|shown| shown + 1).max(begin(&docker, &source.id).await);
+            let since = match shown {
+                Some(shown) => Some(shown + 1),
+                None => begin(&docker, &source.id).await,
+            };
             let ask = Ask { follow: true, tail: None, timed: true, span: Span { since, until } };
             let lines = Splitter::open(&docker, &source.id, ask);
-            parts(source, lines)
+            parts(source, lines, closed)
         };
         self.parts.push(Box::pin(stream::once(lines).flatten()));
     }
@@ -142,7 +175,7 @@ impl Following {
                 Some(part) = self.parts.next() => match part {
                     Part::Line(source, line) => return Some(self.show(source, line)),
                     Part::End(source) => {
-                        if let Some(line) = self.end(source) {
+                        if let Some(line) = self.end(source).await {
                             return Some(Ok(line));
                         }
                     }
@@ -178,7 +211,7 @@ impl Following {
             }
             if let Some(index) = over {
                 let source = backlog.remove(index).source;
-                match self.end(source) {
+                match self.end(source).await {
                     Some(line) => return Some(Ok(line)),
                     None => continue,
                 }
@@ -189,7 +222,8 @@ impl Following {
             let source = backlog[first].source.clone();
             if line.end.is_none_or(|end| end >= backlog[first].last) {
                 let log = backlog.remove(first);
-                self.parts.push(parts(log.source, log.lines));
+                let closed = self.closer(&log.source);
+                self.parts.push(parts(log.source, log.lines, closed));
             }
             return Some(self.show(source, Ok(line)));
         }
@@ -209,10 +243,24 @@ impl Following {
         Ok(LogLine { source, channel: line.channel, at, text: line.text })
     }
 
-    fn end(&mut self, source: LogSource) -> Option<LogLine> {
+    /// The end of a container's log. Its exit code comes with an event, or from a look: it may have
+    /// ended before anybody listened.
+    async fn end(&mut self, source: LogSource) -> Option<LogLine> {
         self.active.remove(&source.id);
-        let code = self.ended.remove(&source.id)?;
-        Some(exit(source, code))
+        self.closers.remove(&source.id);
+        if let Some(code) = self.ended.remove(&source.id) {
+            if self.again.remove(&source.id) {
+                self.add(source.clone());
+            }
+            return Some(exit(source, code));
+        }
+        let found = self.docker.inspect_container(&source.id, None::<InspectContainerOptions>).await.ok()?;
+        let state = found.state?;
+        if state.running.unwrap_or(false) || state.restarting.unwrap_or(false) {
+            return None;
+        }
+        self.told.insert(source.id.clone());
+        Some(exit(source, state.exit_code.unwrap_or_default()))
     }
 
     fn hear(&mut self, happening: Happening) -> Option<LogLine> {
@@ -221,10 +269,25 @@ impl Following {
         }
         let source = LogSource { id: happening.id, service: happening.service, number: happening.number };
         match happening.action.as_str() {
-            "start" if !self.active.contains(&source.id) => self.add(source),
+            "start" => {
+                self.told.remove(&source.id);
+                if !self.active.contains(&source.id) {
+                    self.add(source);
+                } else if self.ended.contains_key(&source.id) {
+                    self.again.insert(source.id);
+                }
+            }
             "die" => {
+                if self.told.remove(&source.id) {
+                    return None;
+                }
                 let code = happening.exit_code.unwrap_or_default();
+                self.again.remove(&source.id);
                 if self.active.contains(&source.id) {
+                    if let Some(closer) = self.closers.remove(&source.id) {
+                        // A log that has ended by itself needs no telling.
+                        let _ = closer.send(());
+                    }
                     self.ended.insert(source.id, code);
                 } else {
                     return Some(exit(source, code));
@@ -247,10 +310,35 @@ impl Following {
     }
 }
 
-fn parts(source: LogSource, lines: Splitter) -> Parts {
+/// The lines of a container and the end of its log, which comes at the latest a while after that
+/// of the container.
+fn parts(source: LogSource, lines: Splitter, closed: oneshot::Receiver<()>) -> Parts {
+    /// A log, what tells of its container's end, and whether that was told.
+    struct Open {
+        lines: Splitter,
+        closed: Option<oneshot::Receiver<()>>,
+        over: bool,
+    }
     let end = stream::once(future::ready(Part::End(source.clone())));
-    let lines =
-        stream::unfold(lines, |mut lines| async move { lines.next().await.map(|line| (line, lines)) });
+    let open = Open { lines, closed: Some(closed), over: false };
+    let lines = stream::unfold(open, |mut open| async move {
+        if let Some(receiver) = &mut open.closed {
+            tokio::select! {
+                biased;
+                line = open.lines.next() => return line.map(|line| (line, open)),
+                told = receiver => {
+                    open.over = told.is_ok();
+                    open.closed = None;
+                }
+            }
+        }
+        let line = if open.over {
+            tokio::time::timeout(LAST_LINES, open.lines.next()).await.ok().flatten()
+        } else {
+            open.lines.next().await
+        };
+        line.map(|line| (line, open))
+    });
     Box::pin(lines.map(move |line| Part::Line(source.clone(), line)).chain(end))
 }
 
