@@ -123,7 +123,7 @@ fn table(rows: &[Row], columns: &Columns, width: Option<usize>) -> String {
 
 /// A row with these fields, in the order of their names, as docker's JSON has them.
 pub(crate) fn row<const N: usize>(mut fields: [(&str, Value); N], labels: Labels) -> Row {
-    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    fields.sort_by_key(|(name, _)| *name);
     Row { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), labels }
 }
 

@@ -9,15 +9,15 @@ pub(crate) fn duration(seconds: i64) -> String {
     match seconds {
         ..1 => "Less than a second".to_owned(),
         1 => "1 second".to_owned(),
-        ..60 => many(seconds, "seconds"),
+        2..60 => many(seconds, "seconds"),
         _ => match (minutes, hours) {
             (1, _) => "About a minute".to_owned(),
-            (..60, _) => many(minutes, "minutes"),
+            (2..60, _) => many(minutes, "minutes"),
             (_, 1) => "About an hour".to_owned(),
-            (_, ..48) => many(hours, "hours"),
-            (_, ..336) => many(hours / 24, "days"),
-            (_, ..1440) => many(hours / 24 / 7, "weeks"),
-            (_, ..17520) => many(hours / 24 / 30, "months"),
+            (_, 2..48) => many(hours, "hours"),
+            (_, 48..336) => many(hours / 24, "days"),
+            (_, 336..1440) => many(hours / 24 / 7, "weeks"),
+            (_, 1440..17520) => many(hours / 24 / 30, "months"),
             _ => many(hours / 24 / 365, "years"),
         },
     }

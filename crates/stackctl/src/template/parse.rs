@@ -61,6 +61,9 @@ enum Token {
     Sign(&'static str),
 }
 
+/// Tokens, each with its place.
+type Tokens = Vec<(usize, Token)>;
+
 pub(super) fn parse(text: &str) -> Result<Vec<Node>> {
     let mut parser = Parser { parts: split(text)?, next: 0 };
     let (nodes, end) = parser.nodes(0)?;
@@ -72,7 +75,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>> {
 
 enum Part {
     Text(String),
-    Action(Vec<(usize, Token)>, usize),
+    Action(Tokens, usize),
 }
 
 /// Parts the texts from the actions, and cuts space at `{{-` and `-}}`.
@@ -117,7 +120,7 @@ fn split(text: &str) -> Result<Vec<Part>> {
 }
 
 /// The tokens up to `}}`, the byte after it, and whether it was `-}}`.
-fn tokens(text: &str, begin: usize, open: usize) -> Result<(Vec<(usize, Token)>, usize, bool)> {
+fn tokens(text: &str, begin: usize, open: usize) -> Result<(Tokens, usize, bool)> {
     let mut tokens = Vec::new();
     let mut at = begin;
     let mut spaced = true;
