@@ -37,7 +37,7 @@ pub struct Attribute {
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// A text. A plain whole number is taken as one too.
+    /// A text. What looks like a number must be quoted, but for ports and groups.
     Text,
     /// A text, or a number or `true` or `false` that is kept as one.
     Plain,

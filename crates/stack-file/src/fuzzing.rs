@@ -67,7 +67,7 @@ pub fn env_file(text: &str) {
     let lookup = |name: &str| variable(name).map(Cow::into_owned);
     let mut diagnostics = Vec::new();
     let mut all = env_file::parse(text, id, &lookup, &mut diagnostics);
-    all.extend(env_file::parse_raw(text, &lookup));
+    all.extend(env_file::parse_raw(text, id, &lookup, &mut diagnostics));
     for assignment in all {
         assert!(!assignment.name.is_empty(), "a variable has no name");
         let origin = Origin { source: id, span: assignment.span, via: None };

@@ -241,6 +241,7 @@ pub(crate) fn merged(
         }
     }
     merge::unique(&mut tree, Schema::root());
+    merge::without_empty(&mut tree, Schema::root());
     (tree, usable)
 }
 
