@@ -161,7 +161,8 @@ pub(crate) fn run(root: &Path, arguments: &ConformArgs) -> Result<()> {
                         Outcome::Same | Outcome::BothRefuse => None,
                         _ => exceptions.reason(&case.name).map(str::to_owned),
                     };
-                    let told = Told { file: case.name.clone(), outcome, accepted };
+                    let beyond = accepted.is_some() && exceptions.is_beyond(&case.name);
+                    let told = Told { file: case.name.clone(), outcome, accepted, beyond };
                     done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(told);
                 }
             });

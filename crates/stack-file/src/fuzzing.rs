@@ -1,6 +1,9 @@
 //! What must hold for any text whatever, one function per fuzz target: the targets below
 //! `fuzz/` call these with what a fuzzer makes up, the tests with what fuzzers kept.
 
+#[cfg(test)]
+mod replay;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

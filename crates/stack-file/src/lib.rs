@@ -31,6 +31,7 @@ pub mod select;
 mod short_syntax;
 pub mod source;
 mod support;
+pub mod swarm;
 pub mod tree;
 pub mod variables;
 mod verbatim;
