@@ -166,8 +166,10 @@ pub fn decode(text: &str, directory: &Path) {
     if loaded.has_errors() || !loaded.stack.disabled.is_empty() {
         return;
     }
-    let shown = written(&loaded.stack.config(Form::Yaml));
-    let text = shown.replace('$', "$$");
+    let mut config = loaded.stack.config(Form::Yaml);
+    let shown = written(&config);
+    config.double_dollars();
+    let text = written(&config);
     let nowhere = PathBuf::from("/nowhere/at/all");
     let again = load(&Request {
         directory: nowhere.clone(),
