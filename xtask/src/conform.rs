@@ -4,8 +4,11 @@
 mod compare;
 mod corpus;
 mod exceptions;
+mod generate;
+mod record;
 mod report;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -28,8 +31,20 @@ const PROJECT: &str = "conform";
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConformArgs {
     /// Folders to look through
-    #[arg(required = true, value_name = "DIR")]
+    #[arg(required_unless_present = "generate", value_name = "DIR")]
     directories: Vec<PathBuf>,
+    /// Make up as many stacks, and compare these, too
+    #[arg(long, value_name = "NUMBER")]
+    generate: Option<usize>,
+    /// What the made-up stacks are drawn from: the same seed makes the same ones
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "generate")]
+    seed: u64,
+    /// Keep the made-up stacks that differ in this folder
+    #[arg(long, value_name = "DIR", requires = "generate")]
+    keep: Option<PathBuf>,
+    /// Write what docker compose says to the made-up stacks on which both agree into this folder
+    #[arg(long, value_name = "DIR", requires = "generate")]
+    record: Option<PathBuf>,
     /// docker compose's own program [default: `docker compose`]
     #[arg(long, value_name = "PATH")]
     compose: Option<PathBuf>,
@@ -119,6 +134,10 @@ pub(crate) fn run(root: &Path, arguments: &ConformArgs) -> Result<()> {
     for directory in &arguments.directories {
         all.extend(cases(directory, arguments.all)?);
     }
+    let made = made(arguments)?;
+    if let Some(made) = &made {
+        all.extend(cases(made.path(), false)?);
+    }
     if all.is_empty() {
         bail!("there is no compose file\nnext: name other folders, or take every YAML file with --all");
     }
@@ -142,7 +161,8 @@ pub(crate) fn run(root: &Path, arguments: &ConformArgs) -> Result<()> {
                         Outcome::Same | Outcome::BothRefuse => None,
                         _ => exceptions.reason(&case.name).map(str::to_owned),
                     };
-                    let told = Told { file: case.name.clone(), outcome, accepted };
+                    let beyond = accepted.is_some() && exceptions.is_beyond(&case.name);
+                    let told = Told { file: case.name.clone(), outcome, accepted, beyond };
                     done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(told);
                 }
             });
@@ -150,6 +170,13 @@ pub(crate) fn run(root: &Path, arguments: &ConformArgs) -> Result<()> {
     });
     let mut told = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     told.sort_by(|one, other| one.file.cmp(&other.file));
+    if let Some(made) = made {
+        let outcomes: BTreeMap<&str, &Outcome> =
+            told.iter().map(|told| (told.file.as_str(), &told.outcome)).collect();
+        for case in cases(made.path(), false)? {
+            settle(&case, outcomes.get(case.name.as_str()).copied(), arguments, &theirs)?;
+        }
+    }
     let report = Report::of(told, &exceptions);
     if arguments.json {
         say::result(&serde_json::to_string_pretty(&report.value())?);
@@ -161,6 +188,34 @@ pub(crate) fn run(root: &Path, arguments: &ConformArgs) -> Result<()> {
         bail!("{agreement:.1} % agree, and {} % must", arguments.at_least);
     }
     Ok(())
+}
+
+/// The folder of the stacks that are made up.
+fn made(arguments: &ConformArgs) -> Result<Option<tempfile::TempDir>> {
+    let Some(count) = arguments.generate else { return Ok(None) };
+    let made = tempfile::tempdir().context("no temporary folder")?;
+    for number in 0..count {
+        let name = format!("made-{}-{number:04}", arguments.seed);
+        generate::write(&made.path().join(name), arguments.seed, number)?;
+    }
+    Ok(Some(made))
+}
+
+/// Keeps or records a stack that was made up, where that is asked for.
+fn settle(case: &Case, outcome: Option<&Outcome>, arguments: &ConformArgs, theirs: &Caller) -> Result<()> {
+    let name = case.name.rsplit('/').next().unwrap_or(&case.name);
+    let write = |folder: &Option<PathBuf>| -> Result<()> {
+        let Some(folder) = folder else { return Ok(()) };
+        let answer = match theirs.ask(case, &["config", "--format", "json"]) {
+            Answer::Taken(text) => Some(text),
+            Answer::Refused(_) | Answer::Broken(_) => None,
+        };
+        record::write(&case.directory, answer.as_deref(), &folder.join(format!("{name}.txt")))
+    };
+    match outcome {
+        Some(Outcome::Same | Outcome::BothRefuse) => write(&arguments.record),
+        _ => write(&arguments.keep),
+    }
 }
 
 fn outcome(case: &Case, ours: &Caller, theirs: &Caller, hashes: bool) -> Outcome {
@@ -190,8 +245,7 @@ fn outcome(case: &Case, ours: &Caller, theirs: &Caller, hashes: bool) -> Outcome
             Ok(resolved) => resolved,
             Err(error) => return Outcome::Broken(format!("{error:#}")),
         };
-        let file = resolved.path().to_string_lossy().into_owned();
-        let again = Case { base: file, ..case.clone() };
+        let again = case.again(resolved.path());
         if let (Answer::Taken(we), Answer::Taken(they)) = (ours.ask(case, &show), theirs.ask(&again, &show))
             && let Some(found) = compare::hash_difference(&we, &they)
         {
@@ -235,8 +289,14 @@ impl Caller {
     fn ask(&self, case: &Case, arguments: &[&str]) -> Answer {
         let mut command = self.command();
         command.current_dir(&case.directory).env("PWD", &case.directory);
-        command.args(["-p", PROJECT, "-f", &case.base, "--project-directory"]);
-        command.arg(&case.directory).args(arguments);
+        command.envs(case.environment.iter().map(|(name, value)| (name, value)));
+        command.args(&case.arguments).args(arguments);
+        if let Some(file) = &case.stdin {
+            match std::fs::File::open(file) {
+                Ok(file) => command.stdin(file),
+                Err(error) => return Answer::Broken(format!("gets no standard input: {error}")),
+            };
+        }
         match limited(&mut command, self.limit) {
             Ok((Some(0), stdout, _)) => Answer::Taken(stdout),
             // A panic of ours has a code of its own, and docker compose's are no answers either.

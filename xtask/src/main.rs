@@ -1,4 +1,4 @@
-//! The chores of the project: `cargo xtask up`, `test`, `bench`, `conform`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `bench`, `conform`, `fuzz`, `images` and `tidy`.
 
 mod bench;
 mod cargo;
@@ -6,6 +6,7 @@ mod compose;
 mod conform;
 mod debian;
 mod engine;
+mod fuzz;
 mod http;
 mod images;
 mod rooms;
@@ -44,6 +45,8 @@ enum Chore {
     Bench(bench::BenchArgs),
     /// Compare what stackctl and docker compose read in the compose files of some folders
     Conform(conform::ConformArgs),
+    /// Look for texts that stack-file cannot bear, with a fuzzer
+    Fuzz(fuzz::FuzzArgs),
     /// Look whether the rules of the house are kept
     Tidy,
     /// Pull the base images, or make stand-ins where no registry answers
@@ -63,6 +66,7 @@ fn run() -> Result<()> {
         Chore::Test(arguments) => test::run(&root, &arguments),
         Chore::Bench(arguments) => bench::run(&root, &arguments),
         Chore::Conform(arguments) => conform::run(&root, &arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&root, &arguments),
         Chore::Tidy => {
             tidy::run(&root)?;
             say("the house is tidy");

@@ -14,6 +14,7 @@ mod develop;
 mod mounts;
 mod resources;
 mod services;
+mod swarm;
 
 /// One attribute of a stack file.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ pub struct Attribute {
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// A text. A plain whole number is taken as one too.
+    /// A text. What looks like a number must be quoted, but for ports and groups.
     Text,
     /// A text, or a number or `true` or `false` that is kept as one.
     Plain,
@@ -221,6 +222,15 @@ impl Attribute {
     const fn like(mut self, example: &'static str) -> Self {
         self.example = example;
         self
+    }
+
+    /// Whether Swarm honours the attribute; else why not, or what to use instead.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, as far as the attributes around it are honoured.
+    pub fn on_swarm(&self) -> Result<(), &'static str> {
+        swarm::refusal(self.path).map_or(Ok(()), Err)
     }
 
     /// The last part of the path: `image`, `*`, `ports[]`.

@@ -99,9 +99,12 @@ impl Reader<'_> {
         if row.shape == Shape::Mapping && row.name() == "*" {
             return Some(Node { kind: Kind::Mapping(IndexMap::new()), origin: node.origin });
         }
-        if row.short == Short::Words
-            || matches!(row.path, "services.*.deploy" | "services.*.develop" | "services.*.pid")
-            || (matches!(trail, Trail::Key(Trail::Top, _)) && matches!(row.shape, Shape::Keyed | Shape::List))
+        // A command without a value takes away what an earlier file says.
+        if row.short == Short::Words {
+            return Some(node);
+        }
+        if matches!(row.path, "services.*.deploy" | "services.*.develop" | "services.*.pid")
+            || row.path == "include"
         {
             return None;
         }
@@ -224,7 +227,7 @@ impl Reader<'_> {
         for (index, node) in items.into_iter().enumerate() {
             let below = Trail::Item(&trail, index);
             match node.as_scalar() {
-                Some(scalar) if is_text(scalar) => {
+                Some(scalar) if is_text(scalar, schema) => {
                     let mut node = Node::string(scalar.text.clone(), node.origin);
                     if schema.row.shape == Shape::Paths
                         && let Err(fault) = self.absolute(&mut node)
@@ -328,7 +331,7 @@ impl Reader<'_> {
         };
         let cast = match schema.row.shape {
             Shape::Text | Shape::Path | Shape::Context => {
-                is_text(scalar).then(|| (text.to_owned(), ScalarKind::String))
+                is_text(scalar, schema).then(|| (text.to_owned(), ScalarKind::String))
             }
             Shape::Plain => Some((scalar::canonical(text, scalar.kind), ScalarKind::String)),
             Shape::Boolean => boolean(text).map(|(value, plain)| {
@@ -386,17 +389,18 @@ impl Reader<'_> {
             _ => None,
         };
         let Some((text, kind)) = cast else { return self.wrong(&node, schema, trail) };
-        // An empty text says no more than an absent one, except where something is needed.
+        // An empty text says no more than an absent one, but that it takes away what an earlier
+        // file says: `merge::without_empty` leaves it out. Items of lists have no earlier file.
         if text.is_empty() && kind == ScalarKind::String {
             match schema.row.path {
-                // Whether these are needed shows when the files are one.
-                "services.*.image" | "services.*.build.dockerfile" => {}
                 "services.*.build.context" | "name" => {
                     let told = Diagnostic::error(format!("`{}` is empty", trail.name()));
                     self.diagnostics.push(told.at(&node.origin).path(trail.to_string()));
                     return None;
                 }
-                _ => return None,
+                "services.*.extends.file" | "services.*.extends.service" => return None,
+                path if path.contains("[]") || schema.row.shape != Shape::Text => return None,
+                _ => {}
             }
         }
         Some(Node::scalar(text, kind, node.origin))
@@ -414,7 +418,7 @@ impl Reader<'_> {
             "services.*.ports[]" => short_syntax::settle_port(&mut node),
             "services.*.healthcheck.test" => short_syntax::check_test(&node),
             "services.*.restart" => short_syntax::settle_restart(&mut node),
-            "services.*.container_name" => short_syntax::check_container_name(text(&node)),
+            "services.*.container_name" => short_syntax::check_container_name(&node),
             "services.*.build.ssh" => self.keys(&mut node),
             "services.*.pull_policy" => short_syntax::settle_pull_policy(&mut node),
             "services.*.secrets[]" => short_syntax::settle_file(&mut node, Some("/run/secrets")),
@@ -466,11 +470,16 @@ pub(crate) fn text(node: &Node) -> &str {
     node.as_scalar().map_or("", |scalar| &scalar.text)
 }
 
+/// Texts that may be written as whole numbers.
+const NUMBERS: &[&str] = &["services.*.ports[].published", "services.*.expose", "services.*.group_add"];
+
 /// Whether a scalar can stand for a text: numbers only where nothing is lost.
-fn is_text(scalar: &Scalar) -> bool {
+fn is_text(scalar: &Scalar, schema: &Schema) -> bool {
     match scalar.kind {
         ScalarKind::String => true,
-        ScalarKind::Integer => scalar::canonical(&scalar.text, scalar.kind) == scalar.text,
+        ScalarKind::Integer => {
+            NUMBERS.contains(&schema.row.path) && scalar::canonical(&scalar.text, scalar.kind) == scalar.text
+        }
         _ => false,
     }
 }

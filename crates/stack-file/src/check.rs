@@ -144,27 +144,24 @@ impl Checker<'_> {
         self.targets(service);
         self.dependencies(service);
         self.limits(service);
-        let fixed = service.ports.iter().find(|port| fixed_port(port).is_some());
-        if let Some(scale) = service.scale.as_ref().filter(|scale| scale.value > 1) {
-            let clash = [
-                service.container_name.as_ref().map(|name| (&name.origin, "a fixed container name")),
-                fixed.map(|port| (&port.origin, "a fixed port of the host")),
-            ];
-            for (origin, what) in clash.into_iter().flatten() {
-                self.say(
-                    Diagnostic::error(format!("`{name}` has {} containers and {what}", scale.value))
-                        .at(origin)
-                        .path(at(""))
-                        .label("only one container can have it")
-                        .related(&scale.origin, "so many containers")
-                        .help(if what.contains("port") {
-                            "publish a range (`8080-8089:80`) or let the engine choose (`80`)"
-                        } else {
-                            "remove `container_name`, or run one container"
-                        }),
-                );
-            }
+        if let Some(fixed) = &service.container_name {
+            let help = "remove `container_name`, or run one container";
+            self.only_one(service, &fixed.origin, "a fixed container name", help);
         }
+    }
+
+    /// Refuses more than one container of what only one can have.
+    fn only_one(&mut self, service: &Service, origin: &Origin, what: &str, help: &str) {
+        let Some(scale) = service.scale.as_ref().filter(|scale| scale.value > 1) else { return };
+        let name = &service.name.value;
+        self.say(
+            Diagnostic::error(format!("`{name}` has {} containers and {what}", scale.value))
+                .at(origin)
+                .path(format!("services.{name}"))
+                .label("only one container can have it")
+                .related(&scale.origin, "so many containers")
+                .help(help),
+        );
     }
 
     fn networks_of(&mut self, service: &Service) {
@@ -192,17 +189,32 @@ impl Checker<'_> {
             );
         }
         if let Some(port) = service.ports.first() {
-            let path = format!("services.{name}.ports");
-            let told = match mode.split(':').next() {
-                Some("service" | "container") => {
-                    Diagnostic::error("a service that shares another's network cannot publish ports")
-                        .help("publish them on the service that owns the network")
-                }
-                Some("bridge") => return,
-                _ => Diagnostic::warning(format!("with `network_mode: {}` no port is published", mode.value))
+            // Who shares another's network is told by `ports`.
+            if matches!(mode.split(':').next(), Some("service" | "container" | "bridge")) {
+                return;
+            }
+            let told =
+                Diagnostic::warning(format!("with `network_mode: {}` no port is published", mode.value));
+            self.say(
+                told.at(&port.origin)
+                    .path(format!("services.{name}.ports"))
+                    .related(&mode.origin, "the network mode")
                     .help("remove `ports`, or `network_mode`"),
-            };
-            self.say(told.at(&port.origin).path(path).related(&mode.origin, "the network mode"));
+            );
+        }
+    }
+
+    /// The engine publishes nothing for a container within another's network.
+    fn borrowed_network(&mut self, service: &Service) {
+        let (Some(mode), Some(port)) = (&service.network_mode, service.ports.first()) else { return };
+        if matches!(mode.split(':').next(), Some("service" | "container")) {
+            self.say(
+                Diagnostic::error("a service that shares another's network cannot publish ports")
+                    .at(&port.origin)
+                    .path(format!("services.{}.ports", service.name.value))
+                    .related(&mode.origin, "the network mode")
+                    .help("publish them on the service that owns the network"),
+            );
         }
     }
 
@@ -371,6 +383,11 @@ impl Checker<'_> {
         let mut seen: HashMap<(u16, &str), Vec<Taken<'_>>> = HashMap::new();
         let mut told = HashSet::new();
         for service in self.stack.services.values() {
+            self.borrowed_network(service);
+            if let Some(fixed) = service.ports.iter().find(|port| fixed_port(port).is_some()) {
+                let help = "publish a range (`8080-8089:80`) or let the engine choose (`80`)";
+                self.only_one(service, &fixed.origin, "a fixed port of the host", help);
+            }
             let own = service.network_mode.as_ref().is_none_or(|mode| mode.value == "bridge");
             for port in service.ports.iter().filter(|_| own) {
                 let Some(number) = fixed_port(port) else { continue };

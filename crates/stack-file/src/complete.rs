@@ -192,6 +192,9 @@ impl Completion<'_> {
         }
         self.labels(service);
         self.build(service);
+        if !self.omitted.checks {
+            replicas(service);
+        }
         dependencies::complete(service, !self.omitted.defaults);
         if self.omitted.defaults {
             return;
@@ -283,6 +286,23 @@ fn profiles_of(service: &Node) -> Vec<String> {
 
 fn mapping_of<'a>(entries: &'a Entries, key: &str) -> impl Iterator<Item = (&'a String, &'a Entry)> {
     entries.get(key).and_then(|entry| entry.node.as_mapping()).into_iter().flatten()
+}
+
+/// Where `deploy` says nothing of replicas, `scale` says it.
+fn replicas(service: &mut Entries) {
+    let Some(scale) = service.get("scale").map(|entry| entry.node.clone()) else { return };
+    let Some(Kind::Mapping(deploy)) = service.get_mut("deploy").map(|entry| &mut entry.node.kind) else {
+        return;
+    };
+    if !deploy.contains_key("replicas") {
+        let key = scale.origin.clone();
+        deploy.insert("replicas".to_owned(), Entry { key, node: scale });
+        if let Some(schema) =
+            Schema::root().below("services").and_then(|all| all.each.as_deref()?.below("deploy"))
+        {
+            schema.order(deploy);
+        }
+    }
 }
 
 fn empty(origin: &Origin) -> Entry {

@@ -54,7 +54,12 @@ pub(crate) fn parse_after(
 
 /// Reads an environment file line by line: everything after `=` is the value as
 /// it stands; a name alone takes the value from outside.
-pub(crate) fn parse_raw(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Vec<Assignment> {
+pub(crate) fn parse_raw(
+    text: &str,
+    source: SourceId,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Assignment> {
     let mut all = Vec::new();
     let mut start = 0;
     for (index, whole) in text.split_inclusive('\n').enumerate() {
@@ -73,8 +78,14 @@ pub(crate) fn parse_raw(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> 
         if name.is_empty() {
             continue;
         }
+        let span = begin..begin + whole.trim_end().len();
+        if name.contains(char::is_whitespace) {
+            let origin = Origin { source, span, via: None };
+            let told = Diagnostic::error("the name of a variable cannot have spaces").at(&origin);
+            diagnostics.push(told.help("write NAME=value; with `format: raw` a line is taken as it is"));
+            continue;
+        }
         if let Some(value) = value {
-            let span = begin..begin + whole.trim_end().len();
             all.push(Assignment { name: name.to_owned(), value, span, line: index + 1 });
         }
     }
@@ -294,7 +305,7 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{parse, parse_raw};
-    use crate::source::Sources;
+    use crate::source::{SourceId, Sources};
     use proptest::prelude::*;
 
     fn read(text: &str) -> (Vec<(String, String)>, Vec<String>) {
@@ -367,7 +378,11 @@ mod tests {
     #[test]
     fn raw_lines_are_taken_as_they_are() {
         let outer = |name: &str| (name == "OUTER").then(|| "out".to_owned());
-        let all = parse_raw("# c\nA=\"x\" # y\n  B=$A\r\nOUTER\nNOT\n\nC=", &outer);
+        let mut sources = Sources::default();
+        let mut told = Vec::new();
+        let text = "# c\nA=\"x\" # y\n  B=$A\r\nOUTER\nNOT\n\nC=\nexport D=1\nE =2";
+        let all = parse_raw(text, sources.add("a.env", None, text), &outer, &mut told);
+        assert_eq!(told.len(), 2, "{told:?}");
         let pairs: Vec<_> = all.iter().map(|each| (each.name.as_str(), each.value.as_str())).collect();
         assert_eq!(pairs, [("A", "\"x\" # y"), ("B", "$A"), ("OUTER", "out"), ("C", "")]);
         assert_eq!(all[1].line, 3);
@@ -377,7 +392,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in "[A=:\"'\\\\$#{} \n\r\tä0n]{0,60}") {
             read(&text);
-            parse_raw(&text, &|_| None);
+            parse_raw(&text, SourceId(0), &|_| None, &mut Vec::new());
         }
 
         #[test]

@@ -343,7 +343,7 @@ impl<'a> Explainer<'a> {
             let Some((id, source)) = self.loaded.sources.named(path.as_ref()) else { continue };
             let lookup = |name: &str| self.history.variables.get(name).map(str::to_owned);
             let assignments = if file.get("format").is_some() {
-                env_file::parse_raw(&source.text, &lookup)
+                env_file::parse_raw(&source.text, id, &lookup, &mut Vec::new())
             } else {
                 env_file::parse(&source.text, id, &lookup, &mut Vec::new())
             };

@@ -1,6 +1,9 @@
 //! What must hold for any text whatever, one function per fuzz target: the targets below
 //! `fuzz/` call these with what a fuzzer makes up, the tests with what fuzzers kept.
 
+#[cfg(test)]
+mod replay;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,7 +70,7 @@ pub fn env_file(text: &str) {
     let lookup = |name: &str| variable(name).map(Cow::into_owned);
     let mut diagnostics = Vec::new();
     let mut all = env_file::parse(text, id, &lookup, &mut diagnostics);
-    all.extend(env_file::parse_raw(text, &lookup));
+    all.extend(env_file::parse_raw(text, id, &lookup, &mut diagnostics));
     for assignment in all {
         assert!(!assignment.name.is_empty(), "a variable has no name");
         let origin = Origin { source: id, span: assignment.span, via: None };
@@ -163,8 +166,10 @@ pub fn decode(text: &str, directory: &Path) {
     if loaded.has_errors() || !loaded.stack.disabled.is_empty() {
         return;
     }
-    let shown = written(&loaded.stack.config(Form::Yaml));
-    let text = shown.replace('$', "$$");
+    let mut config = loaded.stack.config(Form::Yaml);
+    let shown = written(&config);
+    config.double_dollars();
+    let text = written(&config);
     let nowhere = PathBuf::from("/nowhere/at/all");
     let again = load(&Request {
         directory: nowhere.clone(),

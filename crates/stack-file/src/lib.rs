@@ -32,6 +32,7 @@ pub mod select;
 mod short_syntax;
 pub mod source;
 mod support;
+pub mod swarm;
 pub mod tree;
 pub mod variables;
 mod verbatim;

@@ -253,6 +253,7 @@ pub(crate) fn merged(
         }
     }
     merge::unique(&mut tree, Schema::root());
+    merge::without_empty(&mut tree, Schema::root());
     (tree, usable)
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use indexmap::map::Entry as Slot;
 
-use crate::attributes::{Identity, Merge, Schema};
+use crate::attributes::{Identity, Merge, Schema, Shape, Short};
 use crate::canonical::text;
 use crate::tree::{Kind, Node};
 use crate::yaml::Mark;
@@ -56,6 +56,11 @@ fn merge_below(base: Node, over: Node, schema: Option<&Schema>) -> Node {
             }
             for (key, entry) in over {
                 let below = schema.and_then(|schema| schema.below(&key));
+                // A variable without a value is one that is to be filled in anew.
+                if entry.node.is_null() && schema.is_some_and(|schema| schema.row.shape == Shape::Variables) {
+                    base.insert(key, entry);
+                    continue;
+                }
                 match base.entry(key) {
                     Slot::Vacant(slot) => {
                         slot.insert(entry);
@@ -110,6 +115,40 @@ pub(crate) fn unique(node: &mut Node, schema: &Schema) {
                     }
                 }
                 *items = kept;
+            }
+        }
+        Kind::Scalar(_) => {}
+    }
+}
+
+/// Empty texts that say something where they stand: whether they may shows when the files are one.
+const KEPT_EMPTY: &[&str] = &[
+    "services.*.image",
+    "services.*.build.dockerfile",
+    "networks.*.name",
+    "volumes.*.name",
+    "configs.*.name",
+    "secrets.*.name",
+];
+
+/// Leaves out what only took away what an earlier file said: empty texts, and commands
+/// without a value.
+pub(crate) fn without_empty(node: &mut Node, schema: &Schema) {
+    match &mut node.kind {
+        Kind::Mapping(entries) => entries.retain(|key, entry| {
+            let Some(below) = schema.below(key) else { return true };
+            without_empty(&mut entry.node, below);
+            match &entry.node.kind {
+                Kind::Scalar(_) if entry.node.is_null() => below.row.short != Short::Words,
+                Kind::Scalar(scalar) if below.row.shape == Shape::Text && scalar.text.is_empty() => {
+                    KEPT_EMPTY.contains(&below.row.path)
+                }
+                _ => true,
+            }
+        }),
+        Kind::Sequence(items) => {
+            if let Some(below) = schema.item.as_deref() {
+                items.iter_mut().for_each(|item| without_empty(item, below));
             }
         }
         Kind::Scalar(_) => {}

@@ -198,6 +198,7 @@ pub(crate) fn settle_restart(node: &mut Node) -> Result<(), Fault> {
     let policy = text(node).to_owned();
     let (name, count) = policy.split_once(':').unwrap_or((&policy, ""));
     match (name, count) {
+        ("", "") if policy.is_empty() => Ok(()),
         ("no" | "always" | "unless-stopped" | "on-failure", "") if !policy.ends_with(':') => Ok(()),
         ("on-failure", count) if count.parse::<u32>().is_ok() => {
             let count: u32 = count.parse().unwrap_or_default();
@@ -234,7 +235,8 @@ pub(crate) fn settle_pull_policy(node: &mut Node) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(crate) fn check_container_name(name: &str) -> Result<(), Fault> {
+pub(crate) fn check_container_name(node: &Node) -> Result<(), Fault> {
+    let name = text(node);
     let mut letters = name.chars();
     let fine = name.len() > 1
         && letters.next().is_some_and(|first| first.is_ascii_alphanumeric())
@@ -243,7 +245,11 @@ pub(crate) fn check_container_name(name: &str) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::new(
-        format!("`{name}` cannot be the name of a container"),
+        if name.is_empty() {
+            "a container cannot have an empty name".to_owned()
+        } else {
+            format!("`{name}` cannot be the name of a container")
+        },
         "use at least two letters, digits, `_`, `.` or `-`, the first a letter or a digit",
     ))
 }

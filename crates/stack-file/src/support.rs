@@ -16,6 +16,7 @@ use crate::tree::{Kind, Node};
 pub(crate) fn unsupported(stack: &Stack, usable: bool) -> Vec<Diagnostic> {
     let mut told = Vec::new();
     visit(&stack.tree, Schema::root(), "", &mut told);
+    empty_names(stack, &mut told);
     if usable && stack.services.is_empty() && stack.disabled.is_empty() {
         told.push(
             Diagnostic::error("the file has no services")
@@ -24,6 +25,27 @@ pub(crate) fn unsupported(stack: &Stack, usable: bool) -> Vec<Diagnostic> {
         );
     }
     told
+}
+
+/// What has an empty name, mostly that of a variable without a value, cannot be found or made.
+fn empty_names(stack: &Stack, told: &mut Vec<Diagnostic>) {
+    for (kind, word) in
+        [("networks", "network"), ("volumes", "volume"), ("secrets", "secret"), ("configs", "config")]
+    {
+        for (key, entry) in stack.tree.get(kind).and_then(Node::as_mapping).into_iter().flatten() {
+            let Some(name) = entry.node.get("name").filter(|name| text(name).is_empty()) else { continue };
+            let help = match outside_of(&name.origin) {
+                Some(variable) => format!("set the variable `{variable}`, or remove `name`"),
+                None => "give it a name, or remove the key".to_owned(),
+            };
+            told.push(
+                Diagnostic::error(format!("the {word} `{key}` has an empty name"))
+                    .at(&name.origin)
+                    .path(format!("{kind}.{key}.name"))
+                    .help(help),
+            );
+        }
+    }
 }
 
 fn visit(node: &Node, schema: &Schema, path: &str, told: &mut Vec<Diagnostic>) {

@@ -114,6 +114,17 @@ impl Node {
         self.as_mapping().and_then(|entries| entries.get(key)).map(|entry| &entry.node)
     }
 
+    /// Doubles every dollar sign of the values, so that they read back as they are. Variables
+    /// of keys are not filled in: keys stay.
+    pub fn double_dollars(&mut self) {
+        match &mut self.kind {
+            Kind::Scalar(scalar) if scalar.text.contains('$') => scalar.text = scalar.text.replace('$', "$$"),
+            Kind::Scalar(_) => {}
+            Kind::Sequence(items) => items.iter_mut().for_each(Self::double_dollars),
+            Kind::Mapping(entries) => entries.values_mut().for_each(|entry| entry.node.double_dollars()),
+        }
+    }
+
     /// Whether the node is a null.
     #[must_use]
     pub fn is_null(&self) -> bool {

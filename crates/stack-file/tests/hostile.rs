@@ -288,6 +288,19 @@ fn extended_services_are_limited_together() {
 }
 
 #[test]
+fn merge_keys_that_lead_to_no_mapping_are_told_once() {
+    let mut text = String::from("x-0: &a0 text\n");
+    for index in 1..20 {
+        let aliases = vec![format!("*a{}", index - 1); 20].join(", ");
+        let _ = writeln!(text, "x-{index}: &a{index} {{<<: [{aliases}]}}");
+    }
+    let loaded = read(&text);
+    let merges = messages(&loaded).into_iter().filter(|told| told.starts_with("`<<` takes a mapping"));
+    assert_eq!(merges.count(), 20, "each place once");
+    assert!(loaded.diagnostics.len() < 30, "{}", loaded.diagnostics.len());
+}
+
+#[test]
 fn a_long_way_of_extends_is_followed() {
     let mut text = String::from("services:\n");
     for index in 0..5_000 {

@@ -20,6 +20,10 @@ struct Exception {
     /// `*` stands for a part of a name, `**` for folders; the first folder may be left out as `**/…`.
     files: String,
     reason: String,
+    /// Whether docker compose can say nothing of these: they need what is newer than it, or its
+    /// own writer fails. They are left out of the figure of agreement.
+    #[serde(default)]
+    beyond: bool,
 }
 
 impl Exceptions {
@@ -37,6 +41,11 @@ impl Exceptions {
     /// Why a file may differ; `None` if it may not.
     pub(crate) fn reason(&self, file: &str) -> Option<&str> {
         self.accepted.iter().find(|entry| fits(&entry.files, file)).map(|entry| entry.reason.as_str())
+    }
+
+    /// Whether docker compose can say nothing of a file.
+    pub(crate) fn is_beyond(&self, file: &str) -> bool {
+        self.accepted.iter().any(|entry| entry.beyond && fits(&entry.files, file))
     }
 
     /// The entries that none of these files needs.

@@ -21,6 +21,8 @@ pub(crate) struct Told {
     pub(crate) outcome: Outcome,
     /// Why it may differ, if it does and is on the list.
     pub(crate) accepted: Option<String>,
+    /// Whether docker compose can say nothing of it, which no figure of agreement counts.
+    pub(crate) beyond: bool,
 }
 
 /// What came of all of them.
@@ -97,9 +99,12 @@ impl Report {
         Self { told, idle }
     }
 
-    /// How many of a hundred files are the same for both, or refused by both.
+    /// How many of a hundred files of which docker compose can say something are the same
+    /// for both, or refused by both.
     pub(crate) fn agreement(&self) -> f64 {
-        percent(self.told.iter().filter(|told| told.outcome.agrees()).count(), self.told.len())
+        let counted = self.told.iter().filter(|told| !told.beyond);
+        let agreeing = counted.clone().filter(|told| told.outcome.agrees()).count();
+        percent(agreeing, counted.count())
     }
 
     fn counts(&self) -> BTreeMap<&'static str, usize> {
@@ -156,6 +161,10 @@ impl Report {
         }
         let accepted = self.told.iter().filter(|told| told.accepted.is_some()).count();
         let _ = writeln!(text, "{:.1} % agree; {accepted} of the others are accepted", self.agreement());
+        let beyond = self.told.iter().filter(|told| told.beyond).count();
+        if beyond > 0 {
+            let _ = writeln!(text, "{beyond} of which docker compose can say nothing are not counted");
+        }
         text
     }
 
@@ -205,6 +214,7 @@ mod tests {
             file: file.to_owned(),
             outcome,
             accepted: accepted.map(str::to_owned),
+            beyond: false,
         };
         let differs = |path: &str| {
             Outcome::Differs(Difference { path: path.to_owned(), ours: None, theirs: Some(json!(1)) })
@@ -234,6 +244,15 @@ mod tests {
             assert!(text.contains(line), "{line}\nis not in\n{text}");
         }
         assert!(!text.contains("1  too strict"), "what is accepted is no work:\n{text}");
+    }
+
+    #[test]
+    fn what_docker_compose_cannot_judge_is_not_counted() {
+        let mut report = report();
+        report.told[4].beyond = true;
+        assert_eq!(report.agreement(), 50.0);
+        let text = report.text();
+        assert!(text.ends_with("1 of which docker compose can say nothing are not counted\n"), "{text}");
     }
 
     #[test]

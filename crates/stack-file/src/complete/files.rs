@@ -70,7 +70,8 @@ impl Completion<'_> {
         let raw = file.get("format").is_some();
         let assignments = if raw {
             let earlier: HashMap<String, String> = earlier().collect();
-            env_file::parse_raw(&content, &|name| lookup(name).or_else(|| earlier.get(name).cloned()))
+            let lookup = |name: &str| lookup(name).or_else(|| earlier.get(name).cloned());
+            env_file::parse_raw(&content, source, &lookup, self.diagnostics)
         } else {
             env_file::parse_after(&content, source, &lookup, earlier().collect(), self.diagnostics)
         };

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use stack_file::diagnostic::Severity;
 use stack_file::lint::lint;
 use stack_file::load::load;
+use stack_file::swarm;
 
 use crate::args::Global;
 use crate::{error, render, settings};
@@ -15,6 +16,18 @@ pub(crate) struct CheckArgs {
     /// Fail on warnings too, with exit code 3 as for errors
     #[arg(long)]
     strict: bool,
+    /// What the stack is meant for: what it does not honour is told
+    #[arg(long = "for", value_enum, default_value_t = Backend::Engine, value_name = "BACKEND")]
+    backend: Backend,
+}
+
+/// What runs a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Backend {
+    /// A Docker Engine
+    Engine,
+    /// Docker Swarm, whose services know fewer attributes
+    Swarm,
 }
 
 pub(crate) fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode> {
@@ -22,11 +35,14 @@ pub(crate) fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode>
     let mut found = loaded.diagnostics.clone();
     // What cannot be looked at may well be there.
     found.extend(lint(&loaded, &|path| path.try_exists().unwrap_or(true)));
-    // The file is right; what would act on it refuses.
-    found.extend(loaded.unsupported.iter().cloned().map(|mut told| {
-        told.severity = Severity::Warning;
-        told
-    }));
+    match args.backend {
+        // The file is right; what would act on it refuses.
+        Backend::Engine => found.extend(loaded.unsupported.iter().cloned().map(|mut told| {
+            told.severity = Severity::Warning;
+            told
+        })),
+        Backend::Swarm => found.extend(swarm::not_honoured(&loaded)),
+    }
     // Those without a place come first; the rest in the order of the files.
     found.sort_by_key(|told| {
         told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))

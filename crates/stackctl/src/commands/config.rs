@@ -116,9 +116,11 @@ pub(crate) async fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<Ex
             if args.hides() {
                 show::hide(&mut tree, &sources);
             }
-            let text = written(&tree, args.format)?;
             // What is shown can be read again: a plain dollar sign is written twice.
-            if args.no_interpolate { text } else { text.replace('$', "$$") }
+            if !args.no_interpolate {
+                tree.double_dollars();
+            }
+            written(&tree, args.format)?
         }
     };
     if args.quiet {

@@ -98,3 +98,38 @@ fn errors_are_told_once_and_have_exit_code_3() {
     assert_eq!(ran.code, Some(3));
     assert!(ran.out.starts_with("error: there is no stack file in /here or above it\n"), "{}", ran.out);
 }
+
+#[test]
+fn what_swarm_does_not_honour_is_told_with_its_line() {
+    let stack = "\
+services:
+  web:
+    image: web:1
+    privileged: true
+    tty: true
+    volumes_from: [db]
+    ports: [\"127.0.0.1:80:80\"]
+    deploy: {mode: global}
+    networks: {front: {aliases: [w], ipv4_address: 10.1.1.1}}
+  db: {image: \"db:1\", restart: always, read_only: false}
+networks: {front: {driver: bridge}}
+";
+    let files = Files::new(&[("stack.yaml", stack)]);
+    let ran = files.run(&["--json", "check", "--for", "swarm", "--strict"], &[]);
+    assert_eq!(ran.code, Some(3));
+    let mut told = objects(&ran.out);
+    told.pop();
+    let told: Vec<_> = told.iter().map(|told| format!("{}: {}", told["line"], told["message"])).collect();
+    let expected = [
+        "4: \"Swarm does not honour `privileged`\"",
+        "6: \"Swarm does not honour `volumes_from`\"",
+        "7: \"Swarm does not honour `host_ip`\"",
+        "9: \"Swarm does not honour `ipv4_address`\"",
+        "10: \"Swarm does not honour `restart`\"",
+        "11: \"Swarm does not honour this `driver`\"",
+    ];
+    assert_eq!(told, expected);
+    let engine = files.run(&["--json", "check", "--for", "engine"], &[]);
+    assert_eq!(engine.out, files.run(&["--json", "check"], &[]).out);
+    assert!(!engine.out.contains("Swarm"), "{}", engine.out);
+}
