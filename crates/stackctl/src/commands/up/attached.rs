@@ -8,8 +8,9 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use stack_engine::engine::{Channel, Engine, EngineError, LogLine, LogSource, Selection};
 use stack_file::model::DependencyCondition;
+use stack_plan::address::Address;
 use stack_plan::observed::Observed;
-use stack_plan::plan::Action;
+use stack_plan::plan::{Action, Plan};
 use stack_plan::teardown::{Teardown, teardown};
 use time::OffsetDateTime;
 
@@ -140,6 +141,7 @@ pub(super) async fn run(
     }
     let mut lines = pin!(converge.engine.follow(attached.selection(&observed)));
 
+    let mut open = attached.that_run(&plan, &observed);
     let starts = plan.steps.iter().any(|step| matches!(step.action, Action::Start(_)));
     let summary = {
         let mut running = pin!(converge.run(plan, renderer));
@@ -165,14 +167,26 @@ pub(super) async fn run(
     if !starts && !attached.anything_runs("").await? {
         return Ok(ExitCode::SUCCESS);
     }
-    while let Some(line) = tokio::select! {
-        line = lines.next() => line,
-        () = &mut stop => {
-            attached.stop(lines, renderer).await?;
-            return Ok(interrupted());
-        }
-    } {
-        let line = line?;
+    // After an end it is asked again from time to time, less and less often, whether anything
+    // runs: a busy engine may list a container for long that it has told the end of.
+    let mut look_again: Option<Duration> = None;
+    loop {
+        let pause = look_again.unwrap_or_default();
+        let line = tokio::select! {
+            line = lines.next() => line,
+            () = tokio::time::sleep(pause), if look_again.is_some() => {
+                if !attached.anything_runs("").await? {
+                    break;
+                }
+                look_again = Some((2 * pause).min(LONGEST_PAUSE));
+                continue;
+            }
+            () = &mut stop => {
+                attached.stop(lines, renderer).await?;
+                return Ok(interrupted());
+            }
+        };
+        let Some(line) = line.transpose()? else { break };
         attached.show(&line)?;
         let Channel::Exit(code) = line.channel else { continue };
         let source = &line.source;
@@ -189,12 +203,19 @@ pub(super) async fn run(
             };
             return Ok(of_container(code));
         }
-        if !attached.anything_runs(&source.id).await? {
+        // Others may have ended, too, of which the last lines are still to come.
+        open.remove(&(source.service.clone(), source.number));
+        if open.is_empty() && !attached.anything_runs(&source.id).await? {
             break;
         }
+        look_again = Some(FIRST_PAUSE);
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// How long after an end it is asked again whether anything runs, and how long at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 struct Attached<'a> {
     converge: &'a Converge<'a>,
@@ -212,6 +233,18 @@ impl Attached<'_> {
         }
         self.logs.show(&line.as_line_ref())?;
         self.logs.flush()
+    }
+
+    /// The containers that run after the plan, by service and number.
+    fn that_run(&self, plan: &Plan, observed: &Observed) -> BTreeSet<(String, u32)> {
+        let started = plan.steps.iter().filter(|step| matches!(step.action, Action::Start(_)));
+        let started = started.filter_map(|step| match &step.address {
+            Address::Container(service, number) => Some((service.clone(), *number)),
+            _ => None,
+        });
+        let up = observed.containers.iter().filter(|found| !found.one_off && found.state.is_up());
+        let up = up.map(|found| (found.service.clone(), found.number));
+        started.chain(up).filter(|(service, _)| self.mine.contains(service)).collect()
     }
 
     /// What runs from now on, and everything that will be started, from its start.
