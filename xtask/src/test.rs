@@ -15,8 +15,12 @@ use crate::{compose, images, say, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
-const PROGRAMS: [(&str, &str); 3] =
-    [("redis-server", "redis-server"), ("nginx", "nginx"), ("docker-registry", "docker-registry")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("redis-server", "redis-server"),
+    ("nginx", "nginx"),
+    ("docker-registry", "docker-registry"),
+    ("chromium", "chromium"),
+];
 
 /// `cargo xtask test`.
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,14 @@
 //! The server with its real parts: instances, a real Redis, a real nginx.
 
+mod api;
+mod browser;
 mod faults;
+mod page;
+mod presence;
 mod process;
+mod protocol;
 mod rooms;
 mod stores;
 mod support;
+mod tokens;
 mod wire;
