@@ -80,7 +80,10 @@ impl Redis {
 
     fn spawn(port: u16, directory: &Path, durable: bool) -> Result<Program> {
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]).arg("--dir").arg(directory);
+        command
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .arg("--dir")
+            .arg(directory);
         if durable {
             command.args(["--appendonly", "yes", "--appendfsync", "always"]);
         }
@@ -134,8 +137,13 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// One instance alone, or two with a Redis. `settings` are added to their environment.
-    pub(crate) async fn start(server: &Path, redis: Option<Redis>, settings: &[(&str, &str)]) -> Result<Self> {
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    pub(crate) async fn start(
+        server: &Path,
+        redis: Option<Redis>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let count = if redis.is_some() { 2 } else { 1 };
         let mut fleet = Self { servers: Vec::new(), redis, server: server.to_owned(), settings };
         for index in 0..count {
@@ -148,7 +156,11 @@ impl Fleet {
     pub(crate) async fn add(&mut self, name: &str) -> Result<()> {
         let port = free_port()?;
         let mut command = Command::new(&self.server);
-        command.env_clear().env("SERVER_PORT", port.to_string()).env("SERVER_ID", name).env("LOG_LEVEL", "warn");
+        command
+            .env_clear()
+            .env("SERVER_PORT", port.to_string())
+            .env("SERVER_ID", name)
+            .env("LOG_LEVEL", "warn");
         for (name, value) in [
             ("CONNECTS_PER_SECOND", "100000"),
             ("COMMANDS_PER_SECOND", "1000000"),

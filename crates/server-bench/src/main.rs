@@ -1,10 +1,8 @@
-//! `server-bench stress` proves what the server promises; `server-bench load`
-//! measures how fast it, or another one, passes messages on.
+//! `server-bench stress` proves what the server promises.
 
 mod chance;
 mod client;
 mod fleet;
-mod load;
 mod say;
 mod stress;
 
@@ -23,8 +21,6 @@ struct Arguments {
 enum Task {
     /// Try to break every promise of the server, on one instance alone and on two with a Redis
     Stress(stress::StressArgs),
-    /// Send messages at a fixed rate and measure how long each takes to arrive
-    Load(load::LoadArgs),
 }
 
 fn main() -> ExitCode {
@@ -36,7 +32,6 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match task {
             Task::Stress(arguments) => stress::run(&arguments).await,
-            Task::Load(arguments) => load::run(&arguments).await,
         }
     });
     match done {

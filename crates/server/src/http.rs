@@ -1,6 +1,7 @@
 //! The routes; [`crate::protocol::table::ROUTES`] lists them.
 
 mod api;
+pub mod echo;
 mod listen;
 mod page;
 
@@ -142,6 +143,8 @@ fn gauge(count: usize) -> i64 {
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let metrics = &app.metrics;
     metrics.connections.set(gauge(app.places.taken()));
+    metrics.held.set(gauge(app.hub.rooms()));
+    metrics.members.set(gauge(app.hub.members()));
     let waiting = app.hub.connections().iter().map(|connection| connection.outbox.waiting()).sum();
     metrics.queue_bytes.set(gauge(waiting));
     metrics.redis_up.set(i64::from(*app.store.health().borrow() == Health::Up));

@@ -260,7 +260,8 @@ impl Hub {
         attendance: Attendance,
         lease: Lease,
     ) -> Result<Members, StoreError> {
-        let members = self.store.attend(name, attendance, lease).await?;
+        let members =
+            self.store.attend(name, attendance, lease).await.map_err(|error| logged(name, error))?;
         self.metrics.presence_sweeps.inc_by(members.swept);
         Ok(members)
     }

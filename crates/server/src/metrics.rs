@@ -49,6 +49,10 @@ pub struct Metrics {
     registry: Registry,
     /// Connections that are open; set when metrics are asked for.
     pub connections: Gauge,
+    /// Rooms that are held; set when metrics are asked for.
+    pub held: Gauge,
+    /// Members that all rooms have here; set when metrics are asked for.
+    pub members: Gauge,
     /// Rooms that have been joined.
     pub joins: Counter,
     /// Commands by name and outcome.
@@ -99,6 +103,8 @@ impl Default for Metrics {
         let metrics = Self {
             registry: Registry::default(),
             connections: Gauge::default(),
+            held: Gauge::default(),
+            members: Gauge::default(),
             joins: Counter::default(),
             commands: Family::default(),
             command_seconds: seconds(),
@@ -119,6 +125,8 @@ impl Default for Metrics {
             draining: Gauge::default(),
         };
         registry.register("connections", "Open connections", metrics.connections.clone());
+        registry.register("held", "Rooms that are held", metrics.held.clone());
+        registry.register("members", "Members of all rooms here", metrics.members.clone());
         registry.register("joins", "Rooms joined", metrics.joins.clone());
         registry.register("commands", "Commands by name and outcome", metrics.commands.clone());
         registry.register_with_unit(

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, ClusterInterface, EventInterface, LuaInterface, PubsubInterface};
-use fred::prelude::{Builder, Error as FredError, ErrorKind, Value};
+use fred::prelude::{Builder, Error as FredError, ErrorKind, FromValue, Value};
 use fred::types::cluster::ClusterRouting;
 use fred::types::config::{Options, ReconnectPolicy};
-use fred::types::{ConnectHandle, InfoKind, Message, RespVersion};
+use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Message, RespVersion};
 use fred::util::redis_keyslot;
 use futures_util::future::try_join_all;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -83,8 +83,16 @@ pub(super) fn at_once() -> Options {
     Options { fail_fast: true, max_attempts: Some(1), timeout: Some(COMMAND_TIMEOUT), ..Options::default() }
 }
 
-fn at_node(node: &Node) -> Options {
-    Options { cluster_node: node.clone(), ..at_once() }
+/// Runs a command at the node that has these slots. fred's own option for that,
+/// `cluster_node`, does not reach every command.
+async fn at_node<R: FromValue>(
+    client: &Client,
+    slots: &ClusterHash,
+    name: &'static str,
+    args: Vec<String>,
+) -> Result<R, FredError> {
+    let command = CustomCommand::new_static(name, slots.clone(), false);
+    client.with_options(&at_once()).custom(command, args).await
 }
 
 impl Link {
@@ -206,6 +214,10 @@ impl Link {
             }
             let found = self.check(&mut subscriptions_lost).await;
             let up = found.is_ok();
+            if !up && self.is_cluster() {
+                subscriptions_lost = true;
+                self.learn_cluster().await;
+            }
             let health = match found {
                 Ok(()) => Health::Up,
                 // The plainest cause there is: whether anybody listens there at all.
@@ -230,6 +242,16 @@ impl Link {
 
     pub(super) fn is_cluster(&self) -> bool {
         self.options.address.is_cluster()
+    }
+
+    /// Asks the cluster anew which node has what: one that is lost may have been replaced.
+    async fn learn_cluster(&self) {
+        let learning = async {
+            // Where nobody knows, the next round asks again.
+            let _ = self.commands.sync_cluster().await;
+            let _ = self.subscriber.sync_cluster().await;
+        };
+        let _ = timeout(COMMAND_TIMEOUT, learning).await;
     }
 
     /// Makes the store usable, or says why it is not.
@@ -264,8 +286,9 @@ impl Link {
                     some.iter().map(|room| subscriber.ssubscribe(channel(room))).collect();
                 try_join_all(subscribing).await?;
             }
-            for node in self.subscriber.active_connections() {
-                self.subscriber.with_options(&at_node(&Some(node))).ping::<Value>(None).await?;
+            // Each node has handled every SSUBSCRIBE that was sent to it before.
+            for (_, slots) in self.nodes().unwrap_or_default() {
+                at_node::<Value>(&self.subscriber, &slots, "PING", Vec::new()).await?;
             }
             return Ok(());
         }
@@ -282,18 +305,12 @@ impl Link {
         if !self.commands.is_connected() {
             return Err(self.lost());
         }
-        let nodes: Vec<Node> = if self.is_cluster() {
-            let routing = self.commands.cached_cluster_state().ok_or_else(|| self.lost())?;
-            let nodes = routing.unique_primary_nodes().into_iter().map(Some).collect();
-            *lock(&self.routing) = Some(Arc::new(routing));
-            nodes
-        } else {
-            vec![None]
-        };
-        lock(&self.scripts).retain(|node, _| nodes.contains(node));
+        let nodes = self.nodes().ok_or_else(|| self.lost())?;
+        *lock(&self.routing) = self.commands.cached_cluster_state().map(Arc::new);
+        lock(&self.scripts).retain(|known, _| nodes.iter().any(|(node, _)| node == known));
         let mut restarted = false;
-        for node in &nodes {
-            restarted |= self.load_at(node).await?;
+        for (node, slots) in &nodes {
+            restarted |= self.load_at(node, slots).await?;
         }
         if restarted {
             tracing::warn!("redis is another process than before");
@@ -302,10 +319,23 @@ impl Link {
         Ok(())
     }
 
+    /// Every node that takes writes, and some slots of each; `None` if they are not known.
+    fn nodes(&self) -> Option<Vec<(Node, ClusterHash)>> {
+        if !self.is_cluster() {
+            return Some(vec![(None, ClusterHash::Random)]);
+        }
+        let routing = self.commands.cached_cluster_state()?;
+        let slots = routing.unique_hash_slots().into_iter();
+        let nodes = slots.map(|slot| (routing.get_server(slot).cloned(), ClusterHash::Custom(slot)));
+        Some(nodes.filter(|(node, _)| node.is_some()).collect())
+    }
+
     /// Loads the scripts of one process; true if it is another one than before.
-    async fn load_at(&self, node: &Node) -> Result<bool, String> {
-        let commands = self.commands.with_options(&at_node(node));
-        let info: String = commands.info(Some(InfoKind::Server)).await.map_err(|error| self.shown(&error))?;
+    async fn load_at(&self, node: &Node, slots: &ClusterHash) -> Result<bool, String> {
+        let ask = async |name, args| {
+            at_node::<String>(&self.commands, slots, name, args).await.map_err(|error| self.shown(&error))
+        };
+        let info = ask("INFO", vec!["server".to_owned()]).await?;
         let run_id = run_id(&info).ok_or_else(|| "Redis tells no run id".to_owned())?;
         let known = lock(&self.scripts).get(node).cloned();
         if known.as_ref().is_some_and(|known| known.run_id == run_id) {
@@ -313,7 +343,7 @@ impl Link {
         }
         let (scripts, texts) = Scripts::of(run_id, self.is_cluster());
         for text in texts {
-            let _: Value = commands.script_load(text).await.map_err(|error| self.shown(&error))?;
+            ask("SCRIPT", vec!["LOAD".to_owned(), text]).await?;
         }
         lock(&self.scripts).insert(node.clone(), scripts);
         Ok(known.is_some_and(|known| !known.run_id.is_empty()))
