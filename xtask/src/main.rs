@@ -1,4 +1,4 @@
-//! The chores of the project: `cargo xtask up`, `test`, `bench`, `conform`, `fuzz`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `conform`, `fuzz`, `images` and `tidy`.
 
 mod bench;
 mod cargo;
@@ -9,8 +9,10 @@ mod engine;
 mod fuzz;
 mod http;
 mod images;
+mod kosoku;
 mod rooms;
 mod say;
+mod stress;
 mod test;
 mod tidy;
 mod up;
@@ -41,6 +43,11 @@ enum Chore {
     ///
     /// With arguments for `cargo test` after `--`, only the tests that they ask for.
     Test(test::TestArgs),
+    /// Try to break every promise of the server
+    ///
+    /// About a minute; each scenario checks itself, on one instance alone and on two
+    /// with a Redis. The same seed gives the same choices.
+    Stress(stress::StressArgs),
     /// Compare stackctl with docker compose, and with the same calls made raw
     Bench(bench::BenchArgs),
     /// Compare what stackctl and docker compose read in the compose files of some folders
@@ -64,6 +71,7 @@ fn run() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Up => up::run(&root),
         Chore::Test(arguments) => test::run(&root, &arguments),
+        Chore::Stress(arguments) => stress::run(&root, &arguments),
         Chore::Bench(arguments) => bench::run(&root, &arguments),
         Chore::Conform(arguments) => conform::run(&root, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&root, &arguments),

@@ -11,12 +11,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cargo::cargo;
 use crate::debian::{self, Services};
 use crate::engine::{self, Engine};
-use crate::{compose, images, say, tidy};
+use crate::{compose, images, kosoku, say, stress, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
-const PROGRAMS: [(&str, &str); 3] =
-    [("redis-server", "redis-server"), ("nginx", "nginx"), ("docker-registry", "docker-registry")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("redis-server", "redis-server"),
+    ("nginx", "nginx"),
+    ("docker-registry", "docker-registry"),
+    ("chromium", "chromium"),
+];
 
 /// `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -33,16 +37,18 @@ pub(crate) struct TestArgs {
 pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     let begun = Instant::now();
     let mut stages = Stages::default();
-    let mut engine = None;
+    let (mut engine, mut suite) = (None, None);
     stages.run("engine", "cargo xtask images", || {
         let found = engine::ensure()?;
         found.introduce()?;
         images::ensure(root, &found, false)?;
         programs()?;
+        suite = Some(kosoku::ensure(root)?);
         engine = Some(found);
         Ok(())
     })?;
     let engine = engine.context("no engine")?;
+    let suite = suite.context("no kosoku")?;
     if arguments.only.is_empty() {
         stages.cargo("fmt", cargo(root).args(["fmt", "--all", "--check"]))?;
         stages.run("tidy", "cargo xtask tidy", || tidy::run(root))?;
@@ -60,7 +66,7 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
             compose::VARIABLE
         ));
     }
-    let tests = stages.cargo("test", &mut tests(root, &engine, &arguments.only, compose.as_deref()));
+    let tests = stages.cargo("test", &mut tests(root, &engine, &suite, &arguments.only, compose.as_deref()));
     // Tests that fail leave things behind, too, and then that is not what is wrong.
     let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
     tests?;
@@ -70,12 +76,15 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
         properties.args(["test", "--release", "-p", "stack-engine", "--test", "execute_converges"]);
         stages.cargo("properties", properties.env("PROPTEST_CASES", cases.to_string()))?;
     }
+    if arguments.only.is_empty() {
+        stages.run("stress", "cargo xtask stress", || stress::short(root))?;
+    }
     let what = if arguments.only.is_empty() { "every check" } else { "what was asked for" };
     say(&format!("\n{}{what} passed in {}", stages.table(), shown(begun.elapsed())));
     Ok(())
 }
 
-fn tests(root: &Path, engine: &Engine, only: &[String], compose: Option<&[String]>) -> Command {
+fn tests(root: &Path, engine: &Engine, suite: &Path, only: &[String], compose: Option<&[String]>) -> Command {
     let (name, value) = engine.variable();
     let mut command = cargo(root);
     command.arg("test");
@@ -94,7 +103,7 @@ fn tests(root: &Path, engine: &Engine, only: &[String], compose: Option<&[String
             command.args(["--skip", "sharing::"]);
         }
     }
-    command.env(name, value).env("PATH", debian::path_with_sbin());
+    command.env(name, value).env("PATH", debian::path_with_sbin()).env("KOSOKU", suite);
     command
 }
 

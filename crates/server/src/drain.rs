@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 
 use crate::http::App;
-use crate::protocol::{Close, drain_push};
+use crate::protocol::Close;
+use crate::protocol::outbound::drain_push;
 use crate::session::outbox::Outbox;
 
 /// The time that one connection adds to the spread.
@@ -37,7 +38,7 @@ pub async fn run(app: &Arc<App>) {
         let connections = app.hub.connections();
         let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
         let spread = timing.drain_spread.min(SPREAD_OF_ONE.saturating_mul(count));
-        join_all(connections.iter().map(|outbox| send_away(outbox, spread))).await;
+        join_all(connections.iter().map(|connection| send_away(&connection.outbox, spread))).await;
         app.places.empty().await;
     };
     if timeout(timing.drain_cap, all).await.is_err() {

@@ -1,11 +1,9 @@
-//! The routes.
-//!
-//! | route | answer |
-//! |---|---|
-//! | `GET /ws` | the upgrade to a WebSocket; 400, 403, 429 or 503 where it is refused |
-//! | `GET /healthz` | 200 as long as the process serves; looks at nothing else |
-//! | `GET /readyz` | 200 if this instance takes connections, else 503 with the reasons |
-//! | `GET /` | what this is |
+//! The routes; [`crate::protocol::table::ROUTES`] lists them.
+
+mod api;
+pub mod echo;
+mod listen;
+mod page;
 
 use std::io;
 use std::sync::Arc;
@@ -15,20 +13,24 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::serve::ListenerExt;
+use axum::routing::{get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
+use crate::auth::{self, AuthError, Identity};
 use crate::config::{Config, Origins};
 use crate::hub::Hub;
-use crate::limits::{Bucket, Places};
+use crate::limits::{Bucket, Places, Users};
+use crate::metrics::Metrics;
 use crate::protocol::SUBPROTOCOL;
 use crate::session;
-use crate::store::Store;
+use crate::store::{Health, Store};
 
 /// The first read of a connection; grows with longer frames. The library's own
 /// 128 KiB would be most of what an idle connection costs.
@@ -47,21 +49,41 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// One place for each connection.
     pub places: Places,
+    /// The connections of each user.
+    pub users: Users,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    started: Instant,
+    guest_secret: OnceCell<String>,
     connects: Mutex<Bucket>,
     draining: AtomicBool,
 }
 
 impl App {
-    pub(crate) fn new(config: Config, store: Arc<dyn Store>, hub: Arc<Hub>) -> Arc<Self> {
+    pub(crate) fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        hub: Arc<Hub>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         let per_second = config.limits.connects_per_second;
         Arc::new(Self {
             places: Places::new(config.limits.connections),
+            users: Users::new(config.limits.user_connections),
+            metrics,
+            started: Instant::now(),
+            guest_secret: OnceCell::new(),
             connects: Mutex::new(Bucket::new(per_second, per_second.saturating_mul(CONNECT_BURST))),
             draining: AtomicBool::new(false),
             config,
             store,
             hub,
         })
+    }
+
+    /// What identities of guests are signed with; `None` while the store cannot tell.
+    pub(crate) async fn guest_secret(&self) -> Option<String> {
+        self.guest_secret.get_or_try_init(|| self.store.secret()).await.ok().cloned()
     }
 
     pub(crate) fn start_draining(&self) {
@@ -92,35 +114,54 @@ impl App {
 pub(crate) async fn serve(
     listener: TcpListener,
     app: Arc<App>,
-    end: impl Future<Output = ()> + Send + 'static,
+    end: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let header_time = app.config.timing.hello;
     let router = Router::new()
-        .route("/", get(about))
+        .route("/", get(page::index))
+        .route("/page.js", get(page::script))
+        .route("/page.css", get(page::style))
         .route("/ws", get(connect))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/info", get(api::info))
+        .route("/api/rooms/{room}", get(api::room))
+        .route("/api/publish", post(api::publish))
+        .route("/api/act", post(api::act))
+        .route("/api/disconnect", post(api::disconnect))
+        .layer(DefaultBodyLimit::max(app.config.limits.frame_bytes))
         .with_state(app);
-    // Frames are small and wanted at once; they are gathered before they are written.
-    let listener = listener.tap_io(|stream| {
-        // Without it the connection is slower, and works.
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, router).with_graceful_shutdown(end).await
+    listen::serve(listener, router, header_time, end).await
 }
 
-async fn about(State(app): State<Arc<App>>) -> String {
-    format!(
-        "rooms over WebSocket, protocol {SUBPROTOCOL}\nserver {}, store {}\nconnect to /ws\n",
-        app.config.server_id,
-        app.store.name()
-    )
+/// A gauge of what may be counted by any number that fits.
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let metrics = &app.metrics;
+    metrics.connections.set(gauge(app.places.taken()));
+    metrics.held.set(gauge(app.hub.rooms()));
+    metrics.members.set(gauge(app.hub.members()));
+    let waiting = app.hub.connections().iter().map(|connection| connection.outbox.waiting()).sum();
+    metrics.queue_bytes.set(gauge(waiting));
+    metrics.redis_up.set(i64::from(*app.store.health().borrow() == Health::Up));
+    metrics.draining.set(i64::from(app.is_draining()));
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], metrics.text()).into_response()
+}
+
+fn json_response(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let reasons = app.reasons();
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({ "ready": reasons.is_empty(), "reasons": reasons });
-    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+    json_response(status, body.to_string())
 }
 
 async fn connect(State(app): State<Arc<App>>, request: Request) -> Result<Response, Response> {
@@ -129,9 +170,14 @@ async fn connect(State(app): State<Arc<App>>, request: Request) -> Result<Respon
     if app.is_draining() {
         return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "this instance is stopping; try another"));
     }
+    if app.hub.has_given_up() {
+        return Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "this instance has lost its store; try another"));
+    }
     if !may_come_from(&app.config.origins, &parts.headers) {
         return Err(refuse(StatusCode::FORBIDDEN, "pages of this origin may not connect"));
     }
+    let identity =
+        identity(&app.config, &parts).map_err(|reason| refuse(StatusCode::UNAUTHORIZED, reason))?;
     let upgrade =
         WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(IntoResponse::into_response)?;
     let wanted: Vec<&HeaderValue> = upgrade.requested_protocols().collect();
@@ -151,7 +197,23 @@ async fn connect(State(app): State<Arc<App>>, request: Request) -> Result<Respon
         .write_buffer_size(WRITE_BUFFER)
         .max_message_size(longest)
         .max_frame_size(longest)
-        .on_upgrade(move |socket| session::run(socket, app, place)))
+        .on_upgrade(move |socket| session::run(socket, app, identity, place)))
+}
+
+/// Who connects, by the token of the request if it has one.
+fn identity(config: &Config, parts: &Parts) -> Result<Option<Identity>, &'static str> {
+    let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
+    let query = parts.uri.query().unwrap_or_default();
+    let token = bearer.or_else(|| query.split('&').find_map(|pair| pair.strip_prefix("token=")));
+    let Some(token) = token else { return Ok(None) };
+    let Some(secret) = &config.auth_secret else {
+        return Err("this server takes no tokens: it has no AUTH_SECRET");
+    };
+    auth::verify(secret.reveal(), token, session::now()).map(Some).map_err(|error| match error {
+        AuthError::Invalid(reason) => reason,
+        AuthError::Expired => "the token has expired",
+    })
 }
 
 fn refuse(status: StatusCode, reason: &str) -> Response {

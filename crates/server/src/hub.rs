@@ -1,34 +1,34 @@
 //! The rooms of this instance: takes the store's notices, keeps every member in
 //! step, and fills from the store what the notices left out.
 
+mod fill;
+mod health;
+mod orders;
 mod room;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
-use tokio::sync::watch;
-use tokio::time::{interval, sleep};
+use tokio::sync::Notify;
 
 use self::room::{Admission, Next, Room};
-use crate::protocol::{DEGRADED, Fault, RESTORED, reset_push};
-use crate::session::outbox::{Frame, Outbox};
-use crate::store::{Health, Notice, Position, Read, Snapshot, Store, StoreError};
+use crate::config::Config;
+use crate::kinds::Kind;
+use crate::metrics::{Metrics, ResultLabels};
+use crate::presence::Shown;
+use crate::protocol::Fault;
+use crate::session::connection::Connection;
+use crate::session::outbox::Frame;
+use crate::store::{
+    Attendance, CONTROL, Lease, Members, Notice, Position, Read, Snapshot, Store, StoreError,
+};
 
 /// The most that one reply or one page of a fill holds.
 const PAGE_EVENTS: usize = 512;
 const PAGE_BYTES: usize = 256 * 1024;
-/// Rooms that are checked at the same time.
-const CHECKS_AT_ONCE: usize = 64;
-/// How often rooms without members are let go.
-const TIDY_EVERY: Duration = Duration::from_secs(5);
-/// How often somebody looks whether another one's fill has ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
-const RETRY_FILL: Duration = Duration::from_millis(250);
 const JOIN_TRIES: usize = 16;
 const GATES: usize = 64;
 
@@ -37,12 +37,29 @@ type SharedRoom = Arc<Mutex<Room>>;
 /// All rooms and connections of this instance.
 pub struct Hub {
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    server_id: String,
     rooms: Mutex<HashMap<String, SharedRoom>>,
-    connections: Mutex<HashMap<u64, Arc<Outbox>>>,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
     /// Subscribing to a room and letting go of it happen one after the other.
     gates: Vec<tokio::sync::Mutex<()>>,
     next_connection: AtomicU64,
     check: Duration,
+    store_patience: Duration,
+    lease: Lease,
+    members_due: Notify,
+    given_up: AtomicBool,
+}
+
+/// What a connection wants of a room.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The kind that the room must have.
+    pub kind: Option<Kind>,
+    /// The last event that the client has.
+    pub since: Option<Position>,
+    /// How it is to be shown to others.
+    pub shown: Option<Shown>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,37 +67,43 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    /// A hub without rooms, that checks the positions of its rooms every `check`.
+    /// A hub without rooms.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, check: Duration) -> Arc<Self> {
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>, config: &Config) -> Arc<Self> {
         Arc::new(Self {
             store,
+            metrics,
+            server_id: config.server_id.clone(),
             rooms: Mutex::default(),
             connections: Mutex::default(),
             gates: (0..GATES).map(|_| tokio::sync::Mutex::default()).collect(),
             next_connection: AtomicU64::new(1),
-            check,
+            check: config.timing.check,
+            store_patience: config.timing.store_patience,
+            lease: config.limits.lease(&config.timing),
+            members_due: Notify::new(),
+            given_up: AtomicBool::new(false),
         })
     }
 
     /// Makes a connection known; the number names it here.
-    pub fn register(&self, outbox: &Arc<Outbox>) -> u64 {
-        let conn = self.next_connection.fetch_add(1, Ordering::Relaxed);
-        lock(&self.connections).insert(conn, Arc::clone(outbox));
-        conn
+    pub fn register(&self, connection: &Arc<Connection>) -> u64 {
+        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        lock(&self.connections).insert(number, Arc::clone(connection));
+        number
     }
 
     /// Forgets a connection and takes it out of these rooms.
-    pub fn remove<'a>(&self, conn: u64, rooms: impl Iterator<Item = &'a String>) {
+    pub async fn remove(&self, conn: u64, rooms: impl Iterator<Item = &String>) {
         lock(&self.connections).remove(&conn);
         for room in rooms {
-            self.leave(room, conn);
+            self.leave(room, conn).await;
         }
     }
 
     /// Every connection there is.
     #[must_use]
-    pub fn connections(&self) -> Vec<Arc<Outbox>> {
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
         lock(&self.connections).values().cloned().collect()
     }
 
@@ -98,63 +121,169 @@ impl Hub {
     }
 
     fn broadcast(&self, frame: &Frame) {
-        for outbox in self.connections() {
-            outbox.push(frame.clone());
+        for connection in self.connections() {
+            connection.outbox.push(frame.clone());
         }
     }
 
-    /// Brings a connection into a room. Its outbox gets the reply and, from
-    /// then on, every event after the reply's position.
+    /// Brings a connection into a room, and tells the room's kind. Its outbox
+    /// gets the reply and, from then on, every event after the reply's position.
     ///
     /// # Errors
-    /// If the store does not answer; the connection is then not in the room.
+    /// If the store does not answer or the room is of another kind; the
+    /// connection is then not in the room.
     pub async fn join(
         self: &Arc<Self>,
         name: &str,
         conn: u64,
-        outbox: &Arc<Outbox>,
-        since: Option<Position>,
-        reply: impl Fn(&Snapshot) -> Frame,
-    ) -> Result<(), Fault> {
-        let room = self.enter(name, conn, outbox).await?;
-        let read = Read { since, max_events: PAGE_EVENTS, max_bytes: PAGE_BYTES, part: false, doc: false };
-        for _ in 0..JOIN_TRIES {
-            let snapshot = match self.store.read(name, read.clone()).await {
-                Ok(snapshot) => snapshot,
-                Err(error) => {
-                    lock(&room).leave(conn);
-                    return Err(logged(name, error).into());
+        connection: &Connection,
+        wish: Wish,
+        reply: impl Fn(&Snapshot, Option<&Members>) -> Frame,
+    ) -> Result<Kind, Fault> {
+        let room = self.enter(name, conn, connection, wish.shown.clone()).await?;
+        match self.admit(name, &room, conn, wish, reply).await {
+            Ok((kind, next)) => {
+                if next == Next::Fill {
+                    self.start_fill(name, &room, "hole");
                 }
+                Ok(kind)
+            }
+            Err(fault) => {
+                self.leave(name, conn).await;
+                Err(fault)
+            }
+        }
+    }
+
+    async fn admit(
+        self: &Arc<Self>,
+        name: &str,
+        room: &SharedRoom,
+        conn: u64,
+        wish: Wish,
+        reply: impl Fn(&Snapshot, Option<&Members>) -> Frame,
+    ) -> Result<(Kind, Next), Fault> {
+        let read = Read {
+            since: wish.since,
+            max_events: PAGE_EVENTS,
+            max_bytes: PAGE_BYTES,
+            part: false,
+            doc: false,
+            kind: wish.kind.unwrap_or_default(),
+        };
+        let mut members = None;
+        for _ in 0..JOIN_TRIES {
+            let snapshot = self.store.read(name, read.clone()).await.map_err(|error| logged(name, error))?;
+            let kind = Kind::named(&snapshot.kind)
+                .filter(|kind| wish.kind.is_none_or(|wanted| wanted == *kind))
+                .ok_or_else(|| Fault::bad(format!("the room is of the kind \"{}\"", snapshot.kind)))?;
+            if let (Some(Shown { conn, fields }), None) = (&wish.shown, &members) {
+                let enter = Attendance::Enter { conn: conn.clone(), fields: fields.clone() };
+                members = Some(self.attend(name, enter, self.lease).await?);
+            }
+            let rev = members.as_ref().map_or(0, |members| members.rev);
+            let admission = {
+                let mut inside = lock(room);
+                inside.kind = kind;
+                inside.admit(conn, &snapshot, rev, || reply(&snapshot, members.as_ref()))
             };
-            let admission = lock(&room).admit(conn, &snapshot, || reply(&snapshot));
             match admission {
                 Admission::Joined(next) => {
-                    if next == Next::Fill {
-                        self.start_fill(name, &room);
+                    self.metrics.joins.inc();
+                    if read.since.is_some() {
+                        let result = if snapshot.recovered { "recovered" } else { "document" };
+                        self.metrics.recoveries.get_or_create(&ResultLabels { result }).inc();
                     }
-                    return Ok(());
+                    return Ok((kind, next));
                 }
                 Admission::ReadAgain => {}
-                Admission::RoomBehind => self.fill(name, &room).await,
+                Admission::RoomBehind => self.fill(name, room, "check").await,
                 Admission::Gone => return Err(Fault::Internal),
             }
         }
-        lock(&room).leave(conn);
         Err(Fault::Unavailable)
     }
 
     /// Takes a connection out of a room; false if it was not in it.
-    pub fn leave(&self, name: &str, conn: u64) -> bool {
+    pub async fn leave(&self, name: &str, conn: u64) -> bool {
         let room = lock(&self.rooms).get(name).cloned();
-        room.is_some_and(|room| lock(&room).leave(conn))
+        let Some(left) = room.and_then(|room| lock(&room).leave(conn)) else { return false };
+        if let Some(Shown { conn, .. }) = left {
+            let lease = Lease { listed: 0, ..self.lease };
+            if let Err(error) = self.attend(name, Attendance::Leave { conn }, lease).await {
+                // Its lease will end.
+                tracing::debug!(room = name, error = %error, "leave not told");
+            }
+        }
+        true
     }
 
-    async fn enter(&self, name: &str, conn: u64, outbox: &Arc<Outbox>) -> Result<SharedRoom, Fault> {
+    /// Shows a member differently to the others in a room.
+    ///
+    /// # Errors
+    /// If it joined without being shown, or the store does not answer.
+    pub async fn show(&self, name: &str, conn: u64, shown: Shown) -> Result<Members, Fault> {
+        let room = lock(&self.rooms).get(name).cloned().ok_or(Fault::NotJoined)?;
+        if !lock(&room).show(conn, shown.clone()) {
+            return Err(Fault::bad("join with presence to be shown"));
+        }
+        let Shown { conn, fields } = shown;
+        Ok(self.attend(name, Attendance::Enter { conn, fields }, self.lease).await?)
+    }
+
+    /// Who is in a room, on all instances.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn members_of(&self, name: &str) -> Result<Members, StoreError> {
+        self.attend(name, Attendance::Look, self.lease).await
+    }
+
+    /// The rooms with members of this instance that are shown to others.
+    pub(crate) fn shown(&self) -> Vec<(String, Vec<Shown>)> {
+        let rooms: Vec<(String, SharedRoom)> =
+            lock(&self.rooms).iter().map(|(name, room)| (name.clone(), Arc::clone(room))).collect();
+        let shown = rooms.into_iter().map(|(name, room)| (name, lock(&room).shown().cloned().collect()));
+        shown.filter(|(_, shown): &(String, Vec<Shown>)| !shown.is_empty()).collect()
+    }
+
+    /// Whether a connection is still shown in a room.
+    pub(crate) fn shows(&self, name: &str, conn: &str) -> bool {
+        let room = lock(&self.rooms).get(name).cloned();
+        room.is_some_and(|room| lock(&room).shown().any(|shown| shown.conn == conn))
+    }
+
+    /// Changes members in the store, and counts those that were swept.
+    pub(crate) async fn attend(
+        &self,
+        name: &str,
+        attendance: Attendance,
+        lease: Lease,
+    ) -> Result<Members, StoreError> {
+        let members =
+            self.store.attend(name, attendance, lease).await.map_err(|error| logged(name, error))?;
+        self.metrics.presence_sweeps.inc_by(members.swept);
+        Ok(members)
+    }
+
+    /// Waits until all members have to be kept at once, because they may be lost.
+    pub(crate) async fn members_due(&self) {
+        self.members_due.notified().await;
+    }
+
+    async fn enter(
+        &self,
+        name: &str,
+        conn: u64,
+        connection: &Connection,
+        shown: Option<Shown>,
+    ) -> Result<SharedRoom, Fault> {
+        let outbox = &connection.outbox;
         let known = lock(&self.rooms).get(name).cloned();
         if let Some(room) = known {
             let mut inside = lock(&room);
             if inside.subscribed && !inside.closed {
-                inside.enter(conn, outbox);
+                inside.enter(conn, outbox, shown);
                 drop(inside);
                 return Ok(room);
             }
@@ -167,7 +296,7 @@ impl Hub {
         }
         let mut inside = lock(&room);
         inside.subscribed = true;
-        inside.enter(conn, outbox);
+        inside.enter(conn, outbox, shown);
         drop(inside);
         Ok(room)
     }
@@ -184,98 +313,32 @@ impl Hub {
         match notice {
             Notice::Event { room: name, epoch, event } => {
                 let Some(room) = lock(&self.rooms).get(&name).cloned() else { return };
-                let next = lock(&room).take(epoch, event);
+                let (next, told) = {
+                    let mut inside = lock(&room);
+                    (inside.take(epoch, event), inside.take_told())
+                };
+                self.metrics.deliveries.inc_by(told);
                 if next == Next::Fill {
-                    self.start_fill(&name, &room);
+                    self.start_fill(&name, &room, "hole");
                 }
             }
+            Notice::Member { room, rev, payload } => {
+                let Some(room) = lock(&self.rooms).get(&room).cloned() else { return };
+                let told = lock(&room).member(rev, &Frame::from(payload));
+                self.metrics.deliveries.inc_by(told);
+            }
+            Notice::Cast { room, payload } if room == CONTROL => self.obey(&payload),
             Notice::Cast { room, payload } => {
                 let Some(room) = lock(&self.rooms).get(&room).cloned() else { return };
-                lock(&room).cast(&Frame::from(payload));
+                let told = lock(&room).cast(&Frame::from(payload));
+                self.metrics.deliveries.inc_by(told);
             }
             Notice::Resync => {
+                self.members_due.notify_one();
                 let hub = Arc::clone(self);
                 tokio::spawn(async move { hub.check_all().await });
             }
         }
-    }
-
-    fn start_fill(self: &Arc<Self>, name: &str, room: &SharedRoom) {
-        if std::mem::replace(&mut lock(room).filling, true) {
-            return;
-        }
-        let (hub, name, room) = (Arc::clone(self), name.to_owned(), Arc::clone(room));
-        tokio::spawn(async move { hub.run_fill(&name, &room).await });
-    }
-
-    /// Compares a room with the store and delivers what is missing.
-    async fn fill(&self, name: &str, room: &SharedRoom) {
-        let under_way = {
-            let mut inside = lock(room);
-            inside.again = inside.filling;
-            std::mem::replace(&mut inside.filling, true)
-        };
-        if under_way {
-            // It looks once more by itself, and what follows relies on its outcome.
-            while lock(room).filling {
-                sleep(LOOK_AGAIN).await;
-            }
-        } else {
-            self.run_fill(name, room).await;
-        }
-    }
-
-    async fn run_fill(&self, name: &str, room: &SharedRoom) {
-        loop {
-            let (since, held_before) = {
-                let mut inside = lock(room);
-                inside.again = false;
-                match inside.position() {
-                    Some(position) if !inside.closed && !inside.is_empty() => (position, inside.held()),
-                    _ => {
-                        inside.filling = false;
-                        return;
-                    }
-                }
-            };
-            let read = Read {
-                since: Some(since),
-                max_events: PAGE_EVENTS,
-                max_bytes: PAGE_BYTES,
-                part: true,
-                doc: false,
-            };
-            match self.store.read(name, read).await {
-                Ok(snapshot) => {
-                    let mut inside = lock(room);
-                    let next = inside.fill(snapshot, held_before, |reason, snapshot| {
-                        tracing::info!(room = name, reason, "room reset");
-                        Frame::from(reset_push(name, reason, snapshot))
-                    });
-                    if next == Next::Settled && !inside.again {
-                        inside.filling = false;
-                        return;
-                    }
-                }
-                Err(error) => {
-                    logged(name, error);
-                    if matches!(*self.store.health().borrow(), Health::Down(_)) {
-                        // All rooms are checked when the store is back.
-                        lock(room).filling = false;
-                        return;
-                    }
-                    sleep(RETRY_FILL).await;
-                }
-            }
-        }
-    }
-
-    async fn check_all(&self) {
-        let rooms: Vec<(String, SharedRoom)> =
-            lock(&self.rooms).iter().map(|(name, room)| (name.clone(), Arc::clone(room))).collect();
-        stream::iter(rooms)
-            .for_each_concurrent(CHECKS_AT_ONCE, |(name, room)| async move { self.fill(&name, &room).await })
-            .await;
     }
 
     /// Lets go of rooms without members.
@@ -299,46 +362,6 @@ impl Hub {
             }
             self.store.unsubscribe(&name).await;
         }
-    }
-
-    /// Does what has to be done by the clock, for as long as the instance lives.
-    pub async fn tend(self: Arc<Self>) {
-        let mut health = self.store.health();
-        let mut check = interval(self.check);
-        let mut tidy = interval(TIDY_EVERY);
-        let mut degraded = false;
-        loop {
-            tokio::select! {
-                _ = check.tick() => self.check_all().await,
-                _ = tidy.tick() => self.tidy().await,
-                changed = health.changed() => if changed.is_err() { return },
-            }
-            degraded = self.follow_health(&mut health, degraded).await;
-        }
-    }
-
-    async fn follow_health(&self, health: &mut watch::Receiver<Health>, degraded: bool) -> bool {
-        let present = health.borrow_and_update().clone();
-        match present {
-            Health::Down(reason) if !degraded => {
-                tracing::error!(reason, "store lost");
-                self.broadcast(&Frame::from(DEGRADED));
-                true
-            }
-            Health::Up if degraded => {
-                self.check_all().await;
-                tracing::info!("store restored");
-                self.broadcast(&Frame::from(RESTORED));
-                false
-            }
-            _ => degraded,
-        }
-    }
-
-    /// Whether the store is lost now.
-    #[must_use]
-    pub fn degraded(&self) -> bool {
-        matches!(*self.store.health().borrow(), Health::Down(_))
     }
 }
 

@@ -16,6 +16,8 @@ use crate::config::Config;
 use crate::drain;
 use crate::http::{self, App};
 use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::presence;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{RedisOptions, RedisStore};
 use crate::store::{Notice, Store, StoreError};
@@ -61,9 +63,11 @@ impl Instance {
         let listener =
             TcpListener::bind(("0.0.0.0", port)).await.map_err(|source| StartError::Port { port, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
-        let (store, mut feed) = store(&config)?;
-        let hub = Hub::new(Arc::clone(&store), config.timing.check);
-        let app = App::new(config, store, Arc::clone(&hub));
+        let metrics = Arc::new(Metrics::default());
+        let (store, mut feed) = store(&config, &metrics)?;
+        let hub = Hub::new(Arc::clone(&store), Arc::clone(&metrics), &config);
+        let (timing, lease) = (config.timing.clone(), config.limits.lease(&config.timing));
+        let app = App::new(config, store, Arc::clone(&hub), metrics);
         let hearing = tokio::spawn({
             let hub = Arc::clone(&hub);
             async move {
@@ -72,7 +76,8 @@ impl Instance {
                 }
             }
         });
-        let tending = vec![hearing, tokio::spawn(hub.tend())];
+        let keeping = tokio::spawn(presence::tend(Arc::clone(&hub), timing, lease));
+        let tending = vec![hearing, keeping, tokio::spawn(hub.tend())];
         let (end, ended) = oneshot::channel::<()>();
         let listening = tokio::spawn(http::serve(listener, Arc::clone(&app), ended.map(drop)));
         tracing::info!(port = address.port(), store = app.store.name(), "listening");
@@ -114,12 +119,16 @@ impl Drop for Instance {
 
 type Feed = BoxStream<'static, Notice>;
 
-fn store(config: &Config) -> Result<(Arc<dyn Store>, Feed), StoreError> {
+fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<(Arc<dyn Store>, Feed), StoreError> {
     let history = config.limits.history;
     Ok(match &config.redis {
         Some(address) => {
-            let options =
-                RedisOptions { address: address.clone(), history, notice_capacity: NOTICE_CAPACITY };
+            let options = RedisOptions {
+                address: address.clone(),
+                history,
+                notice_capacity: NOTICE_CAPACITY,
+                metrics: Arc::clone(metrics),
+            };
             let (store, mut feed) = RedisStore::start(options)?;
             (Arc::new(store), stream::poll_fn(move |context| feed.poll_recv(context)).boxed())
         }

@@ -5,6 +5,7 @@
 //! hears of it and passes it on to the sessions that are in the room. An
 //! instance holds nothing that another could not rebuild.
 
+pub mod auth;
 pub mod config;
 pub mod drain;
 pub mod http;
@@ -13,6 +14,10 @@ pub mod instance;
 pub mod kinds;
 pub mod limits;
 pub mod log;
+pub mod metrics;
+pub mod order;
+pub mod presence;
 pub mod protocol;
 pub mod session;
 pub mod store;
+pub mod writes;

@@ -1,7 +1,9 @@
 //! How much is allowed: rates, and the number of connections.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -111,6 +113,52 @@ impl Drop for Place {
     }
 }
 
+/// Counts the connections of each user, up to a limit.
+#[derive(Clone, Debug)]
+pub struct Users {
+    counts: Arc<Mutex<HashMap<String, usize>>>,
+    most: usize,
+}
+
+/// One connection of a user, forgotten when dropped.
+#[derive(Debug)]
+pub struct UserPlace {
+    counts: Arc<Mutex<HashMap<String, usize>>>,
+    user: String,
+}
+
+impl Users {
+    /// `most` connections for each.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { counts: Arc::default(), most }
+    }
+
+    /// Takes a place of this user, if one is free.
+    #[must_use]
+    pub fn take(&self, user: &str) -> Option<UserPlace> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(user.to_owned()).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(UserPlace { counts: Arc::clone(&self.counts), user: user.to_owned() })
+    }
+}
+
+impl Drop for UserPlace {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.user);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +176,16 @@ mod tests {
         bucket.take().expect_err("only one");
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!((0..200).filter(|_| bucket.take().is_ok()).count(), 80, "never more than its size");
+    }
+
+    #[test]
+    fn each_user_has_places_of_its_own() {
+        let users = Users::new(1);
+        let first = users.take("ann").expect("free");
+        assert!(users.take("ann").is_none());
+        let _other = users.take("bob").expect("another user");
+        drop(first);
+        assert!(users.take("ann").is_some());
     }
 
     #[test]

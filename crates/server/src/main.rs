@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use server::config::Config;
+use server::config::{Config, SETTINGS};
 use server::instance::Instance;
 use server::log;
+use server::protocol::table::page;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 const HELP: &str = "\
@@ -20,26 +21,10 @@ Commands:
   serve        Serve until SIGTERM or SIGINT (the default)
   healthcheck  Ask the server on SERVER_PORT of this machine whether it is ready;
                exit code 1 and the reasons if it is not
+  protocol     Show the page that tells the protocol
   version      Show the version
 
 Settings are environment variables:
-  SERVER_PORT          port to listen on (3001)
-  SERVER_ID            name of this instance (the host name)
-  REDIS_HOST           host of Redis; without it, rooms live in this process alone
-  REDIS_PORT           port of Redis (6379)
-  REDIS_URL            instead of both: redis://[user:password@]host[:port][/database]
-                       or redis-sentinel://...
-  LOG_LEVEL            error, warn, info, debug or trace (info)
-  ALLOWED_ORIGINS      pages that may connect: origins with commas between, or * (the same host)
-  MAX_FRAME_BYTES      longest frame of a client (65536)
-  MAX_DOC_BYTES        longest document (65536)
-  MAX_ROOMS            rooms that one connection may be in (32)
-  MAX_CONNECTIONS      connections of this instance (20000)
-  CONNECTS_PER_SECOND  new connections (100)
-  COMMANDS_PER_SECOND  commands of one connection (40)
-  COMMAND_BURST        commands that one connection may send at once (80)
-  CASTS_PER_SECOND     casts of one connection (40)
-  HISTORY_EVENTS       events kept of each room, about (256)
 ";
 
 /// How long a health check may take.
@@ -51,9 +36,18 @@ fn main() -> ExitCode {
         [] | ["serve"] => serve(),
         ["healthcheck"] => healthcheck(),
         ["version" | "--version" | "-V"] => show(concat!("server ", env!("CARGO_PKG_VERSION"), "\n")),
-        ["help" | "--help" | "-h"] => show(HELP),
+        ["protocol"] => show(&page()),
+        ["help" | "--help" | "-h"] => show(&help()),
         _ => fail(&format!("unknown command: {}\nnext: server --help", arguments.join(" ")), 2),
     }
+}
+
+fn help() -> String {
+    let rows = SETTINGS.iter().map(|(name, default, meaning)| {
+        let default = if default.is_empty() { String::new() } else { format!(" ({default})") };
+        format!("  {name:22}  {meaning}{default}\n")
+    });
+    std::iter::once(HELP.to_owned()).chain(rows).collect()
 }
 
 fn show(text: &str) -> ExitCode {

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::kinds::Kind;
+use crate::presence::Shown;
 use crate::session::outbox::{Frame, Outbox};
 use crate::store::{Event, Position, Snapshot};
 
@@ -22,11 +24,14 @@ pub(crate) struct Room {
     pub(crate) filling: bool,
     /// The fill under way has to look once more.
     pub(crate) again: bool,
+    /// What the room becomes again if the store forgets it.
+    pub(crate) kind: Kind,
     position: Option<Position>,
     members: HashMap<u64, Member>,
     held: VecDeque<Held>,
     held_bytes: usize,
     overflowed: bool,
+    told: u64,
 }
 
 struct Held {
@@ -38,6 +43,12 @@ struct Held {
 struct Member {
     outbox: Arc<Outbox>,
     state: MemberState,
+    /// How it is shown to the others; without it, it neither is nor sees them.
+    shown: Option<Shown>,
+    /// Changes of the members, with their revisions, while it is joining.
+    changes: Vec<(u64, Frame)>,
+    /// The revision of the members that its reply told.
+    rev: u64,
 }
 
 enum MemberState {
@@ -88,20 +99,61 @@ impl Room {
     }
 
     /// Adds a member that is about to read its snapshot.
-    pub(crate) fn enter(&mut self, conn: u64, outbox: &Arc<Outbox>) {
+    pub(crate) fn enter(&mut self, conn: u64, outbox: &Arc<Outbox>, shown: Option<Shown>) {
         let state = MemberState::Joining { since: Vec::new(), stale: false };
-        self.members.insert(conn, Member { outbox: Arc::clone(outbox), state });
+        let member = Member { outbox: Arc::clone(outbox), state, shown, changes: Vec::new(), rev: 0 };
+        self.members.insert(conn, member);
     }
 
-    pub(crate) fn leave(&mut self, conn: u64) -> bool {
-        self.members.remove(&conn).is_some()
+    /// Takes a member out; tells whether it was one, and the name under which it was shown.
+    pub(crate) fn leave(&mut self, conn: u64) -> Option<Option<Shown>> {
+        self.members.remove(&conn).map(|member| member.shown)
     }
 
-    /// Gives a member its snapshot, and what happened since it was read.
+    /// Shows a member differently; false if it is not shown at all.
+    pub(crate) fn show(&mut self, conn: u64, shown: Shown) -> bool {
+        match self.members.get_mut(&conn).and_then(|member| member.shown.as_mut()) {
+            Some(present) => {
+                *present = shown;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The members of this instance that are shown to others.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Shown> {
+        self.members.values().filter_map(|member| member.shown.as_ref())
+    }
+
+    /// All members.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.members.keys().copied().collect()
+    }
+
+    /// Passes on a change of the members.
+    pub(crate) fn member(&mut self, rev: u64, frame: &Frame) -> u64 {
+        let mut told = 0;
+        for member in self.members.values_mut().filter(|member| member.shown.is_some()) {
+            match member.state {
+                MemberState::Joining { .. } => member.changes.push((rev, frame.clone())),
+                MemberState::Joined { .. } if rev <= member.rev => {}
+                MemberState::Joined { .. } => {
+                    member.outbox.push(frame.clone());
+                    told += 1;
+                }
+            }
+        }
+        told
+    }
+
+    /// Gives a member its snapshot, and what happened since it was read; the
+    /// reply knows the members up to the revision `rev`.
     pub(crate) fn admit(
         &mut self,
         conn: u64,
         snapshot: &Snapshot,
+        rev: u64,
         reply: impl FnOnce() -> Frame,
     ) -> Admission {
         let position = self.position.get_or_insert_with(|| snapshot.position.clone()).clone();
@@ -127,17 +179,31 @@ impl Room {
             member.outbox.push(frame);
             offset = at;
         }
+        for (at, frame) in std::mem::take(&mut member.changes) {
+            if at > rev {
+                member.outbox.push(frame);
+            }
+        }
+        member.rev = rev;
         member.state = MemberState::Joined { offset };
         Admission::Joined(self.release())
     }
 
     /// Passes on what is kept nowhere.
-    pub(crate) fn cast(&self, frame: &Frame) {
+    pub(crate) fn cast(&self, frame: &Frame) -> u64 {
+        let mut told = 0;
         for member in self.members.values() {
             if matches!(member.state, MemberState::Joined { .. }) {
                 member.outbox.push(frame.clone());
+                told += 1;
             }
         }
+        told
+    }
+
+    /// How many frames were given to members since this was last asked.
+    pub(crate) fn take_told(&mut self) -> u64 {
+        std::mem::take(&mut self.told)
     }
 
     /// Takes an event of the feed.
@@ -207,6 +273,8 @@ impl Room {
     fn reset(&mut self, snapshot: &Snapshot, frame: &Frame) {
         self.position = Some(snapshot.position.clone());
         for member in self.members.values_mut() {
+            // The store may have forgotten the members, too, and count from one again.
+            member.rev = 0;
             match &mut member.state {
                 MemberState::Joining { since, stale } => {
                     since.clear();
@@ -253,6 +321,7 @@ impl Room {
                 MemberState::Joined { offset: told } if offset <= *told => {}
                 MemberState::Joined { offset: told } => {
                     *told = offset;
+                    self.told += 1;
                     member.outbox.push(frame.clone());
                 }
             }

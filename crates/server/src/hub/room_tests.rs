@@ -46,8 +46,8 @@ fn reset(reason: &str, snapshot: &Snapshot) -> Frame {
 /// A room in which one member has joined at an offset.
 fn joined_at(offset: u64) -> (Room, Arc<Outbox>) {
     let (mut room, outbox) = (Room::default(), outbox());
-    room.enter(1, &outbox);
-    assert_eq!(room.admit(1, &snapshot(EPOCH, offset), reply), Admission::Joined(Next::Settled));
+    room.enter(1, &outbox, None);
+    assert_eq!(room.admit(1, &snapshot(EPOCH, offset), 0, reply), Admission::Joined(Next::Settled));
     (room, outbox)
 }
 
@@ -112,11 +112,11 @@ async fn events_of_an_epoch_that_never_was_are_forgotten() {
 async fn what_happens_while_a_member_joins_comes_after_its_reply() {
     let (mut room, first) = joined_at(4);
     let second = outbox();
-    room.enter(2, &second);
+    room.enter(2, &second, None);
     assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
     assert_eq!(room.take(EPOCH.to_owned(), event(6)), Next::Settled);
     // Its snapshot was read between the two.
-    assert_eq!(room.admit(2, &snapshot(EPOCH, 5), reply), Admission::Joined(Next::Settled));
+    assert_eq!(room.admit(2, &snapshot(EPOCH, 5), 0, reply), Admission::Joined(Next::Settled));
     assert_eq!(room.take(EPOCH.to_owned(), event(7)), Next::Settled);
     assert_eq!(told(&second).await, "joined 6 7");
     assert_eq!(told(&first).await, "joined 5 6 7");
@@ -126,8 +126,8 @@ async fn what_happens_while_a_member_joins_comes_after_its_reply() {
 async fn a_member_with_a_newer_snapshot_hears_nothing_twice() {
     let (mut room, _first) = joined_at(4);
     let second = outbox();
-    room.enter(2, &second);
-    assert_eq!(room.admit(2, &snapshot(EPOCH, 6), reply), Admission::Joined(Next::Settled));
+    room.enter(2, &second, None);
+    assert_eq!(room.admit(2, &snapshot(EPOCH, 6), 0, reply), Admission::Joined(Next::Settled));
     for offset in 5..=7 {
         assert_eq!(room.take(EPOCH.to_owned(), event(offset)), Next::Settled);
     }
@@ -139,13 +139,13 @@ async fn a_snapshot_that_is_too_old_or_of_another_epoch_is_read_again() {
     let (mut room, _first) = joined_at(4);
     assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
     let second = outbox();
-    room.enter(2, &second);
+    room.enter(2, &second, None);
     // Read before it entered: event 5 would be missing.
-    assert_eq!(room.admit(2, &snapshot(EPOCH, 4), reply), Admission::ReadAgain);
-    assert_eq!(room.admit(2, &snapshot("e2", 1), reply), Admission::RoomBehind);
+    assert_eq!(room.admit(2, &snapshot(EPOCH, 4), 0, reply), Admission::ReadAgain);
+    assert_eq!(room.admit(2, &snapshot("e2", 1), 0, reply), Admission::RoomBehind);
     assert_eq!(room.fill(snapshot("e2", 1), 0, reset), Next::Settled);
-    assert_eq!(room.admit(2, &snapshot("e2", 1), reply), Admission::ReadAgain, "a reset came in between");
-    assert_eq!(room.admit(2, &snapshot("e2", 1), reply), Admission::Joined(Next::Settled));
+    assert_eq!(room.admit(2, &snapshot("e2", 1), 0, reply), Admission::ReadAgain, "a reset came in between");
+    assert_eq!(room.admit(2, &snapshot("e2", 1), 0, reply), Admission::Joined(Next::Settled));
     assert_eq!(told(&second).await, "joined");
 }
 
@@ -165,8 +165,27 @@ async fn too_much_to_hold_is_fetched_again() {
 #[tokio::test]
 async fn who_has_left_hears_nothing_more() {
     let (mut room, outbox) = joined_at(4);
-    assert!(room.leave(1) && !room.leave(1) && room.is_empty());
+    assert!(room.leave(1).is_some() && room.leave(1).is_none() && room.is_empty());
     assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
-    assert_eq!(room.admit(1, &snapshot(EPOCH, 5), reply), Admission::Gone);
+    assert_eq!(room.admit(1, &snapshot(EPOCH, 5), 0, reply), Admission::Gone);
     assert_eq!(told(&outbox).await, "joined");
+}
+
+#[tokio::test]
+async fn changes_of_members_reach_those_who_are_shown_and_follow_the_reply() {
+    let (shown, hidden) = (outbox(), outbox());
+    let mut room = Room::default();
+    let fields = Shown { conn: "c1".to_owned(), fields: String::new() };
+    room.enter(1, &shown, Some(fields.clone()));
+    room.enter(2, &hidden, None);
+    for rev in [3, 4, 5] {
+        assert_eq!(room.member(rev, &Frame::from(format!("m{rev}"))), 0);
+    }
+    assert_eq!(room.admit(1, &snapshot(EPOCH, 0), 4, reply), Admission::Joined(Next::Settled));
+    assert_eq!(room.admit(2, &snapshot(EPOCH, 0), 0, reply), Admission::Joined(Next::Settled));
+    assert_eq!(room.member(4, &Frame::from("m4 again")), 0);
+    assert_eq!(room.member(6, &Frame::from("m6")), 1);
+    assert_eq!(told(&shown).await, "joined m5 m6");
+    assert_eq!(told(&hidden).await, "joined");
+    assert!(!room.show(2, fields.clone()) && room.show(1, fields));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::protocol::{MAX_DEPTH, depth};
+use crate::protocol::depth;
 
 /// A change of a part of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +37,25 @@ impl Misfit {
             Self::TooDeep => "too_deep",
         }
     }
+
+    /// The reason in words.
+    #[must_use]
+    pub fn msg(self) -> &'static str {
+        match self {
+            Self::NoPatch => "merge or ops is no patch",
+            Self::NoSuchPath => "the document has no such path",
+            Self::TestFailed => "a test of the patch has failed",
+            Self::TooDeep => "the document would be nested too deep",
+        }
+    }
 }
 
-/// Applies a patch to a document, `null` if it was never set, and returns the next one.
+/// Applies a patch to a document, `null` if it was never set, and returns the
+/// next one. A frame that holds it may be nested `max_depth` deep.
 ///
 /// # Errors
 /// Why that cannot be; nothing of the patch holds then.
-pub fn apply(doc: Option<&str>, patch: Patch<'_>) -> Result<String, Misfit> {
+pub fn apply(doc: Option<&str>, patch: Patch<'_>, max_depth: usize) -> Result<String, Misfit> {
     let mut doc: Value = match doc {
         Some(text) => serde_json::from_str(text).map_err(|_| Misfit::NoPatch)?,
         None => Value::Null,
@@ -62,15 +74,17 @@ pub fn apply(doc: Option<&str>, patch: Patch<'_>) -> Result<String, Misfit> {
         }
     }
     let text = doc.to_string();
-    if depth(&text) >= MAX_DEPTH { Err(Misfit::TooDeep) } else { Ok(text) }
+    if depth(&text) >= max_depth { Err(Misfit::TooDeep) } else { Ok(text) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MAX_DEPTH: usize = 64;
+
     fn merged(doc: Option<&str>, merge: &str) -> String {
-        apply(doc, Patch::Merge(merge)).expect("it fits")
+        apply(doc, Patch::Merge(merge), MAX_DEPTH).expect("it fits")
     }
 
     #[test]
@@ -97,7 +111,7 @@ mod tests {
     #[test]
     fn operations_hold_all_or_none() {
         let doc = Some(r#"{"list":[1,2],"name":"x"}"#);
-        let ops = |text| apply(doc, Patch::Ops(text));
+        let ops = |text| apply(doc, Patch::Ops(text), MAX_DEPTH);
         let all = r#"[{"op":"test","path":"/name","value":"x"},{"op":"add","path":"/list/-","value":3},{"op":"move","from":"/name","path":"/title"}]"#;
         assert_eq!(ops(all).as_deref(), Ok(r#"{"list":[1,2,3],"title":"x"}"#));
         assert_eq!(ops(r#"[{"op":"test","path":"/name","value":"y"}]"#), Err(Misfit::TestFailed));
@@ -109,7 +123,8 @@ mod tests {
     #[test]
     fn a_document_never_grows_too_deep() {
         let mut doc = "1".to_owned();
-        let ops = |doc: &str| apply(Some(r#"{"x":0}"#), Patch::Merge(&format!(r#"{{"x":{doc}}}"#)));
+        let ops =
+            |doc: &str| apply(Some(r#"{"x":0}"#), Patch::Merge(&format!(r#"{{"x":{doc}}}"#)), MAX_DEPTH);
         while ops(&doc).is_ok() {
             doc = format!("[{doc}]");
             assert!(doc.len() < 1000, "there is no end");

@@ -139,6 +139,12 @@ impl Outbox {
         self.lock().close
     }
 
+    /// How many bytes wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// How many frames were ever taken.
     #[must_use]
     pub fn pushed(&self) -> u64 {

@@ -1,19 +1,21 @@
 -- The one atomic step of a room. The loader puts `local RUN_ID = '…'` in front,
 -- so a script belongs to one Redis process: after a restart it is unknown
 -- (NOSCRIPT), and the node has to learn the new run id before it can write.
+-- It also puts `local PUBLISH = '…'` there: SPUBLISH on a cluster.
 --
 -- KEYS  1 meta hash, 2 stream, 3 idempotency key (only write, only with a key)
 -- ARGV  1 operation, 2 epoch for a room that does not exist yet
 --
 -- read    3 since epoch or '', 4 since offset, 5 most events, 6 most bytes,
---         7 '1' if a part of the missing events will do, 8 '1' if the document is always wanted
+--         7 '1' if a part of the missing events will do, 8 '1' if the document is always wanted,
+--         9 kind for a room that does not exist yet
 --         → {epoch, offset, version, kind, doc or false, recovered, {payload…}}
 -- recent  3 most events, 4 most bytes
 --         → {epoch, offset, {newest payload, …, oldest payload}}
--- write   3 'state' or 'msg', 4 wanted version or '', 5 document, 6 head, 7 tail, 8 history length, 9 channel
---         → {'ok' or 'dup', epoch, offset} or {'conflict', version, doc or false}
+-- write   3 'state' or 'msg', 4 wanted version or '', 5 document, 6 head, 7 tail, 8 history length, 9 channel,
+--         10 wanted kind or '', 11 history time in ms, 12 time of the write in µs since 1970
+--         → {'ok' or 'dup', epoch, offset}, {'conflict', version, doc or false} or {'kind', kind}
 local META_TTL_MS = 86400000
-local STREAM_TTL_MS = 600000
 local IDEMPOTENCY_TTL_MS = 300000
 -- Offsets that a crashed Redis has forgotten must not come again as versions or
 -- positions of the new epoch, so a new epoch starts far above them.
@@ -36,6 +38,9 @@ local fields = redis.call('HMGET', meta, 'e', 'o', 'v', 'k', 'rid')
 local epoch, offset, version, kind = fields[1], tonumber(fields[2]), tonumber(fields[3]), fields[4]
 if not epoch then
   epoch, offset, version, kind = ARGV[2], 0, 0, 'doc'
+  local wanted = ''
+  if operation == 'read' then wanted = ARGV[9] elseif operation == 'write' then wanted = ARGV[10] end
+  if wanted ~= '' then kind = wanted end
   redis.call('DEL', stream)
   redis.call('HSET', meta, 'e', epoch, 'o', 0, 'v', 0, 'k', kind, 'rid', RUN_ID, 'c', redis.call('TIME')[1])
 elseif fields[5] ~= RUN_ID then
@@ -89,6 +94,7 @@ if operation == 'recent' then
   return {epoch, offset, events}
 end
 
+if ARGV[10] ~= '' and ARGV[10] ~= kind then return {'kind', kind} end
 if ARGV[4] ~= '' and tonumber(ARGV[4]) ~= version then
   return {'conflict', version, redis.call('HGET', meta, 'd')}
 end
@@ -104,8 +110,8 @@ else
   redis.call('HSET', meta, 'o', o)
 end
 redis.call('XADD', stream, 'MAXLEN', '~', ARGV[8], o .. '-0', 'd', payload)
-redis.call('PEXPIRE', stream, STREAM_TTL_MS)
-redis.call('PUBLISH', ARGV[9], epoch .. ':' .. o .. ':' .. payload)
+redis.call('PEXPIRE', stream, ARGV[11])
+redis.call(PUBLISH, ARGV[9], epoch .. ':' .. o .. ':' .. ARGV[12] .. ':' .. payload)
 if KEYS[3] then
   redis.call('SET', KEYS[3], epoch .. ' ' .. o, 'PX', IDEMPOTENCY_TTL_MS)
 end

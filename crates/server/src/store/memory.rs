@@ -9,9 +9,11 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Change, Event, HISTORY_TTL_MS, Health, IDEMPOTENCY_TTL_MS, Notice, Outcome, Position, ROOM_TTL_MS, Read,
-    Recent, Snapshot, Store, StoreError, Write, fresh_epoch,
+    Attendance, Change, Event, Health, History, IDEMPOTENCY_TTL_MS, Lease, Members, Notice, Outcome,
+    Position, ROOM_TTL_MS, Read, Recent, Snapshot, Store, StoreError, Write, fresh_epoch, fresh_secret,
 };
+use crate::kinds::Kind;
+use crate::protocol::outbound::member_head;
 
 /// How often rooms and keys that have outlived their time are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -19,7 +21,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Rooms in the memory of this process.
 pub struct MemoryStore {
     rooms: Mutex<Rooms>,
-    history: usize,
+    history: History,
+    secret: String,
     notices: mpsc::UnboundedSender<Notice>,
     health: watch::Sender<Health>,
 }
@@ -33,21 +36,31 @@ struct Rooms {
 struct Room {
     position: Position,
     version: u64,
+    kind: Kind,
     doc: Option<String>,
     history: VecDeque<Event>,
     keys: HashMap<String, (Position, Instant)>,
+    members: Vec<Member>,
+    rev: u64,
     touched: Instant,
     changed: Instant,
 }
 
+struct Member {
+    conn: String,
+    fields: String,
+    until: Instant,
+}
+
 impl MemoryStore {
-    /// A store without rooms that keeps the last `history` events of each, and
-    /// the feed of its notices.
+    /// A store without rooms that keeps so much of each one's history, and the
+    /// feed of its notices.
     #[must_use]
-    pub fn new(history: usize) -> (Self, mpsc::UnboundedReceiver<Notice>) {
+    pub fn new(history: History) -> (Self, mpsc::UnboundedReceiver<Notice>) {
         let (notices, feed) = mpsc::unbounded_channel();
         let rooms = Rooms { rooms: HashMap::new(), subscribed: HashSet::new(), swept: Instant::now() };
-        (Self { rooms: Mutex::new(rooms), history, notices, health: watch::Sender::new(Health::Up) }, feed)
+        let health = watch::Sender::new(Health::Up);
+        (Self { rooms: Mutex::new(rooms), history, secret: fresh_secret(), notices, health }, feed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Rooms> {
@@ -56,9 +69,12 @@ impl MemoryStore {
 
     fn write(&self, name: &str, write: &Write) -> Outcome {
         let mut rooms = self.lock();
-        let room = rooms.room(name);
+        let room = rooms.room(name, write.kind.unwrap_or_default(), self.history.time);
         if let Some((position, _)) = write.idempotency.as_ref().and_then(|key| room.keys.get(key)) {
             return Outcome::Done { position: position.clone(), repeated: true };
+        }
+        if write.kind.is_some_and(|kind| kind != room.kind) {
+            return Outcome::OtherKind(room.kind.name().to_owned());
         }
         if let Change::State { doc, if_version } = &write.change {
             if if_version.is_some_and(|wanted| wanted != room.version) {
@@ -71,7 +87,7 @@ impl MemoryStore {
         room.changed = Instant::now();
         let event = Event { offset: room.position.offset, payload: write.payload(&room.position) };
         room.history.push_back(event.clone());
-        while room.history.len() > self.history {
+        while room.history.len() > self.history.events {
             room.history.pop_front();
         }
         let position = room.position.clone();
@@ -89,15 +105,78 @@ impl MemoryStore {
         Outcome::Done { position, repeated: false }
     }
 
+    fn change_members(&self, name: &str, attendance: Attendance, lease: Lease) -> Members {
+        let mut rooms = self.lock();
+        let subscribed = rooms.subscribed.contains(name);
+        let room = rooms.room(name, Kind::Doc, self.history.time);
+        let now = Instant::now();
+        let mut told: Vec<(&str, String)> = Vec::new();
+        let (gone, here) = std::mem::take(&mut room.members)
+            .into_iter()
+            .partition::<Vec<_>, _>(|member| member.until <= now);
+        room.members = here;
+        let swept = gone.len() as u64;
+        told.extend(gone.into_iter().map(|member| ("leave", member.fields)));
+        let mut missing = Vec::new();
+        let until = now + lease.time;
+        match attendance {
+            Attendance::Enter { conn, fields } => {
+                match room.members.iter_mut().find(|member| member.conn == conn) {
+                    None => {
+                        told.push(("join", fields.clone()));
+                        room.members.push(Member { conn, fields, until });
+                    }
+                    Some(member) => {
+                        member.until = until;
+                        if member.fields != fields {
+                            told.push(("info", fields.clone()));
+                            member.fields = fields;
+                        }
+                    }
+                }
+            }
+            Attendance::Leave { conn } => {
+                if let Some(index) = room.members.iter().position(|member| member.conn == conn) {
+                    told.push(("leave", room.members.remove(index).fields));
+                }
+            }
+            Attendance::Keep { conns } => {
+                for conn in conns {
+                    match room.members.iter_mut().find(|member| member.conn == conn) {
+                        Some(member) => member.until = until,
+                        None => missing.push(conn),
+                    }
+                }
+            }
+            Attendance::Look => {}
+        }
+        for (event, fields) in told {
+            room.rev += 1;
+            let payload = format!("{}{event}\",{fields},\"rev\":{}}}", member_head(name), room.rev);
+            if subscribed {
+                // The feed only ends with the process.
+                let _ = self.notices.send(Notice::Member { room: name.to_owned(), rev: room.rev, payload });
+            }
+        }
+        let listed = room.members.iter().take(lease.listed);
+        Members {
+            rev: room.rev,
+            count: room.members.len() as u64,
+            listed: listed.map(|member| format!("{{{}}}", member.fields)).collect(),
+            missing,
+            swept,
+        }
+    }
+
     fn look(&self, name: &str, read: &Read) -> Snapshot {
         let mut rooms = self.lock();
-        let room = rooms.room(name);
+        let room = rooms.room(name, read.kind, self.history.time);
         let events = read.since.as_ref().and_then(|since| room.events_since(since, read));
         let recovered = events.is_some();
         Snapshot {
             position: room.position.clone(),
             version: room.version,
-            kind: "doc".to_owned(),
+            kind: room.kind.name().to_owned(),
             doc: if read.doc || !recovered { room.doc.clone() } else { None },
             recovered,
             events: events.unwrap_or_default(),
@@ -106,7 +185,7 @@ impl MemoryStore {
 }
 
 impl Rooms {
-    fn room(&mut self, name: &str) -> &mut Room {
+    fn room(&mut self, name: &str, kind: Kind, history: Duration) -> &mut Room {
         let now = Instant::now();
         if now - self.swept > SWEEP_EVERY {
             self.swept = now;
@@ -118,14 +197,17 @@ impl Rooms {
         let room = self.rooms.entry(name.to_owned()).or_insert_with(|| Room {
             position: Position { epoch: fresh_epoch(), offset: 0 },
             version: 0,
+            kind,
             doc: None,
             history: VecDeque::new(),
             keys: HashMap::new(),
+            members: Vec::new(),
+            rev: 0,
             touched: now,
             changed: now,
         });
         room.touched = now;
-        if now - room.changed > Duration::from_millis(HISTORY_TTL_MS) {
+        if now - room.changed > history {
             room.history.clear();
         }
         room
@@ -185,7 +267,7 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'a, Result<Recent, StoreError>> {
         async move {
             let mut rooms = self.lock();
-            let room = rooms.room(room);
+            let room = rooms.room(room, Kind::Doc, self.history.time);
             let mut bytes = 0;
             let mut payloads: Vec<String> = Vec::new();
             for event in room.history.iter().rev().take(max_events) {
@@ -199,6 +281,19 @@ impl Store for MemoryStore {
             Ok(Recent { position: room.position.clone(), payloads })
         }
         .boxed()
+    }
+
+    fn attend<'a>(
+        &'a self,
+        room: &'a str,
+        attendance: Attendance,
+        lease: Lease,
+    ) -> BoxFuture<'a, Result<Members, StoreError>> {
+        async move { Ok(self.change_members(room, attendance, lease)) }.boxed()
+    }
+
+    fn secret(&self) -> BoxFuture<'_, Result<String, StoreError>> {
+        async { Ok(self.secret.clone()) }.boxed()
     }
 
     fn subscribe<'a>(&'a self, room: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -4,15 +4,30 @@
 pub mod memory;
 pub mod redis;
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+use crate::kinds::Kind;
+
 /// How long a room without any access is kept, in milliseconds.
 pub(crate) const ROOM_TTL_MS: u64 = 86_400_000;
-/// How long the history of a room is kept after its last change, in milliseconds.
-pub(crate) const HISTORY_TTL_MS: u64 = 600_000;
 /// How long an idempotency key is remembered, in milliseconds.
 pub(crate) const IDEMPOTENCY_TTL_MS: u64 = 300_000;
+
+/// The name under which every instance listens for what concerns them all. No
+/// client can name it.
+pub const CONTROL: &str = "*";
+
+/// How much of a room's history is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct History {
+    /// Events, about.
+    pub events: usize,
+    /// How long after the room's last change.
+    pub time: Duration,
+}
 
 /// A place in the history of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +60,8 @@ pub struct Read {
     pub part: bool,
     /// Whether the document is wanted even when the missing events are given.
     pub doc: bool,
+    /// The kind that the room gets if it does not exist.
+    pub kind: Kind,
 }
 
 /// A room at one moment.
@@ -54,7 +71,7 @@ pub struct Snapshot {
     pub position: Position,
     /// The offset of the document's last change, 0 if it was never set.
     pub version: u64,
-    /// The kind of room, `doc`.
+    /// The name of the room's kind. Another instance may know more kinds than this one.
     pub kind: String,
     /// The document's JSON text; given if asked for or if not recovered.
     pub doc: Option<String>,
@@ -93,6 +110,8 @@ pub enum Change {
 pub struct Write {
     /// What changes.
     pub change: Change,
+    /// The kind that the room must have; without one, any will do.
+    pub kind: Option<Kind>,
     /// The frame up to the epoch.
     pub head: String,
     /// The frame after offset and version.
@@ -118,6 +137,56 @@ pub enum Outcome {
         /// The document's JSON text, if it was ever set.
         doc: Option<String>,
     },
+    /// The room is of this other kind; nothing changed.
+    OtherKind(String),
+}
+
+/// Who comes to a room, stays or goes.
+#[derive(Clone, Debug)]
+pub enum Attendance {
+    /// A connection comes, or is shown differently from now on.
+    Enter {
+        /// The connection's name.
+        conn: String,
+        /// How it is shown: the fields of a JSON object, without the braces.
+        fields: String,
+    },
+    /// A connection goes.
+    Leave {
+        /// The connection's name.
+        conn: String,
+    },
+    /// These connections are still there.
+    Keep {
+        /// Their names.
+        conns: Vec<String>,
+    },
+    /// Only a look.
+    Look,
+}
+
+/// Who is in a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// Grows by one with every change.
+    pub rev: u64,
+    /// How many there are.
+    pub count: u64,
+    /// The first of them, as JSON objects.
+    pub listed: Vec<String>,
+    /// Of the connections that [`Attendance::Keep`] named, those that are not there.
+    pub missing: Vec<String>,
+    /// How many were found to be gone without a word.
+    pub swept: u64,
+}
+
+/// How long connections are members without being kept, and how many are listed.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// From one sign of life to the end.
+    pub time: Duration,
+    /// The most members to list.
+    pub listed: usize,
 }
 
 /// Why the store did not answer.
@@ -169,6 +238,15 @@ pub enum Notice {
         /// The event.
         event: Event,
     },
+    /// The members of a subscribed room have changed. May be lost.
+    Member {
+        /// The room's name.
+        room: String,
+        /// The revision after the change.
+        rev: u64,
+        /// The frame.
+        payload: String,
+    },
     /// Something for whoever is in a subscribed room now. May be lost.
     Cast {
         /// The room's name.
@@ -198,6 +276,16 @@ pub trait Store: Send + Sync + 'static {
         max_events: usize,
         max_bytes: usize,
     ) -> BoxFuture<'a, Result<Recent, StoreError>>;
+    /// Changes who is in a room and tells who is; whoever has outlived their
+    /// lease is taken out on the way.
+    fn attend<'a>(
+        &'a self,
+        room: &'a str,
+        attendance: Attendance,
+        lease: Lease,
+    ) -> BoxFuture<'a, Result<Members, StoreError>>;
+    /// A secret that all instances share, made when it is first asked for.
+    fn secret(&self) -> BoxFuture<'_, Result<String, StoreError>>;
     /// Asks for a room's notices. Once it returns, no later event is missed
     /// without a [`Notice::Resync`].
     fn subscribe<'a>(&'a self, room: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
@@ -210,7 +298,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 impl Write {
-    /// The frame of this write at a position, as `commit.lua` builds it too.
+    /// The frame of this write at a position, as `commit.lua` builds it, too.
     pub(crate) fn payload(&self, position: &Position) -> String {
         let Position { epoch, offset } = position;
         match self.change {
@@ -227,4 +315,9 @@ pub(crate) fn fresh_epoch() -> String {
     let mut digits = uuid::Uuid::new_v4().simple().to_string();
     digits.truncate(16);
     digits
+}
+
+/// A new secret, 64 hexadecimal digits.
+pub(crate) fn fresh_secret() -> String {
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }

@@ -129,6 +129,33 @@ async fn an_instance_starts_without_redis_and_waits_for_it() {
     early.join("r").await;
 }
 
+#[tokio::test]
+async fn a_store_that_stays_away_sends_clients_elsewhere() {
+    let mut redis = Redis::start();
+    let mut settings = config("a", Some(&redis));
+    settings.timing.store_patience = Duration::from_millis(300);
+    let a = instance(settings).await;
+    let port = a.address().port();
+    let mut client = Client::at(&a).await;
+    redis.kill();
+    client.push_of("degraded").await;
+    assert_eq!(client.closed_with().await, 4104);
+    let refused = Client::open(port).await.err().expect("refused").to_string();
+    assert!(refused.contains("503"), "{refused}");
+    redis.restart();
+    let mut back = eventually("it takes clients again", async || Client::connect(port).await.ok()).await;
+    back.join("r").await;
+}
+
+#[tokio::test]
+async fn a_header_that_does_not_come_ends_its_connection() {
+    let mut settings = config("a", None);
+    settings.timing.hello = Duration::from_millis(200);
+    let a = instance(settings).await;
+    let begun = crate::support::raw(a.address().port(), "GET /healthz HTTP/1.1\r\nHost: ").await;
+    assert!(begun.is_empty() || begun.starts_with("HTTP/1.1 408"), "{begun}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_does_not_read_is_closed_and_nobody_waits_for_it() {
     let mut settings = config("a", None);

@@ -21,15 +21,27 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) 
 }
 
 /// A process that is killed when the test forgets it.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
-    fn signal(&self, signal: &str) {
+    /// The server itself, with these variables.
+    pub(crate) fn server(variables: &[(&str, &str)]) -> Self {
+        Self(command(&["serve"], variables).stdout(Stdio::piped()).spawn().expect("it runs"))
+    }
+
+    /// What it has logged, once it has ended.
+    pub(crate) fn log(&mut self) -> String {
+        let mut log = String::new();
+        std::io::Read::read_to_string(self.0.stdout.as_mut().expect("a log"), &mut log).expect("text");
+        log
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.0.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().expect("kill").success());
     }
 
-    fn ends_with(&mut self) -> i32 {
+    pub(crate) fn ends_with(&mut self) -> i32 {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.0.try_wait().expect("a child") {
@@ -45,6 +57,19 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// An nginx that ends with the test, its workers with it.
+pub(crate) struct Nginx(Process);
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Workers outlive a master that is killed.
+        let id = self.0.0.id().to_string();
+        if Command::new("kill").args(["-TERM", &id]).status().is_ok_and(|status| status.success()) {
+            let _ = self.0.0.wait();
+        }
     }
 }
 
@@ -76,15 +101,14 @@ async fn a_server_is_healthy_until_its_redis_is_gone_and_ends_in_order() {
     let (code, _, said) = run(&["healthcheck"], &variables);
     assert!(code == 1 && said.contains("no server answers"), "{said}");
 
-    let mut child = Process(command(&["serve"], &variables).stdout(Stdio::piped()).spawn().expect("it runs"));
+    let mut child = Process::server(&variables);
     ready(port).await;
     assert_eq!(run(&["healthcheck"], &variables).0, 0);
     let client = Client::connect(port).await.expect("a connection");
     child.signal("-TERM");
     assert_eq!(client.closed_with().await, 4200);
     assert_eq!(child.ends_with(), 0);
-    let mut log = String::new();
-    std::io::Read::read_to_string(child.0.stdout.as_mut().expect("a log"), &mut log).expect("text");
+    let log = child.log();
     let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert!(events.iter().all(|event| event["server_id"] == "s"), "{log}");
     assert!(events.iter().any(|event| event["event"] == "closed" && event["code"] == 4200), "{log}");
@@ -116,7 +140,7 @@ async fn a_second_signal_ends_a_drain_at_once() {
 }
 
 /// nginx with the project's own configuration, its ports moved to those of a test.
-fn nginx(directory: &Path, door: u16, servers: [u16; 2]) -> Process {
+pub(crate) fn nginx(directory: &Path, door: u16, servers: [u16; 2]) -> Nginx {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker/nginx.conf");
     let text = std::fs::read_to_string(own).expect("docker/nginx.conf");
     for place in ["listen 80;", "app1:3001", "app2:3002"] {
@@ -132,7 +156,8 @@ fn nginx(directory: &Path, door: u16, servers: [u16; 2]) -> Process {
     let mut command = Command::new("nginx");
     command.arg("-p").arg(directory).args(["-c", "nginx.conf", "-e", "error.log"]);
     command.args(["-g", "daemon off; pid nginx.pid;"]).stdin(Stdio::null());
-    Process(command.spawn().expect("these tests need nginx: cargo xtask test installs it"))
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Nginx(Process(command.spawn().expect("these tests need nginx: cargo xtask test installs it")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,7 +167,7 @@ async fn nginx_takes_turns_and_passes_by_an_instance_that_drains() {
     let (a, b) = (instance(settings).await, instance(config("b", None)).await);
     let directory = tempfile::tempdir().expect("a directory");
     let door = free_port();
-    let nginx = nginx(directory.path(), door, [a.address().port(), b.address().port()]);
+    let _nginx = nginx(directory.path(), door, [a.address().port(), b.address().port()]);
     eventually("nginx answers", async || (get(door, "/healthz").await.0 == 200).then_some(())).await;
     let mut servers = Vec::new();
     let mut open = Vec::new();
@@ -163,5 +188,4 @@ async fn nginx_takes_turns_and_passes_by_an_instance_that_drains() {
     }
     drop(open);
     drain.await.expect("no panic");
-    nginx.signal("-QUIT");
 }

@@ -1,16 +1,22 @@
 //! One suite for every store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use server::kinds::Kind;
+use server::metrics::Metrics;
 use server::store::memory::MemoryStore;
 use server::store::redis::{Address, RedisOptions, RedisStore};
-use server::store::{Change, Health, Notice, Outcome, Position, Read, Store, Write};
+use server::store::{
+    Attendance, Change, Health, History, Lease, Members, Notice, Outcome, Position, Read, Store, Write,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::support::{PATIENCE, Redis};
 
-const HISTORY: usize = 100;
+const HISTORY: History = History { events: 100, time: Duration::from_secs(600) };
+const LEASE: Lease = Lease { time: Duration::from_secs(30), listed: 3 };
 
 enum Feed {
     Memory(mpsc::UnboundedReceiver<Notice>),
@@ -29,7 +35,8 @@ impl Fixture {
         let memory = Self { store: Arc::new(memory), feed: Feed::Memory(feed), _redis: None };
         let redis = Redis::start();
         let address = Address::host("127.0.0.1", redis.port);
-        let options = RedisOptions { address, history: HISTORY, notice_capacity: 1024 };
+        let metrics = Arc::new(Metrics::default());
+        let options = RedisOptions { address, history: HISTORY, notice_capacity: 1024, metrics };
         let (store, feed) = RedisStore::start(options).expect("a store");
         let mut health = store.health();
         let up = health.wait_for(|health| *health == Health::Up);
@@ -45,6 +52,7 @@ impl Fixture {
             };
             match notice.expect("in time").expect("it lives") {
                 Notice::Event { room, epoch, event } => return (room, epoch, event.offset, event.payload),
+                Notice::Member { room, rev, payload } => return (room, "member".to_owned(), rev, payload),
                 Notice::Cast { room, payload } => return (room, String::new(), 0, payload),
                 Notice::Resync => {}
             }
@@ -55,6 +63,7 @@ impl Fixture {
 fn write(change: Change, key: Option<&str>) -> Write {
     Write {
         change,
+        kind: None,
         head: r#"{"t":"x","epoch":""#.to_owned(),
         tail: r#","tail":1}"#.to_owned(),
         idempotency: key.map(str::to_owned),
@@ -70,7 +79,7 @@ fn message() -> Write {
 }
 
 fn since(position: Option<Position>) -> Read {
-    Read { since: position, max_events: 1000, max_bytes: 1 << 20, part: false, doc: false }
+    Read { since: position, max_events: 1000, max_bytes: 1 << 20, part: false, doc: false, kind: Kind::Doc }
 }
 
 async fn done(store: &Arc<dyn Store>, room: &str, write: Write) -> (Position, bool) {
@@ -172,7 +181,7 @@ async fn an_old_history_is_cut_and_says_so() {
         }
         let missed = store.read("r", since(Some(start.clone()))).await.expect("a snapshot");
         assert!(!missed.recovered && missed.events.is_empty());
-        let recent = Position { offset: 400 - HISTORY as u64 + 2, ..start };
+        let recent = Position { offset: 400 - HISTORY.events as u64 + 2, ..start };
         assert!(store.read("r", since(Some(recent))).await.expect("a snapshot").recovered);
         let last = store.recent("r", 3, 1 << 20).await.expect("an answer");
         assert_eq!((last.position.offset, last.payloads.len()), (401, 3));
@@ -212,10 +221,95 @@ async fn racing_writes_get_one_winner_for_each_version() {
                 .into_iter()
                 .filter_map(|outcome| match outcome.expect("an answer") {
                     Outcome::Done { position, .. } => Some(position.offset),
-                    Outcome::Conflict { .. } => None,
+                    Outcome::Conflict { .. } | Outcome::OtherKind(_) => None,
                 })
                 .collect();
             assert_eq!(won, [version + 1]);
         }
+    }
+}
+
+#[tokio::test]
+async fn the_first_call_fixes_the_kind() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let game = Read { kind: Kind::TicTacToe, ..since(None) };
+        assert_eq!(store.read("game", game).await.expect("a snapshot").kind, "ttt");
+        assert_eq!(store.read("game", since(None)).await.expect("a snapshot").kind, "ttt");
+        let raw = Write { kind: Some(Kind::Doc), ..state("1", None) };
+        assert_eq!(store.commit("game", raw).await, Ok(Outcome::OtherKind("ttt".to_owned())));
+        let right = Write { kind: Some(Kind::TicTacToe), ..state("1", Some(0)) };
+        assert_eq!(done(store, "game", right).await.0.offset, 1);
+        assert_eq!(done(store, "game", message()).await.0.offset, 2, "messages go anywhere");
+        let made = Write { kind: Some(Kind::TicTacToe), ..state("1", None) };
+        done(store, "made", made).await;
+        assert_eq!(store.read("made", since(None)).await.expect("a snapshot").kind, "ttt");
+    }
+}
+
+async fn attend(store: &Arc<dyn Store>, attendance: Attendance, lease: Lease) -> Members {
+    store.attend("r", attendance, lease).await.expect("an answer")
+}
+
+fn enter(conn: &str, info: u8) -> Attendance {
+    Attendance::Enter { conn: conn.to_owned(), fields: format!(r#""conn":"{conn}","info":{info}"#) }
+}
+
+#[tokio::test]
+async fn members_come_and_go_and_everyone_is_told_once() {
+    for mut fixture in Fixture::all().await {
+        let store = Arc::clone(&fixture.store);
+        store.subscribe("r").await.expect("a subscription");
+        assert_eq!(attend(&store, Attendance::Look, LEASE).await, Members::default());
+        let first = attend(&store, enter("a", 1), LEASE).await;
+        assert_eq!((first.rev, first.count), (1, 1));
+        assert_eq!(first.listed, [r#"{"conn":"a","info":1}"#]);
+        assert_eq!(attend(&store, enter("a", 1), LEASE).await.rev, 1, "nothing is new");
+        assert_eq!(attend(&store, enter("a", 2), LEASE).await.rev, 2);
+        for conn in ["b", "c", "d"] {
+            attend(&store, enter(conn, 0), LEASE).await;
+        }
+        let all = attend(&store, Attendance::Look, LEASE).await;
+        assert_eq!((all.rev, all.count, all.listed.len()), (5, 4, 3));
+        let gone = attend(&store, Attendance::Leave { conn: "b".to_owned() }, LEASE).await;
+        assert_eq!((gone.rev, gone.count), (6, 3));
+        let again = attend(&store, Attendance::Leave { conn: "b".to_owned() }, LEASE).await;
+        assert_eq!(again.rev, 6);
+        let conns = vec!["a".to_owned(), "b".to_owned()];
+        let kept = attend(&store, Attendance::Keep { conns }, LEASE).await;
+        assert_eq!((kept.rev, kept.missing), (6, vec!["b".to_owned()]));
+        let mut told = Vec::new();
+        for _ in 0..6 {
+            let (room, _, rev, payload) = fixture.event().await;
+            let push: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
+            assert_eq!((room.as_str(), &push["rev"]), ("r", &rev.into()));
+            told.push(format!(
+                "{}:{}",
+                push["ev"].as_str().expect("text"),
+                push["conn"].as_str().expect("text")
+            ));
+        }
+        assert_eq!(told, ["join:a", "info:a", "join:b", "join:c", "join:d", "leave:b"]);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_not_kept_ends() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let short = Lease { time: Duration::from_millis(50), ..LEASE };
+        attend(store, enter("a", 0), short).await;
+        attend(store, enter("b", 0), LEASE).await;
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        let swept = attend(store, Attendance::Look, LEASE).await;
+        assert_eq!((swept.count, swept.swept, swept.rev), (1, 1, 3));
+        assert_eq!(attend(store, Attendance::Look, LEASE).await.swept, 0, "once is enough");
+    }
+}
+
+#[tokio::test]
+async fn the_secret_is_made_once() {
+    for Fixture { store, .. } in &Fixture::all().await {
+        let secret = store.secret().await.expect("a secret");
+        assert_eq!(secret.len(), 64);
+        assert_eq!(store.secret().await.expect("a secret"), secret);
     }
 }

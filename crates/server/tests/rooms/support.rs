@@ -181,7 +181,12 @@ impl Client {
         let mut request = format!("ws://{address}/ws").into_client_request()?;
         request.headers_mut().insert("Sec-WebSocket-Protocol", "rooms.v1".parse().expect("a header"));
         let (socket, _) = connect_async(request).await?;
-        Ok(Self { socket, hello: Value::Null, next: 0, pushed: Vec::new() })
+        Ok(Self::over(socket))
+    }
+
+    /// Speaks over a connection that is there.
+    pub(crate) fn over(socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self { socket, hello: Value::Null, next: 0, pushed: Vec::new() }
     }
 
     /// Connects and says hello.
