@@ -12,9 +12,10 @@ mod volume;
 
 use crate::attributes::Schema;
 
+pub(crate) use self::mount::mount;
 pub(crate) use self::network::network;
 pub(crate) use self::provider::model;
-pub(crate) use self::service::service;
+pub(crate) use self::service::{port, service};
 pub(crate) use self::volume::volume;
 
 /// The row of the entries of `services`, `networks` or `volumes`.

@@ -18,6 +18,7 @@ mod extends;
 mod find;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod given;
 mod include;
 mod interpolate;
 pub mod lint;

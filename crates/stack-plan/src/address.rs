@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 /// The name of one resource within a project.
 ///
-/// It prints, and is read, as `KIND:KEY`; a container as `SERVICE/NUMBER`.
+/// It prints, and is read, as `KIND:KEY`; a container as `SERVICE/NUMBER`,
+/// and one of `run` as `SERVICE/run`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
     /// A network, by its key in the file.
@@ -18,7 +19,7 @@ pub enum Address {
     Service(String),
     /// An AI model, by its key in the file.
     Model(String),
-    /// One container of a service, by the service's name and its number, from 1.
+    /// One container of a service, by the service's name and its number, from 1; 0 is one of `run`.
     Container(String, u32),
 }
 
@@ -41,6 +42,7 @@ impl fmt::Display for Address {
             Self::Image(reference) => write!(f, "image:{reference}"),
             Self::Service(name) => write!(f, "service:{name}"),
             Self::Model(key) => write!(f, "model:{key}"),
+            Self::Container(service, 0) => write!(f, "{service}/run"),
             Self::Container(service, number) => write!(f, "{service}/{number}"),
         }
     }
@@ -77,7 +79,10 @@ impl FromStr for Address {
             _ => {}
         }
         let (service, number) = text.rsplit_once('/').ok_or_else(wrong)?;
-        let number = number.parse().ok().filter(|&number| number > 0).ok_or_else(wrong)?;
+        let number = match number {
+            "run" => 0,
+            number => number.parse().ok().filter(|&number| number > 0).ok_or_else(wrong)?,
+        };
         Ok(Self::Container(filled(service)?, number))
     }
 }
@@ -95,6 +100,7 @@ mod tests {
             Address::Service("cloud".into()),
             Address::Model("llm".into()),
             Address::Container("web".into(), 2),
+            Address::Container("web".into(), 0),
         ] {
             assert_eq!(address.to_string().parse(), Ok(address));
         }

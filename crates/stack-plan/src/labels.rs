@@ -20,6 +20,8 @@ pub const SERVICE: &str = "com.docker.compose.service";
 pub const NUMBER: &str = "com.docker.compose.container-number";
 /// `True` for a container of `run`, else `False`.
 pub const ONE_OFF: &str = "com.docker.compose.oneoff";
+/// What tells one container of `run` from another: 64 hexadecimal digits.
+pub const SLUG: &str = "com.docker.compose.slug";
 /// docker compose's hash of the settings: by it docker compose sees what is up to date,
 /// and it ignores containers without it.
 pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";

@@ -15,6 +15,7 @@ mod hooks;
 pub mod labels;
 pub mod lifecycle;
 pub mod observed;
+pub mod one_off;
 pub mod plan;
 pub mod ports;
 pub mod shortfall;

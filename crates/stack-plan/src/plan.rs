@@ -282,7 +282,7 @@ pub struct NewContainer {
     pub name: String,
     /// The name it has when the plan is done, which is also one of its names on its networks.
     pub known_as: String,
-    /// Its number within the service, from 1.
+    /// Its number within the service, from 1; 0 for a container of `run`.
     pub number: u32,
     /// The settings.
     pub spec: Arc<ServiceSpec>,
@@ -298,6 +298,10 @@ pub struct NewContainer {
     pub lenders: BTreeMap<String, Target>,
     /// Files that it sees besides its mounts: configs and secrets that are not copied.
     pub binds: Vec<FileBind>,
+    /// Whether standard input is closed when the first who is attached to it goes away.
+    pub stdin_once: bool,
+    /// Whether the engine removes it as soon as it has ended.
+    pub auto_remove: bool,
 }
 
 impl NewContainer {
@@ -432,6 +436,14 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// The same plan up to the start of the last container that it makes, which is left to another.
+    #[must_use]
+    pub fn until_last_start(mut self) -> Plan {
+        let last = self.steps.iter().rposition(|step| matches!(step.action, Action::Start(_)));
+        self.steps.truncate(last.unwrap_or(self.steps.len()));
+        self
     }
 
     /// The resources that lose data, each once.

@@ -11,9 +11,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
 use crate::commands::{
-    apply, build, check, completion, config, create, down, events, explain, images, install_plugin, kill,
-    logs, ls, man, pause, plan, port, ps, restart, rm, scale, schema, start, stats, stop, top, unpause, up,
-    version, volumes, wait,
+    apply, attach, build, check, commit, completion, config, cp, create, down, events, exec, explain, export,
+    images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, restart, rm, run, scale, schema,
+    start, stats, stop, top, unpause, up, version, volumes, wait,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -210,6 +210,18 @@ pub(crate) enum Command {
     Scale(scale::ScaleArgs),
     /// Wait until containers have ended, and exit as the last of them
     Wait(wait::WaitArgs),
+    /// Run a command in a container that runs
+    Exec(exec::ExecArgs),
+    /// Run a command in a container of its own, with what the service needs
+    Run(run::RunArgs),
+    /// Talk with the process of a container
+    Attach(attach::AttachArgs),
+    /// Copy files out of a container, or into one
+    Cp(cp::CpArgs),
+    /// Write the file system of a container as a tar archive
+    Export(export::ExportArgs),
+    /// Make an image of a container
+    Commit(commit::CommitArgs),
     /// List the containers
     Ps(ps::PsArgs),
     /// Show what the containers say

@@ -102,6 +102,19 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// The exit code of a command that an engine could not start, as shells have it; `None` when the
+/// engine refused for another reason.
+pub(crate) fn unstartable(error: &EngineError) -> Option<ExitCode> {
+    let EngineError::Refused { message, .. } = error else { return None };
+    if message.contains("executable file not found") || message.contains("no such file or directory") {
+        Some(ExitCode::from(127))
+    } else if message.contains("permission denied") || message.contains("OCI runtime exec failed") {
+        Some(ExitCode::from(126))
+    } else {
+        None
+    }
+}
+
 /// What to do next.
 pub(crate) fn hint_of(error: &anyhow::Error) -> Option<String> {
     if let Some(fault) = error.downcast_ref::<Fault>() {

@@ -6,6 +6,7 @@ mod ask;
 mod closest;
 mod commands;
 mod completion;
+mod conversation;
 mod diagnose;
 mod error;
 mod invocation;
@@ -16,6 +17,7 @@ mod ports;
 mod render;
 mod settings;
 mod template;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -89,6 +91,12 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Unpause(args) => commands::unpause::run(&global, args).await,
         Command::Scale(args) => commands::scale::run(&global, args).await,
         Command::Wait(args) => commands::wait::run(&global, args).await,
+        Command::Exec(args) => commands::exec::run(&global, args).await,
+        Command::Run(args) => commands::run::run(&global, args).await,
+        Command::Attach(args) => commands::attach::run(&global, args).await,
+        Command::Cp(args) => commands::cp::run(&global, args).await,
+        Command::Export(args) => commands::export::run(&global, args).await,
+        Command::Commit(args) => commands::commit::run(&global, args).await,
         Command::Ps(args) => commands::ps::run(&global, args).await,
         Command::Ls(args) => commands::ls::run(&global, args).await,
         Command::Top(args) => commands::top::run(&global, args).await,

@@ -117,7 +117,16 @@ pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Re
 /// As [`read`], for a command that does what the file says: it also refuses what stackctl
 /// cannot do yet, so that nothing is ignored silently.
 pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let (mut loaded, environment) = with_request(global, load_with_variables)?;
+    let (loaded, environment) = with_request(global, load_with_variables)?;
+    fit_to_act(loaded, environment, scale)
+}
+
+/// As [`to_act`], for a stack that is loaded already, with the variables for its programs.
+pub(crate) fn fit_to_act(
+    mut loaded: Loaded,
+    environment: BTreeMap<String, String>,
+    scale: &BTreeMap<String, u32>,
+) -> anyhow::Result<Project> {
     let unsupported = std::mem::take(&mut loaded.unsupported);
     loaded.diagnostics.extend(unsupported);
     accept(&loaded)?;
@@ -125,7 +134,7 @@ pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::
 }
 
 /// A stack, and the variables for the programs that make its services.
-fn load_with_variables(request: &Request<'_>) -> (Loaded, BTreeMap<String, String>) {
+pub(crate) fn load_with_variables(request: &Request<'_>) -> (Loaded, BTreeMap<String, String>) {
     let loaded = load(request);
     let mut services = loaded.stack.services.values();
     let programs = services.any(|service| service.provider.is_some() || !service.models.is_empty());
@@ -194,12 +203,17 @@ pub(crate) fn with_request<T>(global: &Global, work: impl FnOnce(&Request<'_>) -
     }))
 }
 
-/// Finds the engine and connects to it. `probe` says whether waits run health checks themselves.
-pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<DockerEngine> {
-    let lookup = |name: &str| match (&global.docker_config, name) {
+/// Looks up the variables that docker's own settings depend on.
+pub(crate) fn variables(global: &Global) -> impl Fn(&str) -> Option<String> + use<'_> {
+    |name| match (&global.docker_config, name) {
         (Some(directory), "DOCKER_CONFIG") => Some(directory.to_string_lossy().into_owned()),
         _ => std::env::var(name).ok(),
-    };
+    }
+}
+
+/// Finds the engine and connects to it. `probe` says whether waits run health checks themselves.
+pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<DockerEngine> {
+    let lookup = variables(global);
     let place = Where { host: global.host.clone(), context: global.context.clone() };
     let connection = connect::connect(&place, &lookup).await?;
     Ok(DockerEngine::new(connection, probe))

@@ -33,6 +33,8 @@ pub struct Where {
 pub struct Connection {
     /// The client; every path it asks for has the API version before it.
     pub(crate) docker: Docker,
+    /// Where the bytes of the engine can be had.
+    pub(super) wire: Wire,
     /// What keeps the way to another machine open.
     _way: Option<handshake::Way>,
     /// The address, without secrets.
@@ -50,6 +52,18 @@ impl Connection {
     pub fn is_remote(&self) -> bool {
         !["unix://", "npipe://"].iter().any(|local| self.address.starts_with(local))
     }
+}
+
+/// Where the bytes of an engine can be had, for what is more than a request and an answer.
+#[derive(Clone, Debug)]
+pub(super) enum Wire {
+    /// At a socket.
+    #[cfg(unix)]
+    Unix(PathBuf),
+    /// At `HOST:PORT`, in the clear.
+    Tcp(String),
+    /// Nowhere but through the client.
+    Client,
 }
 
 /// Why no engine can be used.
@@ -177,7 +191,7 @@ pub async fn connect(
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let endpoint = find(place, &variable)?;
     let wanted = variable("DOCKER_API_VERSION").and_then(|text| version(&text));
-    let handshake::Opened { docker, spoken, way } = handshake::open(&endpoint).await?;
+    let handshake::Opened { docker, spoken, wire, way } = handshake::open(&endpoint).await?;
     let api_version = wanted.unwrap_or(spoken.min(NEWEST));
     if api_version < OLDEST {
         return Err(ConnectError::TooOld { address: endpoint.address, found: spoken });
@@ -186,7 +200,14 @@ pub async fn connect(
         *request.uri_mut() = versioned(request.uri(), api_version);
         request
     });
-    Ok(Connection { docker, _way: way, address: endpoint.address, source: endpoint.source, api_version })
+    Ok(Connection {
+        docker,
+        wire,
+        _way: way,
+        address: endpoint.address,
+        source: endpoint.source,
+        api_version,
+    })
 }
 
 impl Connection {
@@ -254,6 +275,21 @@ fn find(place: &Where, variable: &dyn Fn(&str) -> Option<String>) -> Result<Endp
 struct ConfigFile {
     #[serde(rename = "currentContext", default)]
     current_context: String,
+    #[serde(rename = "detachKeys", default)]
+    detach_keys: String,
+}
+
+/// The keys that detach from a terminal, as the person has set them for docker: `ctrl-p,ctrl-q`.
+/// `environment` looks a variable up.
+#[must_use]
+pub fn detach_keys(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let folder = variable("DOCKER_CONFIG")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".docker")))?;
+    let text = std::fs::read_to_string(folder.join("config.json")).ok()?;
+    let file: ConfigFile = serde_json::from_str(&text).ok()?;
+    Some(file.detach_keys).filter(|keys| !keys.is_empty())
 }
 
 /// The context that `docker context use` has chosen.

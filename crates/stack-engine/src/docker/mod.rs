@@ -1,14 +1,19 @@
 //! A Docker Engine, API 1.41 (20.10) or newer. Only this crate names bollard.
 
+pub mod archive;
+pub mod attach;
 pub mod connect;
 mod copy;
+pub mod exec;
 mod health;
 mod hook;
 mod logs;
 mod look;
+mod members;
 mod observe;
 mod perform;
 mod ports;
+pub mod session;
 mod settle;
 mod stop;
 mod translate;

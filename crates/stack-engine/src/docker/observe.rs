@@ -49,7 +49,7 @@ pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, 
     Ok(Observed { at, containers, networks, volumes, images, ..Observed::default() })
 }
 
-fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
+pub(super) fn container(summary: ContainerSummary) -> Option<ObservedContainer> {
     let labels = summary.labels.unwrap_or_default();
     // docker compose does not count a container without this label as one of the project.
     labels.get(labels::CONFIG_HASH)?;

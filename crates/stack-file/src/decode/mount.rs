@@ -7,7 +7,7 @@ use crate::canonical::text;
 use crate::model::{Mount, MountSource, VolumeOptions};
 use crate::tree::Node;
 
-pub(super) fn mount(node: &Node) -> Mount {
+pub(crate) fn mount(node: &Node) -> Mount {
     let source = value(node, "source");
     let source = match (node.get("type").map(text), source) {
         (Some("bind"), source) => {

@@ -155,7 +155,7 @@ fn build(node: &Node) -> Build {
     }
 }
 
-fn port(node: &Node) -> Port {
+pub(crate) fn port(node: &Node) -> Port {
     Port {
         target: number(node, "target").unwrap_or_default(),
         // Port 0 lets the engine choose, as no port does.

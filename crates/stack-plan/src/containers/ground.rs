@@ -55,6 +55,7 @@ impl<'a> Planner<'a> {
         let desired = self.desired;
         let used: HashSet<&str> = (desired.services.iter())
             .filter(|service| services.contains(service.name()))
+            .chain(self.one_off.map(|one_off| &one_off.spec))
             .flat_map(|service| service.volume_names.values().map(String::as_str))
             .collect();
         for spec in &desired.volumes {
@@ -110,6 +111,7 @@ impl<'a> Planner<'a> {
         let desired = self.desired;
         let used: HashSet<&str> = (desired.services.iter())
             .filter(|service| services.contains(service.name()))
+            .chain(self.one_off.map(|one_off| &one_off.spec))
             .flat_map(|service| service.networks.iter().map(|joined| joined.name.as_str()))
             .collect();
         for spec in &desired.networks {

@@ -16,7 +16,7 @@ impl Planner<'_> {
             let among = |services: &BTreeSet<&str>| {
                 image.services.iter().any(|service| services.contains(service.as_str()))
             };
-            let asked = among(&self.selected);
+            let asked = among(&self.selected) || image.services.iter().any(|service| self.runs(service));
             if !asked && !among(&self.returning) {
                 continue;
             }
@@ -34,6 +34,9 @@ impl Planner<'_> {
             let step = self.draft.add(&image.address, action, group, &cause, []);
             for service in &image.services {
                 self.image_steps.entry(service).or_default().push(step);
+                if self.runs(service) {
+                    continue;
+                }
                 for container in self.containers.get(service.as_str()).into_iter().flatten() {
                     self.warnings.push(format!(
                         "whether {} is replaced is known after {} is {done}",

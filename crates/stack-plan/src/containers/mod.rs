@@ -5,12 +5,14 @@ mod files;
 mod ground;
 mod images;
 mod lenders;
+mod one_off;
 mod providers;
 mod replicas;
 mod steps;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use stack_file::model::PullPolicy;
@@ -20,6 +22,7 @@ use crate::api::Api;
 use crate::desired::{Desired, ServiceSpec};
 use crate::hooks::pre_stop;
 use crate::observed::{Observed, ObservedContainer};
+use crate::one_off::{OneOff, Run};
 use crate::plan::{Action, Cause, Change, Condition, Draft, Obstacle, Plan, Step, StepId, Target};
 use crate::shortfall::{self, Shortfall};
 
@@ -56,6 +59,8 @@ pub struct Policy {
     /// The programs that make services have been asked already, and what they said stands in
     /// what is desired.
     pub provided: bool,
+    /// Makes a container of `run` of the named service, in place of the service's own.
+    pub run: Option<Arc<Run>>,
 }
 
 /// When a container is replaced.
@@ -87,7 +92,11 @@ pub enum BuildPolicy {
 /// It cannot fail and does not wait: the same input gives the same plan.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
+    let one_off = policy.run.as_ref().and_then(|run| run.container(desired));
     let mut planner = Planner::new(desired, observed, policy);
+    if let Some(one_off) = &one_off {
+        planner.begin_one_off(one_off);
+    }
     planner.places();
     planner.ground();
     planner.images();
@@ -96,6 +105,7 @@ pub fn plan(desired: &Desired, observed: &Observed, policy: &Policy) -> Plan {
     planner.replicas();
     planner.provide_all();
     planner.warn_of_providers();
+    planner.make_one_off();
     if policy.wait && !policy.no_start {
         planner.wait_for_all();
     }
@@ -124,6 +134,8 @@ struct Planner<'a> {
     selected: BTreeSet<&'a str>,
     /// Services that are not asked for, and of which containers come back.
     returning: BTreeSet<&'a str>,
+    /// The container of `run` that is made.
+    one_off: Option<&'a OneOff>,
     draft: Draft,
     unchanged: Vec<Address>,
     warnings: Vec<String>,
@@ -167,6 +179,7 @@ impl<'a> Planner<'a> {
             places: HashMap::new(),
             selected: selection.into_iter().map(ServiceSpec::name).collect(),
             returning: BTreeSet::new(),
+            one_off: None,
             draft: Draft::default(),
             unchanged: Vec::new(),
             warnings: Vec::new(),

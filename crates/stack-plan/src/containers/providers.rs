@@ -30,7 +30,8 @@ impl<'a> Planner<'a> {
         let desired = self.desired;
         for spec in &desired.models {
             let uses = |other: &&ServiceSpec| other.service.models.contains_key(&*spec.model.key);
-            if desired.services.iter().filter(uses).any(|other| self.selected.contains(other.name())) {
+            let asked = |other: &ServiceSpec| self.selected.contains(other.name()) || self.runs(other.name());
+            if desired.services.iter().filter(uses).any(asked) {
                 let action = Action::ProvideModel(spec.clone());
                 let step = self.draft.add(&spec.address, action, Change::Provide, &Cause::Asked, []);
                 self.model_steps.insert(&spec.model.key, step);

@@ -14,14 +14,15 @@ use crate::desired::Joined;
 use crate::fields::Recorded;
 use crate::labels;
 use crate::observed::{ContainerState, Health};
+use crate::one_off::OneOff;
 use crate::plan::{Action, Cause, Change, NewContainer, StepId, Target};
 
 /// A container that an earlier step makes.
 #[derive(Clone, Copy)]
-struct Made {
-    created: StepId,
+pub(super) struct Made {
+    pub(super) created: StepId,
     /// The step after which it is on all its networks and has all its files.
-    joined: StepId,
+    pub(super) joined: StepId,
 }
 
 impl<'a> Planner<'a> {
@@ -207,7 +208,7 @@ impl<'a> Planner<'a> {
 
     /// Makes a container and attaches it to all its networks; an older engine makes it with the
     /// first alone.
-    fn make(
+    pub(super) fn make(
         &mut self,
         slot: &Slot<'a>,
         name: String,
@@ -244,7 +245,10 @@ impl<'a> Planner<'a> {
     fn new_container(&self, slot: &Slot<'a>, name: String, networks: usize) -> Box<NewContainer> {
         let spec = slot.service;
         let mut all = spec.labels.clone();
-        all.insert(labels::NUMBER.to_owned(), slot.number.to_string());
+        let one_off = self.one_off.filter(|_| slot.number == 0);
+        if one_off.is_none() {
+            all.insert(labels::NUMBER.to_owned(), slot.number.to_string());
+        }
         if let Some(image) = self.observed.images.get(&spec.image) {
             all.insert(labels::IMAGE.to_owned(), image.id.clone());
         }
@@ -276,7 +280,10 @@ impl<'a> Planner<'a> {
                     .collect();
             }
         }
-        let known_as = spec.container_name(&self.desired.project, slot.number);
+        let known_as = match one_off {
+            Some(one_off) => one_off.name.clone(),
+            None => spec.container_name(&self.desired.project, slot.number),
+        };
         let links = self.links(&spec.service);
         let networks = (spec.networks.iter().take(networks))
             .map(|joined| Joined { links: links.clone(), ..joined.clone() })
@@ -296,6 +303,8 @@ impl<'a> Planner<'a> {
             links,
             lenders,
             binds,
+            stdin_once: one_off.is_some_and(OneOff::is_talked_to),
+            auto_remove: one_off.is_some_and(|one_off| one_off.auto_remove),
         })
     }
 

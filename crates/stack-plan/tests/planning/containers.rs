@@ -305,8 +305,8 @@ fn a_container_without_a_number_or_with_a_taken_one_goes() {
     assert_plan(
         &default(text, &observed),
         &[
-            "[] -> #1 a/0, stop, more than asked for",
-            "[1] -> #2 a/0, remove, more than asked for",
+            "[] -> #1 a/run, stop, more than asked for",
+            "[1] -> #2 a/run, remove, more than asked for",
             "[] -> #3 a/1, stop, more than asked for",
             "[3] -> #4 a/1, remove, more than asked for",
         ],

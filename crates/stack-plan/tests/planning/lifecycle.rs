@@ -196,7 +196,7 @@ fn kill_reaches_all_that_runs_at_once_and_those_of_run() {
     };
     let mut lines: Vec<String> = plan(false).steps.iter().map(|step| step.address.to_string()).collect();
     lines.sort();
-    assert_eq!(lines, ["apart/0", "apart/1", "app/1", "db/1", "db/2", "front/1"]);
+    assert_eq!(lines, ["apart/1", "apart/run", "app/1", "db/1", "db/2", "front/1"]);
     assert!(plan(false).steps.iter().all(|step| step.after.is_empty()));
     assert!(plan(true).to_string().contains("old/1, kill"));
     let policy = Kill { services: names(&["db"]), signal: "KILL".to_owned(), orphans: false };

@@ -10,5 +10,6 @@ mod lifecycle;
 mod ports;
 mod providers;
 mod records;
+mod run;
 mod support;
 mod teardown;

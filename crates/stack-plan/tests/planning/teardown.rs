@@ -145,10 +145,10 @@ fn a_busy_container_of_run_and_another_stack_stay_with_what_they_use() {
     );
 
     let all = down(&observed, &Teardown { remove_orphans: true, ..volumes.clone() });
-    assert!(all.warnings.is_empty() && all.to_string().contains("db/0, stop"), "{all}");
+    assert!(all.warnings.is_empty() && all.to_string().contains("db/run, stop"), "{all}");
     // Whoever stops services does not stop what somebody works in.
     let stop = down(&observed, &Teardown { stop_only: true, ..Teardown::default() });
-    assert!(!stop.to_string().contains("db/0"), "{stop}");
+    assert!(!stop.to_string().contains("db/run"), "{stop}");
     // One that has ended is in nobody's way.
     container(&mut observed, "shop-db-run").state = ContainerState::Exited(0);
     assert!(down(&observed, &volumes).warnings.is_empty());
@@ -156,8 +156,8 @@ fn a_busy_container_of_run_and_another_stack_stay_with_what_they_use() {
     let other = container(&mut observed, "shop-db-run");
     (other.one_off, other.service, other.config_files) =
         (false, "other".to_owned(), "/elsewhere/stack.yaml".to_owned());
-    assert!(!down(&observed, &volumes).to_string().contains("other/0"));
-    assert!(teardown("shop", None, &observed, &volumes).to_string().contains("other/0"));
+    assert!(!down(&observed, &volumes).to_string().contains("other/run"));
+    assert!(teardown("shop", None, &observed, &volumes).to_string().contains("other/run"));
 }
 
 #[test]

@@ -121,6 +121,7 @@ impl ChangeArgs {
             renew_anonymous_volumes: self.renew_anon_volumes,
             rerun: self.rerun,
             provided: false,
+            run: None,
         }
     }
 

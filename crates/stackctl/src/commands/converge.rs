@@ -86,6 +86,7 @@ impl Converge<'_> {
                     rerun: false,
                     recreate_dependencies: false,
                     remove_orphans: false,
+                    run: None,
                     ..policy.clone()
                 };
                 let first = containers::plan(&self.project.desired_with(&provided), &observed, &first);

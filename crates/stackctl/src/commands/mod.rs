@@ -1,16 +1,21 @@
 //! One file per command: what it takes, and what it does.
 
 pub(crate) mod apply;
+pub(crate) mod attach;
 pub(crate) mod build;
 pub(crate) mod change;
 pub(crate) mod check;
+pub(crate) mod commit;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod converge;
+pub(crate) mod cp;
 pub(crate) mod create;
 pub(crate) mod down;
 pub(crate) mod events;
+pub(crate) mod exec;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod images;
 pub(crate) mod install_plugin;
 pub(crate) mod kill;
@@ -24,12 +29,14 @@ pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod schema;
 pub(crate) mod standing;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod stop;
+pub(crate) mod target;
 pub(crate) mod top;
 pub(crate) mod unpause;
 pub(crate) mod up;

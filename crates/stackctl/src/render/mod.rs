@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod format;
 mod json;
 pub(crate) mod log;
+pub(crate) mod passed_on;
 mod plain;
 pub(crate) mod plan;
 pub(crate) mod schema;
@@ -183,6 +184,12 @@ impl Renderer {
             Progress::Json => Form::Json(json::Json::new()),
         };
         Self { form, dry_run: global.dry_run, quiet_pull: false, quiet_build: false }
+    }
+
+    /// Shows nothing but failures.
+    pub(crate) fn silent(global: &Global) -> Self {
+        let form = Form::Plain(plain::Plain::new(true));
+        Self { form, dry_run: global.dry_run, quiet_pull: true, quiet_build: true }
     }
 
     /// Whether plans are shown instead of carried out.

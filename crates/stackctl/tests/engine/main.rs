@@ -3,7 +3,9 @@
 mod attached;
 mod attributes;
 mod configs;
+mod cp;
 mod digests;
+mod exec;
 mod first_stack;
 mod hooks;
 mod interrupted;
@@ -15,6 +17,8 @@ mod plans;
 mod plugin;
 mod ports;
 mod providers;
+mod pty;
+mod run;
 mod scenarios;
 mod sharing;
 mod support;

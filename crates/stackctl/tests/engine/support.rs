@@ -62,6 +62,13 @@ impl Project {
         command
     }
 
+    /// A command that a person types: progress and colours are as a terminal has them.
+    pub(crate) fn command_of_a_person(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.env_remove("COMPOSE_PROGRESS");
+        command
+    }
+
     /// Runs stackctl to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         Outcome::of(self.command(arguments).output().expect("stackctl runs"), arguments)
@@ -150,7 +157,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    fn of(output: Output, arguments: &[&str]) -> Self {
+    pub(crate) fn of(output: Output, arguments: &[&str]) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),

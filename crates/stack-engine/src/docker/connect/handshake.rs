@@ -7,7 +7,7 @@ use std::time::Duration;
 use bollard::Docker;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{ConnectError, Endpoint, OLDEST, TIMEOUT, UNKNOWN, version};
+use super::{ConnectError, Endpoint, OLDEST, TIMEOUT, UNKNOWN, Wire, version};
 
 /// How long the engine may take to say which API it speaks.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,6 +22,7 @@ pub(super) type Way = std::convert::Infallible;
 pub(super) struct Opened {
     pub(super) docker: Docker,
     pub(super) spoken: (u32, u32),
+    pub(super) wire: Wire,
     pub(super) way: Option<Way>,
 }
 
@@ -37,7 +38,7 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<Opened, ConnectError> {
             let spoken = ping(Path::new(rest), endpoint).await?;
             let docker = Docker::connect_with_unix(address, seconds, &UNKNOWN)
                 .map_err(|error| silent(endpoint, &cause(&error)))?;
-            return Ok(Opened { docker, spoken, way: None });
+            return Ok(Opened { docker, spoken, wire: Wire::Unix(rest.into()), way: None });
         }
         #[cfg(unix)]
         "ssh" => return over_ssh(rest, endpoint).await,
@@ -58,7 +59,11 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<Opened, ConnectError> {
         Err(_) => return Err(silent(endpoint, &"no answer within 10 s")),
     };
     let spoken = answer.api_version.as_deref().and_then(version).unwrap_or(OLDEST);
-    Ok(Opened { docker, spoken, way: None })
+    let wire = match scheme {
+        "tcp" | "http" if endpoint.tls.is_none() => Wire::Tcp(rest.trim_end_matches('/').to_owned()),
+        _ => Wire::Client,
+    };
+    Ok(Opened { docker, spoken, wire, way: None })
 }
 
 #[cfg(feature = "tls")]
@@ -96,7 +101,7 @@ async fn over_ssh(rest: &str, endpoint: &Endpoint) -> Result<Opened, ConnectErro
     let address = format!("unix://{}", socket.display());
     let docker = Docker::connect_with_unix(&address, TIMEOUT.as_secs(), &UNKNOWN)
         .map_err(|error| silent(endpoint, &cause(&error)))?;
-    Ok(Opened { docker, spoken, way: Some(std::sync::Arc::new(tunnel)) })
+    Ok(Opened { docker, spoken, wire: Wire::Unix(socket), way: Some(std::sync::Arc::new(tunnel)) })
 }
 
 /// An address without what may be a password before the host.

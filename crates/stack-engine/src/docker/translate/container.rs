@@ -122,6 +122,8 @@ pub(in crate::docker) fn container(making: &Making<'_>) -> Result<ContainerCreat
         labels: Some(hashed(&new.labels_with(making.lenders))),
         network_disabled: (mode.as_deref() == Some("disabled")).then_some(true),
         open_stdin: flag(&service.stdin_open),
+        stdin_once: new.stdin_once.then_some(true),
+        attach_stdin: new.stdin_once.then_some(true),
         tty: flag(&service.tty),
         stop_signal: text(&service.stop_signal),
         stop_timeout: service.stop_grace_period.as_ref().map(|grace| whole_seconds(grace.value)),

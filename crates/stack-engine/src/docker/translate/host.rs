@@ -48,6 +48,7 @@ pub(super) fn host(
                 })
                 .collect(),
         ),
+        auto_remove: making.new.auto_remove.then_some(true),
         restart_policy: service.restart.as_ref().map(|restart| restart_policy(restart.value)),
         init: flag(&service.init),
         readonly_rootfs: flag(&service.read_only),
