@@ -4,9 +4,12 @@
 pub mod docker;
 pub mod engine;
 pub mod event;
+pub mod evidence;
 pub mod execute;
+pub mod exit;
 pub mod fake;
 pub mod image;
 pub mod lock;
 pub mod look;
 pub mod provider;
+pub mod refusal;

@@ -2,6 +2,8 @@
 
 pub mod connect;
 mod copy;
+mod evidence;
+mod explain;
 mod health;
 mod hook;
 mod logs;

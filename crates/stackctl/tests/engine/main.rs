@@ -2,6 +2,7 @@
 
 mod attached;
 mod attributes;
+mod broken;
 mod configs;
 mod digests;
 mod first_stack;
