@@ -15,9 +15,12 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::event::Progress;
+use crate::evidence::Evidence;
+use crate::exit;
 use crate::image::build::BuildError;
 use crate::image::pull::PullError;
 use crate::provider::ProviderError;
+use crate::refusal::{self, Refusal};
 
 /// An engine: look, do, listen.
 pub trait Engine {
@@ -213,45 +216,11 @@ impl From<EngineError> for Failure {
     }
 }
 
-/// What is known of a container that did not do what it should.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
-    /// The name of the container.
-    pub container: String,
-    /// The Docker API's word for its state.
-    pub state: String,
-    /// The exit code, if it has ended.
-    pub exit_code: Option<i64>,
-    /// Whether the kernel killed it for want of memory.
-    pub out_of_memory: bool,
-    /// How often the engine has started it again.
-    pub restarts: u32,
-    /// How long ago it was started.
-    pub started: Option<Duration>,
-    /// Its health check: the command.
-    pub probe: Vec<String>,
-    /// The last probes, the latest last.
-    pub probes: Vec<Probe>,
-    /// Its memory limit, bytes.
-    pub memory_limit: Option<u64>,
-    /// The last lines of its log.
-    pub log: Vec<String>,
-}
-
-/// One run of a health check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// The exit code; 0 is healthy.
-    pub exit_code: i64,
-    /// The first lines of what it printed.
-    pub output: String,
-}
-
 /// What went wrong with the engine, or on it.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The engine refused.
-    #[error("{message}")]
+    /// The engine refused. It is told in our words where they are known, see [`EngineError::refusal`].
+    #[error("{}", in_words(message))]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -274,6 +243,16 @@ pub enum EngineError {
         port: String,
         /// Who holds it, if it is a container.
         holder: Option<String>,
+    },
+    /// A name, a subnet or an address has an owner already.
+    #[error("{what} is taken{}", by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default())]
+    Taken {
+        /// What is taken.
+        what: Taken,
+        /// Who has it, if that can be seen.
+        by: Option<String>,
+        /// The engine's words.
+        message: String,
     },
     /// What is to be removed is used by others: it stays.
     #[error("in use{}", if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) })]
@@ -339,7 +318,73 @@ impl EngineError {
                 Some("see whether the engine runs; `stackctl up` goes on where this stopped".to_owned())
             }
             Self::Refused { status: 507, .. } => Some("free space on the engine's disk".to_owned()),
+            Self::Taken { what, by, .. } => Some(what.next(by.as_deref())),
+            Self::NotReady(why) => why.hint(),
+            Self::Refused { .. } => self.refusal().map(|known| known.next.to_owned()),
             _ => None,
+        }
+    }
+
+    /// What the engine's refusal means, where that is known.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused { message, .. } | Self::Pull(PullError::Other(message)) => refusal::known(message),
+            _ => None,
+        }
+    }
+
+    /// The engine's own words, where ours stand in their place.
+    #[must_use]
+    pub fn said(&self) -> Option<&str> {
+        match self {
+            Self::Taken { message, .. } => Some(message),
+            Self::Refused { message, .. } | Self::Pull(PullError::Other(message)) => {
+                self.refusal().is_some().then_some(message)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn in_words(message: &str) -> String {
+    refusal::known(message).map_or_else(|| message.to_owned(), |known| known.cause)
+}
+
+/// What only one can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The name of a container.
+    Name(String),
+    /// A range of addresses, as `10.0.0.0/24`.
+    Subnet(String),
+    /// An address in a network.
+    Address(String),
+}
+
+impl Taken {
+    fn next(&self, by: Option<&str>) -> String {
+        match (self, by) {
+            (Self::Name(name), _) => {
+                format!("remove it with: docker rm -f {name}, or take another container_name")
+            }
+            (Self::Subnet(_), Some(by)) => {
+                format!("take another subnet, or remove that network with: docker network rm {by}")
+            }
+            (Self::Subnet(_), None) => {
+                "take another subnet: a network of the engine or of its machine has this one".to_owned()
+            }
+            (Self::Address(_), _) => "take another address, or leave it to the engine".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "the container name {name}"),
+            Self::Subnet(subnet) => write!(f, "the subnet {subnet}"),
+            Self::Address(address) => write!(f, "the address {address}"),
         }
     }
 }
@@ -367,6 +412,18 @@ pub enum NotReady {
         /// The exit code.
         code: i64,
     },
+    /// The kernel killed it for want of memory.
+    OutOfMemory {
+        /// Its memory limit, bytes; `None` when the machine had no more.
+        limit: Option<u64>,
+    },
+    /// It ends again and again, and the engine starts it again.
+    Loops {
+        /// How often it was started again.
+        restarts: u32,
+        /// The exit code of the last run.
+        code: i64,
+    },
     /// It has no health check to wait for.
     NoHealthcheck,
     /// Somebody removed it.
@@ -385,12 +442,51 @@ impl std::fmt::Display for NotReady {
                 let plural = if *probes == 1 { "" } else { "s" };
                 write!(f, "unhealthy after {probes} failed probe{plural} in {:.1} s", after.as_secs_f64())
             }
-            Self::Exited { code: 137 } => f.write_str("ended with exit code 137 (killed)"),
             Self::Exited { code: 0 } => f.write_str("ended, with exit code 0, before it was ready"),
-            Self::Exited { code } => write!(f, "ended with exit code {code}"),
+            Self::Exited { code } => write!(f, "ended with {}", coded(*code)),
+            Self::OutOfMemory { limit: Some(limit) } => {
+                write!(f, "out of memory: killed at its limit of {} (exit code 137)", mebibytes(*limit))
+            }
+            Self::OutOfMemory { limit: None } => {
+                f.write_str("out of memory: killed because the machine had no more (exit code 137)")
+            }
+            Self::Loops { restarts, code } => {
+                write!(f, "ends again and again: {restarts} restarts so far, last with {}", coded(*code))
+            }
             Self::NoHealthcheck => f.write_str("has no health check, so it can never be healthy"),
             Self::Gone => f.write_str("was removed meanwhile"),
             Self::TimedOut { limit } => write!(f, "not ready within {} s", limit.as_secs()),
         }
+    }
+}
+
+impl NotReady {
+    /// What to do next, where the reason alone says it.
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::NoHealthcheck => "give it a healthcheck, or wait for it with: condition: service_started",
+            Self::OutOfMemory { limit: Some(_) } => "raise its memory limit, or let the program use less",
+            Self::OutOfMemory { limit: None } => "give the machine more memory, or let the program use less",
+            Self::Exited { code: 126 | 127 } => "correct the command or the entrypoint",
+            Self::Gone => "start it again with: stackctl up",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// An exit code with its meaning.
+fn coded(code: i64) -> String {
+    match exit::meaning(code) {
+        Some(meaning) => format!("exit code {code}: {meaning}"),
+        None => format!("exit code {code}"),
+    }
+}
+
+/// Bytes in the unit of memory limits.
+fn mebibytes(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{bytes} bytes"),
+        whole => format!("{whole} MiB"),
     }
 }

@@ -74,8 +74,10 @@ pub enum Progress {
 pub enum Waiting {
     /// So many probes have failed so far.
     Probed {
-        /// Failed probes, ours and the engine's.
+        /// Failed probes of ours, in a row.
         failures: u32,
+        /// The last line that the latest wrote, or its exit code.
+        last: String,
     },
     /// It has ended and the engine starts it again.
     Restarting {

@@ -18,10 +18,10 @@ use tokio::time::{Instant, sleep};
 
 use self::rules::{Container, State};
 use crate::engine::{
-    Channel, Deadline, Engine, EngineError, Evidence, Failure, LogLine, NotReady, Outcome, Query, Selection,
-    Work,
+    Channel, Deadline, Engine, EngineError, Failure, LogLine, NotReady, Outcome, Query, Selection, Work,
 };
 use crate::event::{Progress, Waiting};
+use crate::evidence::{Evidence, Said};
 
 /// The time between two looks at a container that is waited for.
 const LOOK: Duration = Duration::from_millis(50);
@@ -251,7 +251,9 @@ impl FakeEngine {
                     let exit_code = ended.filter(|_| condition == Condition::Ended);
                     return Ok(Outcome { exit_code, ..Outcome::default() });
                 }
-                Ok(false) => (work.report)(Progress::Waiting(Waiting::Probed { failures: 1 })),
+                Ok(false) => {
+                    (work.report)(Progress::Waiting(Waiting::Probed { failures: 1, last: String::new() }))
+                }
                 Err(why) => return Err(self.failure(&id, why)),
             }
             if let Some(Deadline { at, limit }) = work.deadline
@@ -331,7 +333,7 @@ fn evidence(container: &Container) -> Evidence {
     Evidence {
         container: container.name.clone(),
         state: container.state.word().to_owned(),
-        log: container.lines.clone(),
+        log: container.lines.iter().map(|text| Said { stderr: false, text: text.clone() }).collect(),
         ..Evidence::default()
     }
 }

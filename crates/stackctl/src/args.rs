@@ -75,6 +75,9 @@ pub(crate) struct Global {
     /// How progress is shown
     #[arg(long, value_parser = OrDefault::<Progress>::new(), value_name = "KIND", global = true, env = "COMPOSE_PROGRESS", default_value = "auto")]
     pub(crate) progress: Progress,
+    /// Leave nothing out: every step, every probe, all that is known of a failure
+    #[arg(long, global = true)]
+    pub(crate) verbose: bool,
     /// JSON instead of text: messages as with `--progress json`, results as with `--format json` where there is one
     #[arg(long, global = true)]
     pub(crate) json: bool,

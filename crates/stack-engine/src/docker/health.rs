@@ -9,7 +9,7 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, RestartPolicyNameEnum,
 };
-use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder, WaitContainerOptions};
+use bollard::query_parameters::{InspectContainerOptions, WaitContainerOptions};
 use bollard::{Docker, errors::Error};
 use futures_util::StreamExt;
 use stack_plan::plan::Condition;
@@ -18,19 +18,22 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until};
 
+use crate::docker::evidence::evidence;
 use crate::docker::watch::Happening;
 use crate::docker::{DockerEngine, answered, is_not_found};
-use crate::engine::{Deadline, EngineError, Evidence, Failure, NotReady, Probe};
+use crate::engine::{Deadline, EngineError, Failure, NotReady};
 use crate::event::{Progress, Waiting};
+use crate::evidence::Probe;
 
 /// The pause after the first failed probe; each further one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between two probes of ours, or two looks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How much of a probe's output is kept, bytes.
-const KEPT_OUTPUT: usize = 1024;
-/// How many lines of the log a failure shows.
-const KEPT_LINES: &str = "10";
+pub(super) const KEPT_OUTPUT: usize = 1024;
+/// After so many restarts without a limit of time, nobody waits for a success any more: the
+/// engine doubles its pause each time.
+const RESTARTS: u32 = 5;
 
 /// A health check of ours that is under way.
 type Probing<'a> = Pin<Box<dyn Future<Output = Result<Probe, Error>> + 'a>>;
@@ -58,17 +61,26 @@ pub(super) async fn wait(
     let mut last_probe = None;
     let mut failures = 0;
     let mut pause = FIRST_PAUSE;
-    let mut next = Instant::now();
+    let begun = Instant::now();
+    let mut next = begun;
+    let mut restarts = Restarts::default();
     loop {
         let look = match docker.inspect_container(id, None::<InspectContainerOptions>).await {
             Ok(look) => look,
             Err(error) if is_not_found(&error) => return Err(EngineError::NotReady(NotReady::Gone).into()),
             Err(error) => return Err(answered(error).into()),
         };
-        match judge(&look, condition) {
+        let mut verdict = judge(&look, condition);
+        if let Some(looping) = restarts.count(&look)
+            && deadline.is_none()
+            && matches!(verdict, Verdict::Starting | Verdict::NotYet(_))
+        {
+            verdict = Verdict::Failed(looping);
+        }
+        match verdict {
             Verdict::Reached => return Ok(()),
             Verdict::Failed(why) => {
-                let evidence = evidence(docker, look, last_probe).await;
+                let evidence = evidence(docker, look, last_probe, Some(begun.elapsed())).await;
                 return Err(Failure {
                     error: EngineError::NotReady(why),
                     evidence: Some(Box::new(evidence)),
@@ -103,8 +115,12 @@ pub(super) async fn wait(
                     Ok(found) if found.exit_code == 0 => return Ok(()),
                     Ok(found) => {
                         failures += 1;
+                        let last = match found.output.lines().last() {
+                            Some(line) => line.to_owned(),
+                            None => format!("exit {}", found.exit_code),
+                        };
+                        report(Progress::Waiting(Waiting::Probed { failures, last }));
                         last_probe = Some(found);
-                        report(Progress::Waiting(Waiting::Probed { failures }));
                     }
                     // The container may just have ended: the next look tells.
                     Err(_) => {}
@@ -130,7 +146,7 @@ pub(super) async fn wait(
                 }
             } => {
                 let why = NotReady::TimedOut { limit };
-                let evidence = evidence(docker, look, last_probe).await;
+                let evidence = evidence(docker, look, last_probe, Some(begun.elapsed())).await;
                 return Err(Failure { error: EngineError::NotReady(why), evidence: Some(Box::new(evidence)) });
             }
         }
@@ -177,6 +193,9 @@ fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
             Condition::Completed if exit_code == 0 => Verdict::Reached,
             Condition::Ready if exit_code == 0 && !is_restarted(look) => Verdict::Reached,
             Condition::Ended => Verdict::Reached,
+            _ if state.oom_killed == Some(true) => {
+                Verdict::Failed(NotReady::OutOfMemory { limit: memory_limit(look) })
+            }
             _ => Verdict::Failed(NotReady::Exited { code: exit_code }),
         },
         Some(ContainerStateStatusEnum::RESTARTING) => {
@@ -199,6 +218,32 @@ fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
         },
         _ => Verdict::NotYet(None),
     }
+}
+
+/// Counts how often a container was started again while it was waited for.
+#[derive(Default)]
+struct Restarts {
+    before: Option<i64>,
+    exit_code: i64,
+}
+
+impl Restarts {
+    /// Why it is not waited for any longer, once it was started again too often.
+    fn count(&mut self, look: &ContainerInspectResponse) -> Option<NotReady> {
+        let state = look.state.as_ref()?;
+        if state.status == Some(ContainerStateStatusEnum::RESTARTING) {
+            self.exit_code = state.exit_code.unwrap_or_default();
+        }
+        let count = look.restart_count.unwrap_or_default();
+        let restarts = u32::try_from(count - *self.before.get_or_insert(count)).unwrap_or_default();
+        (restarts >= RESTARTS).then_some(NotReady::Loops { restarts, code: self.exit_code })
+    }
+}
+
+/// The memory limit of a container, bytes.
+pub(super) fn memory_limit(look: &ContainerInspectResponse) -> Option<u64> {
+    let memory = look.host_config.as_ref()?.memory?;
+    u64::try_from(memory).ok().filter(|limit| *limit > 0)
 }
 
 fn is_restarted(look: &ContainerInspectResponse) -> bool {
@@ -228,6 +273,7 @@ fn command(look: &ContainerInspectResponse) -> Option<Vec<String>> {
 
 /// Runs a command in a container and waits for its end.
 async fn run(docker: &Docker, id: &str, command: Vec<String>) -> Result<Probe, Error> {
+    let at = Some(OffsetDateTime::now_utc());
     let options = CreateExecOptions {
         cmd: Some(command),
         attach_stdout: Some(true),
@@ -244,66 +290,11 @@ async fn run(docker: &Docker, id: &str, command: Vec<String>) -> Result<Probe, E
         }
     }
     let exit_code = docker.inspect_exec(&exec).await?.exit_code.unwrap_or(-1);
-    Ok(Probe { exit_code, output: String::from_utf8_lossy(&output).trim().to_owned() })
+    Ok(Probe { exit_code, output: String::from_utf8_lossy(&output).trim().to_owned(), at })
 }
 
 /// How long ago a moment of the engine was.
-fn age(moment: Option<&str>) -> Option<Duration> {
+pub(super) fn age(moment: Option<&str>) -> Option<Duration> {
     let moment = OffsetDateTime::parse(moment?, &Rfc3339).ok()?;
     (moment.year() > 1).then(|| (OffsetDateTime::now_utc() - moment).try_into().unwrap_or_default())
-}
-
-/// Looks at a container that did not do what it should.
-pub(super) async fn evidence_of(docker: &Docker, id: &str) -> Option<Box<Evidence>> {
-    let look = docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
-    Some(Box::new(evidence(docker, look, None).await))
-}
-
-async fn evidence(docker: &Docker, look: ContainerInspectResponse, ours: Option<Probe>) -> Evidence {
-    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(KEPT_LINES).build();
-    let id = look.id.clone().unwrap_or_default();
-    let mut lines = Vec::new();
-    let mut logs = docker.logs(&id, Some(options));
-    while let Some(Ok(part)) = logs.next().await {
-        let text = String::from_utf8_lossy(&part.into_bytes()).into_owned();
-        lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
-    }
-    let state = look.state.unwrap_or_default();
-    let ended = !matches!(
-        state.status,
-        Some(
-            ContainerStateStatusEnum::RUNNING
-                | ContainerStateStatusEnum::CREATED
-                | ContainerStateStatusEnum::PAUSED
-        )
-    );
-    let recorded = state.health.and_then(|health| health.log).unwrap_or_default();
-    let mut probes: Vec<Probe> = recorded
-        .into_iter()
-        .map(|probe| Probe {
-            exit_code: probe.exit_code.unwrap_or(-1),
-            output: probe.output.unwrap_or_default().trim().chars().take(KEPT_OUTPUT).collect(),
-        })
-        .collect();
-    if probes.is_empty() {
-        probes.extend(ours);
-    }
-    let test =
-        look.config.and_then(|config| config.healthcheck).and_then(|check| check.test).unwrap_or_default();
-    Evidence {
-        container: look.name.unwrap_or_default().trim_start_matches('/').to_owned(),
-        state: state.status.map(|status| status.to_string()).unwrap_or_default(),
-        exit_code: ended.then_some(state.exit_code).flatten(),
-        out_of_memory: state.oom_killed.unwrap_or_default(),
-        restarts: look.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
-        started: age(state.started_at.as_deref()),
-        probe: test,
-        probes,
-        memory_limit: look
-            .host_config
-            .and_then(|host| host.memory)
-            .and_then(|memory| u64::try_from(memory).ok())
-            .filter(|limit| *limit > 0),
-        log: lines,
-    }
 }

@@ -1,20 +1,17 @@
 //! Does one thing.
 
-use std::collections::HashMap;
-
+use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, NetworkConnectRequest};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder,
-    StartContainerOptions,
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder, StartContainerOptions,
 };
-use bollard::{Docker, errors::Error};
 use bytes::Bytes;
 use stack_plan::desired::ImageSpec;
 use stack_plan::plan::{Action, Condition, NewContainer};
 
 use crate::docker::translate::Making;
-use crate::docker::{DockerEngine, answered, copy, health, hook, is_not_found, stop, translate};
+use crate::docker::{DockerEngine, answered, copy, explain, health, hook, is_not_found, stop, translate};
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
 use crate::image;
@@ -25,8 +22,10 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
     let made = |id: String| Ok(Outcome::made(id));
     match work.action {
         Action::CreateNetwork(spec) => {
-            let answer = docker.create_network(translate::network(spec)).await.map_err(answered)?;
-            return made(answer.id);
+            return match docker.create_network(translate::network(spec)).await {
+                Ok(answer) => made(answer.id),
+                Err(error) => Err(explain::network(docker, &spec.network, answered(error)).await.into()),
+            };
         }
         Action::CreateVolume(spec) => {
             let answer = docker.create_volume(translate::volume(spec)).await.map_err(answered)?;
@@ -36,7 +35,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         Action::Start(target) => {
             let id = work.ledger.resolve(target)?;
             if let Err(error) = docker.start_container(&id, None::<StartContainerOptions>).await {
-                return Err(explain_start(docker, &id, answered(error)).await);
+                return Err(explain::start(docker, &id, answered(error)).await);
             }
         }
         Action::Stop { target, grace } => {
@@ -67,24 +66,26 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         }
         Action::RemoveNetwork(id) => {
             if let Err(error) = gone_is_fine(docker.remove_network(id).await) {
-                return Err(explain_use(docker, error, &[403, 409], ("network", id)).await.into());
+                return Err(explain::users(docker, error, &[403, 409], ("network", id)).await.into());
             }
         }
         Action::RemoveVolume(name) => {
             if let Err(error) = gone_is_fine(docker.remove_volume(name, None::<RemoveVolumeOptions>).await) {
-                return Err(explain_use(docker, error, &[409], ("volume", name)).await.into());
+                return Err(explain::users(docker, error, &[409], ("volume", name)).await.into());
             }
         }
         Action::RemoveImage(reference) => {
             let removed = docker.remove_image(reference, None::<RemoveImageOptions>, None).await.map(|_| ());
             if let Err(error) = gone_is_fine(removed) {
-                return Err(explain_use(docker, error, &[409], ("ancestor", reference)).await.into());
+                return Err(explain::users(docker, error, &[409], ("ancestor", reference)).await.into());
             }
         }
         Action::Rename { target, to } => {
             let id = work.ledger.resolve(target)?;
             let options = RenameContainerOptionsBuilder::new().name(to).build();
-            docker.rename_container(&id, options).await.map_err(answered)?;
+            if let Err(error) = docker.rename_container(&id, options).await {
+                return Err(explain::name(docker, to, answered(error)).await.into());
+            }
         }
         Action::Connect { target, network } => {
             let id = work.ledger.resolve(target)?;
@@ -153,7 +154,7 @@ async fn create(engine: &DockerEngine, new: &NewContainer, work: &Work<'_>) -> R
         Err(error) if is_not_found(&error) && error.to_string().contains("No such image") => {
             Err(EngineError::NoImage { reference: new.spec.image.clone() })
         }
-        Err(error) => Err(answered(error)),
+        Err(error) => Err(explain::name(&engine.docker, &new.name, answered(error)).await),
     }
 }
 
@@ -202,89 +203,5 @@ fn is_not_running(error: &Error) -> bool {
     match error {
         Error::DockerResponseServerError { status_code: 409, message } => message.contains("is not running"),
         _ => false,
-    }
-}
-
-/// Says who uses what cannot be removed, where that is why: `user` is a filter of the list of
-/// containers, and its value.
-async fn explain_use(
-    docker: &Docker,
-    error: EngineError,
-    statuses: &[u16],
-    user: (&str, &str),
-) -> EngineError {
-    match &error {
-        EngineError::Refused { status, .. } if statuses.contains(status) => {}
-        _ => return error,
-    }
-    let (filter, value) = user;
-    let filters = HashMap::from([(filter, vec![value])]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let Ok(users) = docker.list_containers(Some(options)).await else { return error };
-    let by: Vec<String> = users
-        .into_iter()
-        .filter_map(|container| container.names?.into_iter().next())
-        .map(|name| name.trim_start_matches('/').to_owned())
-        .collect();
-    // Without a user it is not that: a predefined network may not be removed either.
-    if by.is_empty() { error } else { EngineError::InUse { by } }
-}
-
-/// Says who holds the port that a container could not get, and adds what is known of the container.
-async fn explain_start(docker: &Docker, id: &str, error: EngineError) -> Failure {
-    let EngineError::Refused { message, .. } = &error else {
-        return error.into();
-    };
-    if let Some(port) = port_in_use(message) {
-        let holder = holder(docker, &port).await;
-        return EngineError::PortInUse { port, holder }.into();
-    }
-    Failure { error, evidence: health::evidence_of(docker, id).await }
-}
-
-/// The host port in the engine's words for a port that is taken.
-fn port_in_use(message: &str) -> Option<String> {
-    if !message.contains("port is already allocated") && !message.contains("address already in use") {
-        return None;
-    }
-    // `Bind for 0.0.0.0:6379 failed` or `listen tcp4 0.0.0.0:80: bind: address already in use`.
-    let after = message.split_once("Bind for ").or_else(|| message.split_once("listen "))?.1;
-    let address = after.split_whitespace().find(|word| word.contains(':'))?;
-    let port = address.trim_end_matches(':').rsplit(':').next()?;
-    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.to_owned()).filter(|port| !port.is_empty())
-}
-
-/// The container that publishes a host port.
-async fn holder(docker: &Docker, port: &str) -> Option<String> {
-    let port: u16 = port.parse().ok()?;
-    let all = docker.list_containers(Some(ListContainersOptionsBuilder::new().build())).await.ok()?;
-    all.into_iter()
-        .find(|container| {
-            container.ports.iter().flatten().any(|published| published.public_port == Some(port))
-        })
-        .and_then(|container| container.names?.into_iter().next())
-        .map(|name| name.trim_start_matches('/').to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_port_is_read_from_the_engines_words() {
-        for (message, port) in [
-            (
-                "driver failed programming external connectivity on endpoint a-1 (01ab): Bind for 0.0.0.0:6379 failed: port is already allocated",
-                Some("6379"),
-            ),
-            (
-                "driver failed programming external connectivity on endpoint a-1 (01ab): Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use",
-                Some("80"),
-            ),
-            ("failed to bind host port 0.0.0.0:80/tcp: something else", None),
-            ("no such file", None),
-        ] {
-            assert_eq!(port_in_use(message).as_deref(), port, "{message}");
-        }
     }
 }

@@ -12,7 +12,7 @@ use stack_plan::plan::Plan;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::diagnose;
+use crate::diagnose::Diagnosis;
 use crate::render::{plan, say, words};
 use crate::settings::Project;
 
@@ -51,17 +51,23 @@ impl Json {
             },
             EventKind::StepDone => ("done", json!({})),
             EventKind::StepFailed { failure, tolerated } => {
-                let text = step.map(|step| diagnose::explain(&self.plan, step, failure, project));
-                (
-                    "failed",
-                    json!({ "tolerated": tolerated, "error": failure.error.to_string(), "text": text }),
-                )
+                let mut told = json!({ "tolerated": tolerated });
+                if let Some(step) = step {
+                    let diagnosis = Diagnosis::of(&self.plan, step, failure, project, true);
+                    extend(&mut told, diagnosis.value(project, failure));
+                }
+                ("failed", told)
             }
             EventKind::StepSkipped { because } => ("skipped", json!({ "because": because.0 })),
             EventKind::RolledBack => ("rolled_back", json!({})),
             EventKind::Finished(summary) => (
                 "finished",
                 json!({
+                    "text": words::left_out(&self.plan, summary)
+                        .into_iter()
+                        .chain([words::summary(&self.plan, summary)])
+                        .collect::<Vec<_>>()
+                        .join("\n"),
                     "succeeded": summary.succeeded(),
                     "done": summary.done,
                     "failed": summary.failed.iter().map(|id| id.0).collect::<Vec<_>>(),
@@ -97,6 +103,7 @@ pub(super) fn extend(line: &mut Value, more: Value) {
     }
 }
 
-fn moment(at: OffsetDateTime) -> String {
+/// A moment as RFC 3339.
+pub(crate) fn moment(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! Everything that is shown. Progress goes to standard error, results to standard output.
 
+mod actions;
 pub(crate) mod config;
 pub(crate) mod containers;
 pub(crate) mod diagnostics;
@@ -30,6 +31,8 @@ use stack_plan::plan::Plan;
 use crate::args::{Ansi, Global, Progress};
 use crate::error::hint_of;
 use crate::settings::Project;
+
+pub(crate) use self::json::moment;
 
 pub(crate) const RED: Style = AnsiColor::Red.on_default();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
@@ -78,6 +81,14 @@ pub(crate) fn is_watched() -> bool {
 pub(crate) fn width() -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
     Some(usize::from(width.0)).filter(|width| *width > 0)
+}
+
+/// The width that messages are broken to: that of the terminal that they go to, else what
+/// `COLUMNS` says, else none.
+pub(crate) fn message_width() -> Option<usize> {
+    let terminal = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.or_else(columns).filter(|width| *width > 0)
 }
 
 /// A result in columns, cut to the width of a terminal.
@@ -153,6 +164,7 @@ pub(crate) fn diagnostics(found: &[Diagnostic], sources: &Sources) {
     }
     let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     say(stack_file::draw::draw(found, sources, colour).trim_end());
+    actions::annotate_all(found, sources);
 }
 
 /// Shows the events of a run.
@@ -176,11 +188,12 @@ enum Form {
 impl Renderer {
     pub(crate) fn new(global: &Global) -> Self {
         let live = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let verbose = global.verbose;
         let form = match global.progress {
-            Progress::Auto if live => Form::Tty(Box::new(tty::Tty::new())),
-            Progress::Tty => Form::Tty(Box::new(tty::Tty::new())),
-            Progress::Auto | Progress::Plain => Form::Plain(plain::Plain::new(false)),
-            Progress::Quiet => Form::Plain(plain::Plain::new(true)),
+            Progress::Auto if live => Form::Tty(Box::new(tty::Tty::new(verbose))),
+            Progress::Tty => Form::Tty(Box::new(tty::Tty::new(verbose))),
+            Progress::Auto | Progress::Plain => Form::Plain(plain::Plain::new(false, verbose)),
+            Progress::Quiet => Form::Plain(plain::Plain::new(true, verbose)),
             Progress::Json => Form::Json(json::Json::new()),
         };
         Self { form, dry_run: global.dry_run, quiet_pull: false, quiet_build: false }

@@ -8,8 +8,9 @@ use stack_engine::image::build::BuildProgress;
 use stack_plan::plan::{Action, Plan, StepId};
 use time::OffsetDateTime;
 
-use crate::diagnose;
-use crate::render::{GREEN, RED, YELLOW, paint, say, words};
+use crate::diagnose::Diagnosis;
+use crate::render::actions::Actions;
+use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, words};
 use crate::settings::Project;
 
 /// Writes lines.
@@ -19,11 +20,34 @@ pub(crate) struct Plain {
     started: HashMap<StepId, OffsetDateTime>,
     /// The steps of which it was told that they take long.
     slow: HashSet<StepId>,
+    /// Whether nothing is left out.
+    verbose: bool,
+    /// The first event of the run.
+    begun: Option<OffsetDateTime>,
+    /// What GitHub Actions is told besides, where it listens.
+    actions: Option<Actions>,
 }
 
 impl Plain {
-    pub(crate) fn new(quiet: bool) -> Self {
-        Self { quiet, plan: Arc::default(), started: HashMap::new(), slow: HashSet::new() }
+    pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
+        Self {
+            quiet,
+            plan: Arc::default(),
+            started: HashMap::new(),
+            slow: HashSet::new(),
+            verbose,
+            begun: None,
+            actions: Actions::find(),
+        }
+    }
+
+    /// A line with the time since the start of the run before it.
+    fn change(&self, at: OffsetDateTime, text: &str) {
+        let since = self.begun.map(|begun| at - begun).and_then(|since| since.try_into().ok());
+        self.print(&format!(
+            "{} {text}",
+            paint(DIM, &format!("{:>7}", words::took(since.unwrap_or_default())))
+        ));
     }
 
     pub(crate) fn print(&self, text: &str) {
@@ -33,11 +57,17 @@ impl Plain {
     }
 
     pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
-        let step = event.step.and_then(|id| self.plan.step(id));
+        self.begun.get_or_insert(event.at);
+        let plan = Arc::clone(&self.plan);
+        let step = event.step.and_then(|id| plan.step(id));
         match (&event.kind, step) {
             (EventKind::PlanReady(plan), _) => {
                 self.plan = Arc::clone(plan);
                 self.slow.clear();
+                self.started.clear();
+                if let Some(actions) = self.actions.as_mut().filter(|_| !self.quiet) {
+                    actions.open(plan);
+                }
                 for warning in &plan.warnings {
                     say(&super::warning(warning));
                 }
@@ -48,13 +78,13 @@ impl Plain {
             (EventKind::StepStarted, Some(step)) => {
                 self.started.insert(step.id, event.at);
                 // Only what takes long is worth a line of its own.
-                if matches!(step.action, Action::Pull(_) | Action::Build(_)) {
-                    self.print(&format!("  {}  {}", step.address, words::doing(step)));
+                if self.verbose || matches!(step.action, Action::Pull(_) | Action::Build(_)) {
+                    self.change(event.at, &format!("  {}  {}", step.address, words::doing(step)));
                 }
             }
             (EventKind::Progress(Progress::Build(build)), Some(step)) => {
                 if let Some(line) = build_line(build) {
-                    self.print(&format!("  {}  {line}", step.address));
+                    self.change(event.at, &format!("  {}  {line}", step.address));
                 }
             }
             (EventKind::Progress(Progress::Warning(text)), Some(step)) => {
@@ -65,14 +95,14 @@ impl Plain {
                 if self.slow.insert(step.id) =>
             {
                 if let Some(text) = words::progress(progress) {
-                    self.print(&format!("  {}  waiting for its end: {text}", step.address));
+                    self.change(event.at, &format!("  {}  waiting for its end: {text}", step.address));
                 }
             }
             (EventKind::Progress(Progress::Hook(line)), Some(step)) => {
-                self.print(&words::hook_line(step, line));
+                self.change(event.at, &words::hook_line(step, line));
             }
             (EventKind::Progress(Progress::Provider(line)), Some(step)) => {
-                self.print(&format!("  {}  {line}", step.address));
+                self.change(event.at, &format!("  {}  {line}", step.address));
             }
             (EventKind::StepDone, Some(step)) => {
                 let Some(word) = words::done(step) else { return };
@@ -85,21 +115,37 @@ impl Plain {
                     Some(took) if slow => format!(" after {}", words::took(took)),
                     _ => String::new(),
                 };
-                self.print(&format!("{} {}  {word}{time}", paint(GREEN, "✓"), step.address));
+                self.change(event.at, &format!("{} {}  {word}{time}", paint(GREEN, "✓"), step.address));
             }
             (EventKind::StepFailed { failure, tolerated }, Some(step)) => {
-                let text = diagnose::explain(&self.plan, step, failure, project);
+                let diagnosis = Diagnosis::of(&self.plan, step, failure, project, self.verbose);
+                let text = diagnosis.text(project, super::message_width());
+                if let Some(actions) = &mut self.actions {
+                    actions.close();
+                    actions.annotate(&diagnosis, *tolerated, project);
+                }
                 if *tolerated {
                     say(&format!("{} {text}\n    {}", paint(YELLOW, "!"), words::tolerated(step)));
                 } else {
                     say(&format!("{} {text}", paint(RED, "✗")));
                 }
             }
-            (EventKind::RolledBack, Some(step)) => {
-                self.print(&format!("  {}  taken back", step.address));
+            (EventKind::Progress(progress @ Progress::Waiting(_)), Some(step)) if self.verbose => {
+                if let Some(text) = words::progress(progress) {
+                    self.change(event.at, &format!("  {}  {text}", step.address));
+                }
             }
-            (EventKind::Finished(summary), _) if !self.quiet || !summary.succeeded() => {
-                say(&words::summary(&self.plan, summary));
+            (EventKind::RolledBack, Some(step)) => {
+                self.change(event.at, &format!("  {}  taken back", step.address));
+            }
+            (EventKind::Finished(summary), _) => {
+                if let Some(actions) = &mut self.actions {
+                    actions.close();
+                }
+                if !self.quiet || !summary.succeeded() {
+                    words::left_out(&self.plan, summary).iter().for_each(|line| say(line));
+                    say(&words::summary(&self.plan, summary));
+                }
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ use stack_plan::address::Address;
 use stack_plan::plan::{Plan, Step};
 use time::OffsetDateTime;
 
-use crate::diagnose;
+use crate::diagnose::Diagnosis;
 use crate::render::{DIM, GREEN, RED, YELLOW, paint, words};
 use crate::settings::Project;
 
@@ -20,6 +20,8 @@ pub(crate) struct Tty {
     plan: Arc<Plan>,
     lines: HashMap<Address, Line>,
     width: usize,
+    /// Whether nothing is left out.
+    verbose: bool,
 }
 
 struct Line {
@@ -31,8 +33,8 @@ struct Line {
 }
 
 impl Tty {
-    pub(crate) fn new() -> Self {
-        Self { multi: MultiProgress::new(), plan: Arc::default(), lines: HashMap::new(), width: 0 }
+    pub(crate) fn new(verbose: bool) -> Self {
+        Self { multi: MultiProgress::new(), plan: Arc::default(), lines: HashMap::new(), width: 0, verbose }
     }
 
     /// Prints a line above the live ones.
@@ -86,7 +88,8 @@ impl Tty {
                 }
                 let word = if *tolerated { "left as it is" } else { words::failed(step) };
                 self.end(step, event.at, Some(word));
-                let text = diagnose::explain(&self.plan, step, failure, project);
+                let diagnosis = Diagnosis::of(&self.plan, step, failure, project, self.verbose);
+                let text = diagnosis.text(project, super::message_width());
                 let mark = if *tolerated { paint(YELLOW, "!") } else { paint(RED, "✗") };
                 self.print(&format!("{mark} {text}"));
             }
@@ -95,6 +98,7 @@ impl Tty {
             (EventKind::Finished(summary), _) => {
                 let text = words::summary(&self.plan, summary);
                 self.settle();
+                words::left_out(&plan, summary).iter().for_each(|line| self.print(line));
                 self.print(&text);
             }
             _ => {}

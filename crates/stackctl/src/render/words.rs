@@ -1,11 +1,13 @@
 //! The words for what is done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use stack_engine::event::{Progress, Summary, Waiting};
+use stack_engine::exit;
 use stack_engine::image::build::BuildProgress;
 use stack_engine::image::pull::PullProgress;
-use stack_plan::plan::{Action, Change, Condition, HookEvent, Plan, ProviderCommand, Step};
+use stack_plan::plan::{Action, Change, Condition, HookEvent, Plan, ProviderCommand, Step, StepId};
 use stack_plan::shortfall::Shortfall;
 
 use crate::settings::Project;
@@ -123,12 +125,14 @@ pub(crate) fn failed(step: &Step) -> &'static str {
 /// How a step goes on, in a few words; `None` for what is not worth a word.
 pub(crate) fn progress(progress: &Progress) -> Option<String> {
     match progress {
-        Progress::Waiting(Waiting::Probed { failures }) => {
-            let plural = if *failures == 1 { "" } else { "s" };
-            Some(format!("{failures} probe{plural} failed so far"))
+        Progress::Waiting(Waiting::Probed { failures, last }) => {
+            let last = crate::diagnose::harmless(last);
+            Some(format!("probe {failures} failed, last: {}", build_step(&last)))
         }
         Progress::Waiting(Waiting::Restarting { exit_code }) => {
-            Some(format!("ended with exit code {exit_code}, is started again"))
+            let meaning =
+                exit::meaning(*exit_code).map(|meaning| format!(" ({meaning})")).unwrap_or_default();
+            Some(format!("ended with exit code {exit_code}{meaning}, is started again"))
         }
         Progress::Waiting(Waiting::Stopping { signal, since, grace }) => {
             let end = match grace {
@@ -160,7 +164,7 @@ pub(crate) fn hook_line(step: &Step, line: &str) -> String {
     format!("{} -> | {line}", step.address.to_string().replace('/', "-"))
 }
 
-/// The name of a build step on one line: long commands are cut.
+/// A text on one line, as the name of a build step: what is long is cut.
 pub(crate) fn build_step(name: &str) -> String {
     const LONGEST: usize = 100;
     let line = name.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -189,6 +193,38 @@ pub(crate) fn size(bytes: u64) -> String {
         value /= 1000.0;
     }
     format!("{value:.1} TB")
+}
+
+/// The containers that were not brought up because of a failure, a line for each that failed.
+pub(crate) fn left_out(plan: &Plan, summary: &Summary) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut told: BTreeSet<StepId> = BTreeSet::new();
+    for failed in &summary.failed {
+        let Some(root) = plan.step(*failed) else { continue };
+        let mut reached = BTreeSet::from([*failed]);
+        let mut without: Vec<String> = Vec::new();
+        for step in &plan.steps {
+            if !step.after.iter().any(|earlier| reached.contains(earlier)) {
+                continue;
+            }
+            reached.insert(step.id);
+            let address = step.address.to_string();
+            let is_other = step.address != root.address && step.address.service().is_some();
+            if is_other
+                && summary.skipped.contains(&step.id)
+                && told.insert(step.id)
+                && !without.contains(&address)
+            {
+                without.push(address);
+            }
+        }
+        if !without.is_empty() {
+            let verb = if without.len() == 1 { "was" } else { "were" };
+            let because = format!("because {} {}", root.address, self::failed(root));
+            lines.push(format!("- {} {verb} not brought up, {because}", without.join(", ")));
+        }
+    }
+    lines
 }
 
 /// The last line of a run.

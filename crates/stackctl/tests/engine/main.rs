@@ -2,6 +2,7 @@
 
 mod attached;
 mod attributes;
+mod broken;
 mod configs;
 mod cp;
 mod digests;

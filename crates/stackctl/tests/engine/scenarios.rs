@@ -60,7 +60,7 @@ fn a_container_that_turns_unhealthy_must_stop_its_dependents_and_say_why() {
     let up = project.run(&["up", "--wait"]).exits(1);
     let up = up.says("db/1 is not ready: unhealthy after").says("app waits for it");
     let up = up.says("exit 3: cannot connect to 5432").says("FATAL bad password").says("stackctl logs db");
-    up.says("stack.yaml:2:3");
+    up.says("stack.yaml:8:13");
     let observed = project.observe();
     let app = observed.containers.iter().find(|found| found.service == "app").expect("it was made");
     assert_eq!(app.state, ContainerState::Created);
@@ -150,7 +150,7 @@ fn a_port_in_use_must_be_said_with_its_line_and_the_next_up_must_finish() {
     project
         .run(&["up", "-d"])
         .exits(1)
-        .says(&format!("web/1 cannot be started: port {port} is in use"))
+        .says(&format!("port {port}/tcp is held by"))
         .says("publish another port")
         .says("stack.yaml:8:9");
     drop(taken);
@@ -159,7 +159,7 @@ fn a_port_in_use_must_be_said_with_its_line_and_the_next_up_must_finish() {
 
     // When another container holds it, that one is named.
     let second = Project::new(&format!("services:\n  web:\n    {SLEEPER}\n    ports: ['{port}:80']\n"));
-    second.run(&["up", "-d"]).exits(1).says(&format!("in use by {}-web-1", project.name));
+    second.run(&["up", "-d"]).exits(1).says(&format!("is held by the container {}-web-1", project.name));
 }
 
 #[test]
