@@ -201,7 +201,7 @@ impl Renderer {
 
     /// Shows nothing but failures.
     pub(crate) fn silent(global: &Global) -> Self {
-        let form = Form::Plain(plain::Plain::new(true));
+        let form = Form::Plain(plain::Plain::new(true, false));
         Self { form, dry_run: global.dry_run, quiet_pull: true, quiet_build: true }
     }
 
