@@ -356,8 +356,13 @@ fn in_words(message: &str) -> String {
 pub enum Taken {
     /// The name of a container.
     Name(String),
-    /// A range of addresses, as `10.0.0.0/24`.
-    Subnet(String),
+    /// A range of addresses.
+    Subnet {
+        /// What is asked for, as `10.0.0.0/24`.
+        wanted: String,
+        /// The range of the network that has it.
+        theirs: Option<String>,
+    },
     /// An address in a network.
     Address(String),
 }
@@ -368,10 +373,10 @@ impl Taken {
             (Self::Name(name), _) => {
                 format!("remove it with: docker rm -f {name}, or take another container_name")
             }
-            (Self::Subnet(_), Some(by)) => {
+            (Self::Subnet { .. }, Some(by)) => {
                 format!("take another subnet, or remove that network with: docker network rm {by}")
             }
-            (Self::Subnet(_), None) => {
+            (Self::Subnet { .. }, None) => {
                 "take another subnet: a network of the engine or of its machine has this one".to_owned()
             }
             (Self::Address(_), _) => "take another address, or leave it to the engine".to_owned(),
@@ -383,7 +388,10 @@ impl std::fmt::Display for Taken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Name(name) => write!(f, "the container name {name}"),
-            Self::Subnet(subnet) => write!(f, "the subnet {subnet}"),
+            Self::Subnet { wanted, theirs: None } => write!(f, "the subnet {wanted}"),
+            Self::Subnet { wanted, theirs: Some(theirs) } => {
+                write!(f, "the subnet {wanted} overlaps with {theirs}, which")
+            }
             Self::Address(address) => write!(f, "the address {address}"),
         }
     }

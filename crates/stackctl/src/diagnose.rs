@@ -225,7 +225,7 @@ fn attributes(step: &Step, error: &EngineError) -> &'static [&'static str] {
         }
         (EngineError::NoImage { .. }, _) => &["image"],
         (EngineError::Taken { what: Taken::Name(_), .. }, _) => &["container_name"],
-        (EngineError::Taken { what: Taken::Subnet(_), .. }, _) => &["ipam.config", "ipam"],
+        (EngineError::Taken { what: Taken::Subnet { .. }, .. }, _) => &["ipam.config", "ipam"],
         (EngineError::Taken { what: Taken::Address(_), .. }, _) => &["networks"],
         (_, Action::Run { event: HookEvent::PostStart, .. }) => &["post_start"],
         (_, Action::Run { event: HookEvent::PreStop, .. }) => &["pre_stop"],

@@ -123,14 +123,14 @@ pub(super) async fn network(docker: &Docker, wanted: &Network, error: EngineErro
                 if let (Some(one), Some(two)) = (Range::of(subnet), Range::of(other))
                     && one.overlaps(two)
                 {
-                    let name = network.name.clone().unwrap_or_default();
-                    let by = format!("the network {name} ({other})");
-                    return EngineError::Taken { what: Taken::Subnet(subnet.clone()), by: Some(by), message };
+                    let theirs = Some(other.to_owned());
+                    let what = Taken::Subnet { wanted: subnet.clone(), theirs };
+                    return EngineError::Taken { what, by: network.name.clone(), message };
                 }
             }
         }
     }
-    EngineError::Taken { what: Taken::Subnet(subnets.join(", ")), by: None, message }
+    EngineError::Taken { what: Taken::Subnet { wanted: subnets.join(", "), theirs: None }, by: None, message }
 }
 
 /// A range of addresses: the first, the bits of the network, and the bits of an address.

@@ -46,7 +46,10 @@ fn all_say(cases: &[Broken]) {
 
 /// What the answer to a case lacks.
 fn lacks(case: &Broken, form: &str) -> Option<String> {
-    let mut project = Project::new(case.yaml);
+    // Both forms of a case run at once.
+    let subnet = if form == "json" { ".128/26" } else { ".192/26" };
+    let own = format!("{}{subnet}", own_range());
+    let mut project = Project::new(&case.yaml.replace("OWN.128/25", &own));
     for (name, text, executable) in case.files {
         let path = project.directory.path().join(name);
         std::fs::write(&path, text).expect("a file");
@@ -437,7 +440,7 @@ fn networks_volumes_and_images_that_cannot_be_made_must_say_why() {
     all_say(&[
         broken(
             "an address outside the subnet",
-            "services:\n  web:\n    image: redis:latest\n    networks: { net: { ipv4_address: 10.98.0.3 } }\nnetworks:\n  net: { ipam: { config: [{ subnet: 10.213.7.0/24 }] } }\n",
+            "services:\n  web:\n    image: redis:latest\n    networks: { net: { ipv4_address: 10.98.0.3 } }\nnetworks:\n  net: { ipam: { config: [{ subnet: OWN.128/25 }] } }\n",
             &["the address 10.98.0.3 lies in none of the network's subnets", "stack.yaml:4:15"],
         ),
         broken(
@@ -510,9 +513,10 @@ fn networks_volumes_and_images_that_cannot_be_made_must_say_why() {
 
 #[test]
 fn what_others_have_must_name_them() {
-    let held = Project::new(
-        "services:\n  web:\n    image: redis:latest\n    init: true\n    stop_grace_period: 0s\n    command: [sleep, '600']\n    networks: { net: { ipv4_address: 10.213.9.9 } }\nnetworks:\n  net: { ipam: { config: [{ subnet: 10.213.9.0/24 }] } }\n",
-    );
+    let net = own_range();
+    let held = Project::new(&format!(
+        "services:\n  web:\n    image: redis:latest\n    init: true\n    stop_grace_period: 0s\n    command: [sleep, '600']\n    networks: {{ net: {{ ipv4_address: {net}.9 }} }}\nnetworks:\n  net: {{ ipam: {{ config: [{{ subnet: {net}.0/25 }}] }} }}\n"
+    ));
     held.run(&["up", "-d"]).exits(0);
     let container = format!("{}-web-1", held.name);
 
@@ -527,29 +531,35 @@ fn what_others_have_must_name_them() {
         .says(&format!("docker rm -f {container}"))
         .says("stack.yaml:4:21");
 
-    let subnet = Project::new(
-        "services:\n  web:\n    image: redis:latest\n    networks: [net]\nnetworks:\n  net: { ipam: { config: [{ subnet: 10.213.9.128/25 }] } }\n",
-    );
+    let subnet = Project::new(&format!(
+        "services:\n  web:\n    image: redis:latest\n    networks: [net]\nnetworks:\n  net: {{ ipam: {{ config: [{{ subnet: {net}.64/26 }}] }} }}\n"
+    ));
     subnet
         .run(&["up", "-d"])
         .exits(1)
         .says(&format!(
-            "the subnet 10.213.9.128/25 is taken by the network {}_net (10.213.9.0/24)",
+            "the subnet {net}.64/26 overlaps with {net}.0/25, which is taken by {}_net",
             held.name
         ))
         .says("web waits for it")
-        .says("take another subnet")
+        .says(&format!("docker network rm {}_net", held.name))
         .says("stack.yaml:6:");
 
     let address = Project::new(&format!(
-        "services:\n  web:\n    image: redis:latest\n    networks: {{ net: {{ ipv4_address: 10.213.9.9 }} }}\nnetworks:\n  net: {{ external: true, name: {}_net }}\n",
+        "services:\n  web:\n    image: redis:latest\n    networks: {{ net: {{ ipv4_address: {net}.9 }} }}\nnetworks:\n  net: {{ external: true, name: {}_net }}\n",
         held.name
     ));
     address
         .run(&["up", "-d"])
         .exits(1)
-        .says(&format!("the address 10.213.9.9 is taken by {container}"))
+        .says(&format!("the address {net}.9 is taken by {container}"))
         .says("stack.yaml:4:15");
+}
+
+/// The first three numbers of addresses that no other run of these tests uses.
+fn own_range() -> String {
+    let id = std::process::id();
+    format!("10.{}.{}", 208 + id / 250 % 40, id % 250)
 }
 
 #[test]
