@@ -212,7 +212,7 @@ pub const RESTORED: &str = r#"{"t":"restored","reason":"redis"}"#;
 /// The push that wants a sign of life.
 pub const PING: &str = r#"{"t":"ping"}"#;
 
-/// The push before a close with [`Close::Draining`]: when it comes, and how
+/// The push before a close with [`Close::Draining`](super::close::Close::Draining): when it comes, and how
 /// long to wait before connecting again, in milliseconds.
 #[must_use]
 pub fn drain_push(in_ms: u128, retry_ms: u128) -> String {

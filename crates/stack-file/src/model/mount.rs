@@ -52,7 +52,7 @@ pub enum MountSource {
         /// How mounts below are passed on or become read-only: `disabled`, `writable`, `readonly`.
         recursive: Option<String>,
     },
-    /// A named volume, by key of [`Stack::volumes`].
+    /// A named volume, by key of [`Stack::volumes`](crate::model::Stack::volumes).
     Volume {
         /// The key.
         key: String,

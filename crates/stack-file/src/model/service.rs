@@ -16,7 +16,7 @@ use crate::tree::Node;
 pub struct Service {
     /// The key under `services`.
     pub name: Spanned<String>,
-    /// The service in canonical form, as in [`Stack::tree`].
+    /// The service in canonical form, as in [`Stack::tree`](crate::model::Stack::tree).
     pub tree: Node,
     /// The image reference as written.
     pub image: Option<Spanned<String>>,
@@ -36,7 +36,7 @@ pub struct Service {
     pub volumes: Vec<Spanned<Mount>>,
     /// Short-form tmpfs mounts: path, optionally with `:options`.
     pub tmpfs: Vec<Spanned<String>>,
-    /// Networks the container joins, by key of [`Stack::networks`]. Empty when `network_mode` is set.
+    /// Networks the container joins, by key of [`Stack::networks`](crate::model::Stack::networks). Empty when `network_mode` is set.
     pub networks: IndexMap<String, Spanned<Attachment>>,
     /// `host`, `none`, `bridge`, `service:NAME`, `container:NAME`, or a network of the engine.
     pub network_mode: Option<Spanned<String>>,
