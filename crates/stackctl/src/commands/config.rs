@@ -154,6 +154,16 @@ impl ConfigArgs {
         }
     }
 
+    /// Whether nothing is asked beyond whether the file is right.
+    fn only_checks(&self) -> bool {
+        let asks = !self.only.is_empty()
+            || self.hash.is_some()
+            || self.no_interpolate
+            || self.resolve_image_digests
+            || self.lock_image_digests;
+        self.quiet && !asks
+    }
+
     /// Whether values that look like secrets must not be seen.
     fn hides(&self) -> bool {
         !self.reveal && self.output.is_none() && render::is_watched()
@@ -172,6 +182,9 @@ fn shown(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<Shown> {
         loaded = load_without(&request, args.omitted());
     }
     settings::accept(&loaded)?;
+    if args.only_checks() {
+        return Ok(Shown::Text(String::new()));
+    }
     if args.environment {
         let mut all = variables_of(&request);
         all.insert("COMPOSE_PROJECT_NAME".to_owned(), loaded.stack.name.value.clone());
