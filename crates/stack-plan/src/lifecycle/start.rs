@@ -182,6 +182,7 @@ impl<'a> Starter<'a> {
         }
         let target = Target::Known(container.id.clone());
         let (mut after, any) = self.dependencies(needs);
+        after.extend(self.lent(container));
         let cause = Cause::Drifted(container.state.word());
         let address = address_of(container);
         let first = self.sheet.draft.next();
@@ -246,6 +247,7 @@ impl<'a> Starter<'a> {
             _ => Cause::Asked,
         };
         let (mut after, any) = self.dependencies(needs);
+        after.extend(self.lent(container));
         let target = Target::Known(container.id.clone());
         let first = self.sheet.draft.next();
         let mut change = Change::Start;
@@ -262,6 +264,13 @@ impl<'a> Starter<'a> {
         let last = self.hooks(container, own, started, change, &cause, grace);
         self.restarted.entry(service).or_insert(address);
         self.fate(container, Some(last));
+    }
+
+    /// The steps that start the containers that lend this one their namespaces or mounts:
+    /// without them it cannot start, whatever the file says of waiting.
+    fn lent(&self, container: &ObservedContainer) -> Vec<StepId> {
+        let is_lender = |fate: &&Fate<'_>| container.lenders.values().any(|id| *id == fate.container.id);
+        self.fates.values().flatten().filter(is_lender).filter_map(|fate| fate.started).collect()
     }
 
     /// The steps that must be done before a container starts, and those that must have ended.
