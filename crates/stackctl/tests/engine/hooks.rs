@@ -1,8 +1,10 @@
 //! Hooks on the real engine.
 
+use std::time::Duration;
+
 use stack_plan::observed::ContainerState;
 
-use crate::support::{Project, inside};
+use crate::support::{Project, eventually, inside};
 
 /// A service that only sleeps.
 const SLEEPER: &str =
@@ -94,6 +96,10 @@ fn a_job_that_has_ended_must_run_again_only_when_it_is_asked_for_or_changed() {
     project.run(&["up", "--wait"]).exits(0);
     project.run(&["up", "--wait"]).exits(0).says("nothing to change");
     project.run(&["plan"]).exits(0);
+    // What runs without a health check is ready, so a job may still be at its work.
+    eventually("the job ends", Duration::from_secs(20), || {
+        (project.observe().containers[0].state == ContainerState::Exited(0)).then_some(())
+    });
     project.run(&["up", "--wait", "--rerun"]).exits(0).says("job/1  started");
     project.run(&["up", "--wait"]).exits(0).says("nothing to change");
     project.write(&yaml("two"));
