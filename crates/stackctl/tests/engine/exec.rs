@@ -149,6 +149,10 @@ fn a_terminal_must_be_passed_on_with_its_size_and_given_back() {
     // Ctrl-C belongs to the command, not to stackctl.
     terminal.types("sleep 100\n");
     terminal.shows("sleep 100\r\n");
+    // The echo comes before the shell has started it and given it the terminal.
+    eventually("it sleeps", Duration::from_secs(20), || {
+        project.run(&["top", "web"]).out.contains("sleep 100").then_some(())
+    });
     terminal.types("\x03");
     terminal.shows("# ");
     terminal.types("exit 3\n");
