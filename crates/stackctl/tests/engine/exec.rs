@@ -130,7 +130,9 @@ fn the_container_must_be_the_lowest_or_the_one_asked_for() {
 pub(crate) fn has_size(terminal: &mut Terminal, size: &str) {
     eventually("the size is passed on", Duration::from_secs(20), || {
         terminal.types("echo now $(stty size) end\n");
-        terminal.shows("end\r\nnow ");
+        // The prompt may come between the echo and the answer.
+        terminal.shows("end\r\n");
+        terminal.shows("now ");
         terminal.shows(" end\r\n").starts_with(size).then_some(())
     });
 }

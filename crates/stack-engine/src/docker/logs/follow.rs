@@ -49,7 +49,7 @@ pub(in crate::docker) fn follow(
 
 /// How long a container's lines may still come after its end. Docker Engine 20.10 sometimes leaves
 /// the log of a container open that ends just as it is asked for.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// A line, or the end of a container's log.
 enum Part {
