@@ -62,7 +62,9 @@ impl PlanFile {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        // The name of the file in between is of no use to anybody who reads the error.
+        let mut file =
+            tempfile::NamedTempFile::new_in(directory).map_err(|error| io::Error::from(error.kind()))?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
         file.persist(path).map_err(|error| error.error)?;
@@ -79,7 +81,10 @@ impl PlanFile {
         let mut text = String::new();
         std::fs::File::open(path)
             .and_then(|file| file.take(SIZE_LIMIT + 1).read_to_string(&mut text))
-            .with_context(|| format!("{shown} cannot be read"))?;
+            .map_err(|error| {
+                Fault::new(Kind::Usage, format!("{shown} cannot be read: {error}"))
+                    .hint("write a plan with: stackctl plan --out FILE")
+            })?;
         if text.len() as u64 > SIZE_LIMIT {
             return Err(wrong("it is too large").into());
         }
