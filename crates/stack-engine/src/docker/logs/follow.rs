@@ -1,6 +1,6 @@
 //! Listens to logs: what is there already by its time, then whatever comes as it comes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub(in crate::docker) fn follow(
         told: HashSet::new(),
         again: HashSet::new(),
         closers: HashMap::new(),
+        late: VecDeque::new(),
         selection,
     };
     stream::unfold(
@@ -87,6 +88,8 @@ struct Following {
     again: HashSet<String>,
     /// Tells the logs that are open that their containers have ended.
     closers: HashMap<String, oneshot::Sender<()>>,
+    /// Lines that were read once more after the end of a log, and that end.
+    late: VecDeque<LogLine>,
 }
 
 impl Following {
@@ -162,6 +165,9 @@ impl Following {
             return Some(line);
         }
         loop {
+            if let Some(line) = self.late.pop_front() {
+                return Some(Ok(line));
+            }
             if self.parts.is_empty() && self.happenings.is_none() {
                 return None;
             }
@@ -252,7 +258,7 @@ impl Following {
             if self.again.remove(&source.id) {
                 self.add(source.clone());
             }
-            return Some(exit(source, code));
+            return self.last_look(source, code).await;
         }
         let found = self.docker.inspect_container(&source.id, None::<InspectContainerOptions>).await.ok()?;
         let state = found.state?;
@@ -260,7 +266,24 @@ impl Following {
             return None;
         }
         self.told.insert(source.id.clone());
-        Some(exit(source, state.exit_code.unwrap_or_default()))
+        self.last_look(source, state.exit_code.unwrap_or_default()).await
+    }
+
+    /// The end of a container, after what it wrote if nothing of that has come: an engine may end
+    /// the log of a container that ends at once before it has written its lines down.
+    async fn last_look(&mut self, source: LogSource, code: i64) -> Option<LogLine> {
+        if !self.shown.contains_key(&source.id) && self.selection.tail != Some(0) {
+            let since = begin(&self.docker, &source.id).await;
+            let ask = Ask { follow: false, tail: None, timed: true, span: Span { since, until: None } };
+            let mut lines = Splitter::open(&self.docker, &source.id, ask);
+            while let Some(Ok(line)) = lines.next().await {
+                if let Ok(line) = self.show(source.clone(), Ok(line)) {
+                    self.late.push_back(line);
+                }
+            }
+        }
+        self.late.push_back(exit(source, code));
+        self.late.pop_front()
     }
 
     fn hear(&mut self, happening: Happening) -> Option<LogLine> {
