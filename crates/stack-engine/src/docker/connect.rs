@@ -223,6 +223,24 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// A client that asks for this path, query included, whatever bollard makes of it: of some
+    /// answers bollard reads only a part, and another call's answer has the rest.
+    pub(crate) fn asking(&self, path: &str) -> Docker {
+        let (api_version, path) = (self.api_version, path.to_owned());
+        self.docker.clone().with_request_modifier(move |mut request| {
+            let mut parts = request.uri().clone().into_parts();
+            if let Ok(path) = path.parse() {
+                parts.path_and_query = Some(path);
+            }
+            if let Ok(uri) = http::Uri::from_parts(parts) {
+                *request.uri_mut() = versioned(&uri, api_version);
+            }
+            request
+        })
+    }
+}
+
 /// A path with the API version before it.
 fn versioned(uri: &http::Uri, (major, minor): (u32, u32)) -> http::Uri {
     let mut parts = uri.clone().into_parts();

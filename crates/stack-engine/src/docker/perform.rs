@@ -114,6 +114,12 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
             return Ok(Outcome { provided, ..Outcome::default() });
         }
         Action::Pull(spec) => pull(engine, spec, work.report).await?,
+        Action::Push(spec) => {
+            for reference in &spec.references {
+                let report = |progress| (work.report)(Progress::Pull(progress));
+                image::push::push(engine.connection(), reference, report).await?;
+            }
+        }
         Action::Build(spec) => build(engine, spec, work.report).await?,
         Action::Await { target, condition: Condition::Ended, .. } => {
             let id = work.ledger.resolve(target)?;

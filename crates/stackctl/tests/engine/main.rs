@@ -19,6 +19,7 @@ mod plugin;
 mod ports;
 mod providers;
 mod pty;
+mod registry;
 mod run;
 mod scenarios;
 mod sharing;
