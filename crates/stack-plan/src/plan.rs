@@ -431,6 +431,12 @@ impl Plan {
         self.only(|action| matches!(action, Action::Pull(_) | Action::Build(_)))
     }
 
+    /// The same plan with only the steps that build.
+    #[must_use]
+    pub fn build_steps(&self) -> Plan {
+        self.only(|action| matches!(action, Action::Build(_)))
+    }
+
     /// The same plan with only some of the steps, which wait for nothing but each other.
     fn only(&self, wanted: impl Fn(&Action) -> bool) -> Plan {
         let mut plan = Plan { project: self.project.clone(), ..Plan::default() };

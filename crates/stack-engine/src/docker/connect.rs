@@ -34,7 +34,7 @@ pub struct Connection {
     /// The client; every path it asks for has the API version before it.
     pub(crate) docker: Docker,
     /// Where the bytes of the engine can be had.
-    pub(super) wire: Wire,
+    pub(crate) wire: Wire,
     /// What keeps the way to another machine open.
     _way: Option<handshake::Way>,
     /// The address, without secrets.
@@ -56,7 +56,7 @@ impl Connection {
 
 /// Where the bytes of an engine can be had, for what is more than a request and an answer.
 #[derive(Clone, Debug)]
-pub(super) enum Wire {
+pub(crate) enum Wire {
     /// At a socket.
     #[cfg(unix)]
     Unix(PathBuf),

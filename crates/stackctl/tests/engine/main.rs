@@ -9,6 +9,7 @@ mod digests;
 mod exec;
 mod first_stack;
 mod hooks;
+mod images;
 mod interrupted;
 mod lifecycle;
 mod lock;
