@@ -57,7 +57,7 @@ pub enum EventKind {
 pub enum Progress {
     /// A build.
     Build(BuildProgress),
-    /// A pull.
+    /// A pull or a push.
     Pull(PullProgress),
     /// The engine does it, and has something to say about it.
     Warning(String),

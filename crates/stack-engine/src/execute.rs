@@ -23,11 +23,13 @@ pub struct Pace {
     pub wait_timeout: Option<Duration>,
     /// Whether the run is over when the first step has ended; what is under way is let go.
     pub only_first: bool,
+    /// Whether a step that fails is no failure of the run: what comes after goes on.
+    pub tolerant: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { parallel: 48, wait_timeout: None, only_first: false }
+        Self { parallel: 48, wait_timeout: None, only_first: false, tolerant: false }
     }
 }
 
@@ -99,7 +101,7 @@ pub async fn execute<E: Engine>(
                 run.done(step);
             }
             Err(failure) => {
-                let tolerated = is_tolerated(step, &failure.error);
+                let tolerated = pace.tolerant || is_tolerated(step, &failure.error);
                 // Whether a lost call took effect is not known, so nothing is taken back after it.
                 let undo = match failure.error {
                     EngineError::Lost(_) => Vec::new(),

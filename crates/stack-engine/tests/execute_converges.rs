@@ -362,7 +362,8 @@ async fn up(
     generation.behave(engine);
     let plan = plan(engine, desired, &policy(wait)).await;
     let (summary, events) =
-        run(engine, plan.clone(), Pace { parallel, wait_timeout: None, only_first: false }).await;
+        run(engine, plan.clone(), Pace { parallel, wait_timeout: None, only_first: false, tolerant: false })
+            .await;
     let failures: Vec<_> = events
         .iter()
         .filter_map(|event| match &event.kind {
@@ -537,7 +538,7 @@ proptest! {
                 broken.fail(When::Nth(index.index(among) + 1), Fault::Die { done });
                 let planned = plan(&broken, &two, &policy(false)).await;
                 assert_sound(&planned, &changed(&first, &second));
-                run(&broken, planned, Pace { parallel: 8, wait_timeout: None, only_first: false }).await;
+                run(&broken, planned, Pace { parallel: 8, wait_timeout: None, only_first: false, tolerant: false }).await;
                 broken.revive();
             }
             up(&broken, &second, &two, false, 8).await;
@@ -568,7 +569,7 @@ proptest! {
             broken.forget_calls();
             broken.fail(When::Nth(point.index(calls) + 1), Fault::Refuse);
             let planned = plan(&broken, &two, &policy(false)).await;
-            let (summary, _) = run(&broken, planned, Pace { parallel: 8, wait_timeout: None, only_first: false }).await;
+            let (summary, _) = run(&broken, planned, Pace { parallel: 8, wait_timeout: None, only_first: false, tolerant: false }).await;
             assert!(!summary.failed.is_empty(), "{summary:?}");
             broken.revive();
             up(&broken, &second, &two, false, 8).await;
@@ -598,7 +599,7 @@ proptest! {
             assert_others_stay(&planned, &two, &some);
             // Something that is not asked for may hold a port or a name: then it fails, and does no harm.
             let told = planned.to_string();
-            let pace = Pace { parallel: 8, wait_timeout: Some(Duration::from_secs(5)), only_first: false };
+            let pace = Pace { parallel: 8, wait_timeout: Some(Duration::from_secs(5)), only_first: false, tolerant: false };
             let (summary, _) = run(&engine, planned, pace).await;
             up(&engine, &second, &two, false, 8).await;
             assert_nothing_to_do(&engine, &two, false).await;

@@ -14,7 +14,8 @@ use stack_plan::observed::ContainerState;
 use stack_plan::plan::{Plan, StepId};
 use tokio::time::Instant;
 
-const WAIT: Pace = Pace { parallel: 48, wait_timeout: Some(Duration::from_secs(30)), only_first: false };
+const WAIT: Pace =
+    Pace { parallel: 48, wait_timeout: Some(Duration::from_secs(30)), only_first: false, tolerant: false };
 
 fn engine(images: &[&str]) -> FakeEngine {
     let engine = FakeEngine::new();
@@ -51,7 +52,7 @@ fn no_more_calls_are_under_way_than_allowed_and_waits_do_not_count() {
     paused(async {
         let stack = desired(&many(20));
         let engine = engine(&["s"]);
-        let pace = Pace { parallel: 3, wait_timeout: None, only_first: false };
+        let pace = Pace { parallel: 3, wait_timeout: None, only_first: false, tolerant: false };
         let begun = Instant::now();
         let (summary, _) = run(&engine, plan(&engine, &stack, &Policy::default()).await, pace).await;
         assert!(summary.succeeded());
@@ -68,7 +69,7 @@ services:
 ";
         let engine = self::engine(&["s"]);
         engine.behave("a", Behaviour { healthy_after: 100, ..Behaviour::default() });
-        let one = Pace { parallel: 1, wait_timeout: None, only_first: false };
+        let one = Pace { parallel: 1, wait_timeout: None, only_first: false, tolerant: false };
         let stack = desired(waiting);
         let (summary, events) = run(&engine, plan(&engine, &stack, &Policy::default()).await, one).await;
         assert!(summary.succeeded());
@@ -82,7 +83,7 @@ fn not_even_one_call_at_once_is_one() {
     paused(async {
         let stack = desired(&many(2));
         let engine = engine(&["s"]);
-        let none = Pace { parallel: 0, wait_timeout: None, only_first: false };
+        let none = Pace { parallel: 0, wait_timeout: None, only_first: false, tolerant: false };
         let (summary, _) = run(&engine, plan(&engine, &stack, &Policy::default()).await, none).await;
         assert_eq!(summary.done, 5);
     });
@@ -302,7 +303,7 @@ fn a_plan_that_is_dropped_can_be_gone_on_with() {
         let stack = desired(&many(10));
         let engine = engine(&["s"]);
         let first = plan(&engine, &stack, &Policy::default()).await;
-        let pace = Pace { parallel: 2, wait_timeout: None, only_first: false };
+        let pace = Pace { parallel: 2, wait_timeout: None, only_first: false, tolerant: false };
         let part = tokio::time::timeout(Duration::from_millis(45), run(&engine, first, pace)).await;
         assert!(part.is_err(), "it was dropped on the way");
         let rest = plan(&engine, &stack, &Policy::default()).await;

@@ -88,6 +88,13 @@ impl<'a> Contents<'a> {
             for file in &service.files {
                 self.reference(&service.name, file, stack);
             }
+            for secret in service.build.iter().flat_map(|build| &build.value.secrets) {
+                if let Some(FileObject { key, source: FileSource::External }) =
+                    stack.secrets.get(&secret.source)
+                {
+                    self.external(FileKind::Secret, key, &secret.origin);
+                }
+            }
         }
         self.told.into_inner()
     }

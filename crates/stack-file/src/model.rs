@@ -22,7 +22,7 @@ use crate::tree::Node;
 
 pub use self::file::{Content, FileKind, FileObject, FileReference, FileSource, Unread};
 pub use self::hook::Hook;
-pub use self::image::{Build, PullPolicy};
+pub use self::image::{Build, BuildSecret, PullPolicy};
 pub use self::mount::{Mount, MountSource, VolumeOptions};
 pub use self::network::{Attachment, IpamPool, Network};
 pub use self::provider::{Model, ModelUse, Provider};

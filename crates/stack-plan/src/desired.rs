@@ -25,7 +25,7 @@ use self::services::{in_start_order, service_spec};
 use self::volumes::volume_spec;
 
 pub use self::files::{FileContent, FileSpec, SOCKET};
-pub use self::images::ImageSpec;
+pub use self::images::{IMAGE_SCHEME, ImageSpec};
 pub use self::networks::{Joined, NetworkSpec};
 pub use self::provided::{ENDPOINT, ModelSpec, Provided, prefix};
 pub use self::services::{Hooks, Lender, ProviderSpec, ServiceSpec};

@@ -56,7 +56,7 @@ fn details(action: &Action) -> String {
                 new.name, new.known_as, new.labels, new.keep, new.networks, new.links, new.lenders, new.binds
             )
         }
-        Action::Pull(spec) => write!(text, " {:?} {:?}", spec.references, spec.platform),
+        Action::Pull(spec) | Action::Push(spec) => write!(text, " {:?} {:?}", spec.references, spec.platform),
         Action::Build(spec) => {
             write!(text, " {:?} {:?} {:?} {}", spec.references, spec.platform, spec.labels, spec.definition)
         }

@@ -18,5 +18,6 @@ pub mod observed;
 pub mod one_off;
 pub mod plan;
 pub mod ports;
+pub mod registry;
 pub mod shortfall;
 pub mod teardown;

@@ -104,6 +104,8 @@ pub enum Change {
     Remove,
     /// An image is pulled.
     Pull,
+    /// An image is pushed.
+    Push,
     /// An image is built.
     Build,
     /// Nothing is done to it; something waits for it.
@@ -198,6 +200,8 @@ pub enum Action {
     ProvideModel(Arc<ModelSpec>),
     /// Pulls an image.
     Pull(Arc<ImageSpec>),
+    /// Pushes an image.
+    Push(Arc<ImageSpec>),
     /// Builds an image.
     Build(Arc<ImageSpec>),
     /// Waits until a container is in a state.
@@ -234,6 +238,7 @@ impl Action {
             Self::Provide { command: ProviderCommand::Up, .. } | Self::ProvideModel(_) => "provide",
             Self::Provide { command: ProviderCommand::Down, .. } => "release",
             Self::Pull(_) => "pull",
+            Self::Push(_) => "push",
             Self::Build(_) => "build",
             Self::Await { condition, .. } => match condition {
                 Condition::Ready => "await ready",
@@ -426,13 +431,22 @@ impl Plan {
         self.only(|action| matches!(action, Action::Pull(_) | Action::Build(_)))
     }
 
-    /// The same plan with only some of the steps, which wait for nothing.
+    /// The same plan with only the steps that build.
+    #[must_use]
+    pub fn build_steps(&self) -> Plan {
+        self.only(|action| matches!(action, Action::Build(_)))
+    }
+
+    /// The same plan with only some of the steps, which wait for nothing but each other.
     fn only(&self, wanted: impl Fn(&Action) -> bool) -> Plan {
         let mut plan = Plan { project: self.project.clone(), ..Plan::default() };
+        let mut kept: BTreeMap<StepId, StepId> = BTreeMap::new();
         for step in &self.steps {
             if wanted(&step.action) {
                 let id = StepId(plan.steps.len() as u32 + 1);
-                plan.steps.push(Step { id, after: Vec::new(), after_any: Vec::new(), ..step.clone() });
+                let after = step.after.iter().filter_map(|earlier| kept.get(earlier).copied()).collect();
+                kept.insert(step.id, id);
+                plan.steps.push(Step { id, after, after_any: Vec::new(), ..step.clone() });
             }
         }
         plan

@@ -12,8 +12,8 @@ use stack_engine::execute::Pace;
 
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, down, events, exec, explain, export,
-    images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, restart, rm, run, scale, schema,
-    start, stats, stop, top, unpause, up, version, volumes, wait,
+    images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push, restart, rm, run, scale,
+    schema, start, stats, stop, top, unpause, up, version, volumes, wait,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -243,6 +243,10 @@ pub(crate) enum Command {
     Port(port::PortArgs),
     /// List the volumes
     Volumes(volumes::VolumesArgs),
+    /// Pull the images
+    Pull(pull::PullArgs),
+    /// Push the images that were built here to their registries
+    Push(push::PushArgs),
     /// Build the images
     Build(build::BuildArgs),
     /// Check the stack file and show it with everything filled in

@@ -76,6 +76,9 @@ impl Diagnosis {
             container::describe(evidence, all, &mut row);
         }
         if let EngineError::Build(error) = error {
+            if let Some(line) = error.line() {
+                row("at", format!("{}:{}  {}", line.file, line.number, line.text));
+            }
             if let Some(step) = error.step() {
                 row("step", words::build_step(step));
             }
@@ -243,7 +246,11 @@ fn place(project: &Project, step: &Step, error: &EngineError, attributes: &[&str
         Address::Model(key) => ("models", key.as_str()),
         Address::Image(_) => {
             let mut images = project.desired.images.iter();
-            return images.find(|image| image.address == step.address).map(|image| image.origin.clone());
+            let image = images.find(|image| image.address == step.address);
+            return image.map(|image| match (&image.build, &step.action) {
+                (Some(build), Action::Build(_)) => build.context.origin.clone(),
+                _ => image.origin.clone(),
+            });
         }
     };
     if let (EngineError::PortInUse { port, .. }, Some(spec)) = (error, project.desired.service(key)) {

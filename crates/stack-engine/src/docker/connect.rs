@@ -34,7 +34,7 @@ pub struct Connection {
     /// The client; every path it asks for has the API version before it.
     pub(crate) docker: Docker,
     /// Where the bytes of the engine can be had.
-    pub(super) wire: Wire,
+    pub(crate) wire: Wire,
     /// What keeps the way to another machine open.
     _way: Option<handshake::Way>,
     /// The address, without secrets.
@@ -56,7 +56,7 @@ impl Connection {
 
 /// Where the bytes of an engine can be had, for what is more than a request and an answer.
 #[derive(Clone, Debug)]
-pub(super) enum Wire {
+pub(crate) enum Wire {
     /// At a socket.
     #[cfg(unix)]
     Unix(PathBuf),
@@ -218,6 +218,24 @@ impl Connection {
         self.docker.clone().with_request_modifier(move |mut request| {
             *request.uri_mut() = versioned(request.uri(), api_version);
             *request.body_mut() = bollard::body_full(body.clone());
+            request
+        })
+    }
+}
+
+impl Connection {
+    /// A client that asks for this path, query included, whatever bollard makes of it: of some
+    /// answers bollard reads only a part, and another call's answer has the rest.
+    pub(crate) fn asking(&self, path: &str) -> Docker {
+        let (api_version, path) = (self.api_version, path.to_owned());
+        self.docker.clone().with_request_modifier(move |mut request| {
+            let mut parts = request.uri().clone().into_parts();
+            if let Ok(path) = path.parse() {
+                parts.path_and_query = Some(path);
+            }
+            if let Ok(uri) = http::Uri::from_parts(parts) {
+                *request.uri_mut() = versioned(&uri, api_version);
+            }
             request
         })
     }

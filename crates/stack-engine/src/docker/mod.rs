@@ -19,6 +19,8 @@ pub mod session;
 mod settle;
 mod stop;
 mod translate;
+#[cfg(feature = "buildkit")]
+pub(crate) mod upgrade;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -72,6 +74,18 @@ impl DockerEngine {
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// The id of the image that a reference names now; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn image_id(&self, reference: &str) -> Result<Option<String>, EngineError> {
+        match self.docker.inspect_image(reference).await {
+            Ok(image) => Ok(image.id),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(answered(error)),
+        }
     }
 
     /// An image reference in full, pinned to the digest that its registry tells:

@@ -15,6 +15,7 @@ use crate::docker::{DockerEngine, answered, copy, explain, health, hook, is_not_
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
 use crate::image;
+use crate::image::build::BuildProgress;
 use crate::provider::{self, Programs};
 
 pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Outcome, Failure> {
@@ -114,6 +115,12 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
             return Ok(Outcome { provided, ..Outcome::default() });
         }
         Action::Pull(spec) => pull(engine, spec, work.report).await?,
+        Action::Push(spec) => {
+            for reference in &spec.references {
+                let report = |progress| (work.report)(Progress::Pull(progress));
+                image::push::push(engine.connection(), reference, report).await?;
+            }
+        }
         Action::Build(spec) => build(engine, spec, work.report).await?,
         Action::Await { target, condition: Condition::Ended, .. } => {
             let id = work.ledger.resolve(target)?;
@@ -186,7 +193,11 @@ async fn build(
         )));
     };
     let request = image::build::BuildRequest::of(wanted, spec);
-    image::build::build(&engine.docker, request, |progress| report(Progress::Build(progress))).await?;
+    let tell = |progress| match progress {
+        BuildProgress::Warning(text) => report(Progress::Warning(text)),
+        other => report(Progress::Build(other)),
+    };
+    image::build::build(engine.connection(), request, tell).await?;
     Ok(())
 }
 

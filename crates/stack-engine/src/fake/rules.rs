@@ -211,7 +211,7 @@ impl State {
                 }
             }
             Action::RemoveImage(reference) => format!("image:{reference}"),
-            Action::Pull(spec) | Action::Build(spec) => spec.address.to_string(),
+            Action::Pull(spec) | Action::Push(spec) | Action::Build(spec) => spec.address.to_string(),
             Action::Provide { spec, .. } => spec.address.to_string(),
             Action::ProvideModel(spec) => spec.address.to_string(),
             _ => container(),
@@ -361,6 +361,14 @@ impl State {
                         return Err(PullError::NotFound { reference: reference.clone(), registry }.into());
                     };
                     self.images.insert(reference.clone(), found.clone());
+                }
+            }
+            Action::Push(spec) => {
+                for reference in &spec.references {
+                    let Some(found) = self.images.get(reference) else {
+                        return Err(EngineError::NoImage { reference: reference.clone() });
+                    };
+                    self.registry.insert(reference.clone(), found.clone());
                 }
             }
             Action::Build(spec) => {

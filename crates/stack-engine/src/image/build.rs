@@ -1,22 +1,21 @@
 //! Builds an image through the engine.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::BuildInfo;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::{StreamExt, stream};
-use stack_file::model::Build;
+use stack_file::model::{Build, Content};
 use stack_plan::desired::ImageSpec;
 
+use crate::docker::connect::Connection;
+#[cfg(feature = "buildkit")]
+use crate::docker::connect::Wire;
 use crate::image::context::{Context, ContextError};
-
-/// How many lines of output a failure keeps.
-const KEPT_LINES: usize = 40;
+use crate::image::steps::Steps;
 
 /// What is to be built.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +48,28 @@ pub struct BuildRequest {
     pub no_cache: bool,
     /// Whether base images are always pulled.
     pub pull: bool,
+    /// Further contexts by name: an absolute folder, `docker-image://REFERENCE`, or an address.
+    pub contexts: BTreeMap<String, String>,
+    /// Where the layer cache is exported to.
+    pub cache_to: Vec<String>,
+    /// Rights that the build asks for.
+    pub entitlements: Vec<String>,
+    /// Stages that are built without the layer cache.
+    pub no_cache_filter: Vec<String>,
+    /// Platforms of which the engine's own is built, where `platform` says nothing.
+    pub platforms: Vec<String>,
+    /// Whether `RUN` steps may have all privileges.
+    pub privileged: bool,
+    /// How an attestation of the provenance is made.
+    pub provenance: Option<String>,
+    /// Whether and by what a bill of materials is made.
+    pub sbom: Option<String>,
+    /// Secrets for `RUN` steps by id: what is in each, or why that is not known.
+    pub secrets: BTreeMap<String, Result<Content, String>>,
+    /// SSH agents and keys for `RUN` steps by id; `None` is the user's own agent.
+    pub ssh: BTreeMap<String, Option<String>>,
+    /// Limits of `RUN` steps: `nofile=1024:4096`.
+    pub ulimits: Vec<String>,
 }
 
 impl BuildRequest {
@@ -80,7 +101,45 @@ impl BuildRequest {
             shm_size: build.shm_size.as_ref().map(|size| size.value),
             no_cache: build.no_cache.as_ref().is_some_and(|flag| flag.value),
             pull: build.pull.as_ref().is_some_and(|flag| flag.value),
+            contexts: build
+                .additional_contexts
+                .iter()
+                .map(|(name, place)| (name.clone(), place.value.clone()))
+                .collect(),
+            cache_to: texts(&build.cache_to),
+            entitlements: texts(&build.entitlements),
+            no_cache_filter: texts(&build.no_cache_filter),
+            platforms: texts(&build.platforms),
+            privileged: build.privileged.as_ref().is_some_and(|flag| flag.value),
+            provenance: text(&build.provenance),
+            sbom: text(&build.sbom),
+            secrets: spec.secrets.clone(),
+            ssh: build.ssh.iter().map(|(id, place)| (id.clone(), place.value.clone())).collect(),
+            ulimits: build
+                .ulimits
+                .iter()
+                .map(|(name, limit)| format!("{name}={}:{}", limit.value.soft, limit.value.hard))
+                .collect(),
         }
+    }
+
+    /// The first attribute that only a session with BuildKit can honour.
+    fn needs_session(&self) -> Option<&'static str> {
+        let asks = |value: &Option<String>| value.as_deref().is_some_and(|value| value != "false");
+        [
+            ("additional_contexts", !self.contexts.is_empty()),
+            ("cache_to", !self.cache_to.is_empty()),
+            ("entitlements", !self.entitlements.is_empty()),
+            ("no_cache_filter", !self.no_cache_filter.is_empty()),
+            ("privileged", self.privileged),
+            ("provenance", asks(&self.provenance)),
+            ("sbom", asks(&self.sbom)),
+            ("secrets", !self.secrets.is_empty()),
+            ("ssh", !self.ssh.is_empty()),
+            ("ulimits", !self.ulimits.is_empty()),
+        ]
+        .into_iter()
+        .find_map(|(attribute, asked)| asked.then_some(attribute))
     }
 }
 
@@ -104,6 +163,8 @@ pub enum BuildProgress {
         /// The step.
         name: String,
     },
+    /// Something that a person should know.
+    Warning(String),
     /// A step printed a line.
     Log {
         /// The step.
@@ -111,6 +172,17 @@ pub enum BuildProgress {
         /// The line.
         line: String,
     },
+}
+
+/// A line of a Dockerfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerfileLine {
+    /// The name of the file, as the builder knows it.
+    pub file: String,
+    /// The line, from 1.
+    pub number: usize,
+    /// What stands there.
+    pub text: String,
 }
 
 /// Why an image cannot be built.
@@ -128,7 +200,12 @@ pub enum BuildError {
         message: String,
         /// The last lines that the step printed.
         log: Vec<String>,
+        /// Where in the Dockerfile, if the builder tells.
+        line: Option<Box<DockerfileLine>>,
     },
+    /// What is asked for cannot be done here.
+    #[error("{0}")]
+    Unsupported(String),
     /// The engine does not answer.
     #[error("the engine does not answer: {0}")]
     Lost(String),
@@ -151,6 +228,15 @@ impl BuildError {
     pub fn step(&self) -> Option<&str> {
         match self {
             Self::Failed { step, .. } => step.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Where in the Dockerfile it failed, if the builder tells.
+    #[must_use]
+    pub fn line(&self) -> Option<&DockerfileLine> {
+        match self {
+            Self::Failed { line, .. } => line.as_deref(),
             _ => None,
         }
     }
@@ -194,8 +280,50 @@ fn is_about_a_base_image(message: &str) -> bool {
 ///
 /// # Errors
 /// When the image could not be built: which step failed, and what it printed.
-pub async fn build(
-    docker: &Docker,
+pub(crate) async fn build(
+    connection: &Connection,
+    mut request: BuildRequest,
+    mut progress: impl FnMut(BuildProgress),
+) -> Result<(), BuildError> {
+    if request.platform.is_none() && !request.platforms.is_empty() {
+        let own = platform(connection).await?;
+        if !request.platforms.contains(&own) {
+            return Err(BuildError::Unsupported(format!(
+                "`build.platforms` has no {own}, and the engine builds for that alone: add it, or name another with `platform` of the service"
+            )));
+        }
+        if request.platforms.len() > 1 {
+            progress(BuildProgress::Warning(format!(
+                "of `build.platforms` only {own} is built: the engine keeps images of one platform"
+            )));
+        }
+        request.platform = Some(own);
+    }
+    #[cfg(feature = "buildkit")]
+    if !matches!(connection.wire, Wire::Client) {
+        return crate::image::buildkit::build(connection, &request, &mut progress).await;
+    }
+    match request.needs_session() {
+        Some(attribute) if cfg!(feature = "buildkit") => Err(BuildError::Unsupported(format!(
+            "`build.{attribute}` cannot be done through {}: use a socket or ssh://",
+            connection.address
+        ))),
+        Some(attribute) => Err(BuildError::Unsupported(format!(
+            "`build.{attribute}` needs stackctl to be built with the feature `buildkit`"
+        ))),
+        None => at_once(&connection.docker, request, progress).await,
+    }
+}
+
+/// The engine's own platform: `linux/amd64`.
+async fn platform(connection: &Connection) -> Result<String, BuildError> {
+    let version = connection.docker.version().await.map_err(|error| BuildError::Lost(error.to_string()))?;
+    Ok(format!("{}/{}", version.os.unwrap_or_default(), version.arch.unwrap_or_default()))
+}
+
+/// Builds with one call, which sends the context with it.
+async fn at_once(
+    docker: &bollard::Docker,
     request: BuildRequest,
     mut progress: impl FnMut(BuildProgress),
 ) -> Result<(), BuildError> {
@@ -240,6 +368,7 @@ pub async fn build(
                 step: None,
                 message: format!("the tag {tag} cannot be given: {message}"),
                 log: Vec::new(),
+                line: None,
             },
             other => BuildError::Lost(other.to_string()),
         })?;
@@ -296,105 +425,6 @@ fn split(reference: &str) -> (&str, &str) {
     match reference.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),
         _ => (reference, "latest"),
-    }
-}
-
-/// The steps of a build, as far as they are known.
-#[derive(Default)]
-struct Steps {
-    /// Name and whether it was told that it has begun and ended, by digest.
-    known: HashMap<String, Known>,
-    failed: Option<String>,
-    /// Lines of builds without steps.
-    plain: VecDeque<String>,
-}
-
-#[derive(Default)]
-struct Known {
-    name: String,
-    begun: bool,
-    ended: bool,
-    log: VecDeque<String>,
-    /// A line that has no end yet.
-    part: String,
-}
-
-fn keep(log: &mut VecDeque<String>, line: String) {
-    if log.len() == KEPT_LINES {
-        log.pop_front();
-    }
-    log.push_back(line);
-}
-
-impl Steps {
-    fn take(&mut self, info: BuildInfo, progress: &mut impl FnMut(BuildProgress)) {
-        if let Some(text) = info.stream {
-            for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                keep(&mut self.plain, line.to_owned());
-                progress(BuildProgress::Log { name: String::new(), line: line.to_owned() });
-            }
-        }
-        #[cfg(feature = "buildkit")]
-        if let Some(bollard::models::BuildInfoAux::BuildKit(status)) = info.aux {
-            self.status(status, progress);
-        }
-    }
-
-    #[cfg(feature = "buildkit")]
-    fn status(
-        &mut self,
-        status: bollard::moby::buildkit::v1::StatusResponse,
-        progress: &mut impl FnMut(BuildProgress),
-    ) {
-        for vertex in status.vertexes {
-            let known = self.known.entry(vertex.digest.clone()).or_default();
-            known.name.clone_from(&vertex.name);
-            let name = vertex.name;
-            if !vertex.error.is_empty() {
-                self.failed = Some(vertex.digest);
-                continue;
-            }
-            if vertex.cached && !known.ended {
-                known.ended = true;
-                progress(BuildProgress::Cached { name });
-                continue;
-            }
-            if vertex.started.is_some() && !known.begun {
-                known.begun = true;
-                progress(BuildProgress::Started { name: name.clone() });
-            }
-            if let (Some(begun), Some(ended), false) = (vertex.started, vertex.completed, known.ended) {
-                known.ended = true;
-                let nanoseconds =
-                    (ended.seconds - begun.seconds) * 1_000_000_000 + i64::from(ended.nanos - begun.nanos);
-                let took = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
-                progress(BuildProgress::Finished { name, took });
-            }
-        }
-        for log in status.logs {
-            let known = self.known.entry(log.vertex).or_default();
-            known.part.push_str(&String::from_utf8_lossy(&log.msg));
-            while let Some(end) = known.part.find('\n') {
-                let line = known.part[..end].trim_end_matches('\r').to_owned();
-                known.part.drain(..=end);
-                keep(&mut known.log, line.clone());
-                progress(BuildProgress::Log { name: known.name.clone(), line });
-            }
-        }
-    }
-
-    fn fail(mut self, message: String) -> BuildError {
-        let known = self.failed.and_then(|digest| self.known.remove(&digest));
-        let message = message.trim().to_owned();
-        match known {
-            Some(mut known) => {
-                if !known.part.is_empty() {
-                    known.log.push_back(known.part);
-                }
-                BuildError::Failed { step: Some(known.name), message, log: known.log.into() }
-            }
-            None => BuildError::Failed { step: None, message, log: self.plain.into() },
-        }
     }
 }
 

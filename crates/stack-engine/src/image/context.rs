@@ -28,6 +28,14 @@ pub struct Context {
     added: Option<String>,
 }
 
+/// A file or directory of a context.
+pub(super) struct Entry {
+    /// Its path within the context, with `/` between its parts.
+    pub(super) path: String,
+    /// What it was when it was listed.
+    pub(super) metadata: fs::Metadata,
+}
+
 /// Why a context cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ContextError {
@@ -45,6 +53,9 @@ pub enum ContextError {
         /// Why.
         error: io::Error,
     },
+    /// A file is not any more what it was when the engine was told of it.
+    #[error("{} was changed while it was read", .0.display())]
+    Changed(PathBuf),
     /// A `.dockerignore` has a line that is no pattern.
     #[error("{}, {error}", path.display())]
     Ignore {
@@ -103,6 +114,31 @@ impl Context {
         Ok(Self { directory: directory.to_owned(), ignore, dockerfile, added })
     }
 
+    /// A further folder of a build, which has no Dockerfile.
+    ///
+    /// # Errors
+    /// When the directory or its `.dockerignore` cannot be used.
+    pub fn folder(directory: &Path) -> Result<Self, ContextError> {
+        Self::open(directory, None, Some(""))
+    }
+
+    /// The directory that is sent.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The text of the Dockerfile.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn dockerfile_text(&self) -> Result<String, ContextError> {
+        match &self.added {
+            Some(text) => Ok(text.clone()),
+            None => read(&self.directory.join(&self.dockerfile)),
+        }
+    }
+
     /// The Dockerfile's path within what is sent.
     #[must_use]
     pub fn dockerfile(&self) -> &str {
@@ -145,17 +181,25 @@ impl Context {
             tar.append_data(&mut header, &self.dockerfile, text.as_bytes())
                 .map_err(|error| self.unreadable(Path::new(&self.dockerfile), error))?;
         }
-        let mut above = Vec::new();
-        self.directory_entries(tar, String::new(), &mut above)
+        self.list(true)?.iter().try_for_each(|entry| self.entry(tar, &entry.path, &entry.metadata))
     }
 
-    /// Writes what is below a directory. `above` are the directories that are left out themselves,
-    /// to be written as soon as something below them is kept.
+    /// What is sent, sorted by name, each directory before what is in it. The Dockerfile and
+    /// `.dockerignore` are `kept` although they are left out where the builder finds them nowhere else.
+    pub(super) fn list(&self, kept: bool) -> Result<Vec<Entry>, ContextError> {
+        let mut entries = Vec::new();
+        self.directory_entries(kept, &mut entries, String::new(), &mut Vec::new())?;
+        Ok(entries)
+    }
+
+    /// Lists what is below a directory. `above` are the directories that are left out themselves,
+    /// to be listed as soon as something below them is kept.
     fn directory_entries(
         &self,
-        tar: &mut tar::Builder<Pieces>,
+        kept: bool,
+        entries: &mut Vec<Entry>,
         directory: String,
-        above: &mut Vec<String>,
+        above: &mut Vec<Option<Entry>>,
     ) -> Result<(), ContextError> {
         let full = self.directory.join(&directory);
         let mut names = Vec::new();
@@ -174,34 +218,23 @@ impl Context {
             let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
             let metadata = fs::symlink_metadata(self.directory.join(&path))
                 .map_err(|error| self.unreadable(Path::new(&path), error))?;
-            let out = self.ignore.leaves_out(&path) && path != self.dockerfile && path != ".dockerignore";
+            let always = kept && (path == self.dockerfile || path == ".dockerignore");
+            let out = self.ignore.leaves_out(&path) && !always;
             if metadata.is_dir() {
-                let holds_dockerfile = self.dockerfile.starts_with(&format!("{path}/"));
+                let holds_dockerfile = kept && self.dockerfile.starts_with(&format!("{path}/"));
                 if out && !holds_dockerfile && !self.ignore.may_keep_below(&path) {
                     continue;
                 }
-                above.push(path.clone());
+                above.push(Some(Entry { path: path.clone(), metadata }));
                 if !out {
-                    self.flush(tar, above)?;
+                    entries.extend(above.iter_mut().filter_map(Option::take));
                 }
-                self.directory_entries(tar, path, above)?;
+                self.directory_entries(kept, entries, path, above)?;
                 above.pop();
             } else if !out {
-                self.flush(tar, above)?;
-                self.entry(tar, &path, &metadata)?;
+                entries.extend(above.iter_mut().filter_map(Option::take));
+                entries.push(Entry { path, metadata });
             }
-        }
-        Ok(())
-    }
-
-    /// Writes the directories that wait for something below them.
-    fn flush(&self, tar: &mut tar::Builder<Pieces>, above: &mut [String]) -> Result<(), ContextError> {
-        for directory in above.iter_mut().filter(|directory| !directory.is_empty()) {
-            let metadata = fs::symlink_metadata(self.directory.join(&*directory))
-                .map_err(|error| self.unreadable(Path::new(directory), error))?;
-            self.entry(tar, directory, &metadata)?;
-            // It is written once.
-            directory.clear();
         }
         Ok(())
     }
@@ -232,10 +265,15 @@ impl Context {
         if !metadata.is_file() {
             return Ok(());
         }
-        let file = File::open(&full).map_err(failed)?;
+        let mut file = File::open(&full).map_err(failed)?;
         // A file that grows meanwhile must not spoil what comes after it, nor one that shrinks.
-        let reader = file.take(metadata.len()).chain(io::repeat(0)).take(metadata.len());
-        tar.append_data(&mut header, path, reader).map_err(failed)
+        let reader = (&mut file).take(metadata.len()).chain(io::repeat(0)).take(metadata.len());
+        tar.append_data(&mut header, path, reader).map_err(failed)?;
+        let now = file.metadata().map_err(failed)?;
+        if now.len() != metadata.len() || now.modified().ok() != metadata.modified().ok() {
+            return Err(ContextError::Changed(full));
+        }
+        Ok(())
     }
 }
 

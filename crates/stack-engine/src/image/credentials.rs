@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::engine::EngineError;
 
 /// The name under which docker keeps the credentials of Docker Hub.
-const HUB: &str = "https://index.docker.io/v1/";
+pub(super) const HUB: &str = "https://index.docker.io/v1/";
 
 /// The registry of an image reference; Docker Hub when none is named.
 pub(super) fn registry(reference: &str) -> &str {

@@ -101,15 +101,17 @@ fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at]).chain([path])
 }
 
-/// The parts of a pattern without `.`, `..`, empty parts and a leading slash.
+/// The parts of a pattern without `.`, empty parts and a leading slash, and without `..` unless
+/// it leads out of the context, where nothing is.
 fn clean(pattern: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for part in pattern.split('/') {
         match part {
             "" | "." => {}
-            ".." => {
+            ".." if parts.last().is_some_and(|last| last != "..") => {
                 parts.pop();
             }
+            ".." if pattern.starts_with('/') => {}
             part => parts.push(part.to_owned()),
         }
     }
@@ -119,6 +121,13 @@ fn clean(pattern: &str) -> Vec<String> {
 /// The regular expression of a pattern; `None` when a bracket is not closed.
 fn expression(pattern: &str) -> Option<String> {
     let mut text = String::from("^");
+    // BuildKit takes what follows two stars for the end of a path, not of a name, if it is plain.
+    if let Some(end) = pattern.strip_prefix("**")
+        && !end.is_empty()
+        && !end.contains(['/', '*', '?', '[', ']', '\\'])
+    {
+        return Some(format!("^.*{}$", regex::escape(end)));
+    }
     let mut rest = pattern.chars().peekable();
     while let Some(next) = rest.next() {
         match next {
@@ -133,7 +142,11 @@ fn expression(pattern: &str) -> Option<String> {
             }
             '*' => text.push_str("[^/]*"),
             '?' => text.push_str("[^/]"),
-            '\\' => text.push_str(&regex::escape(&rest.next()?.to_string())),
+            '\\' => match rest.next()? {
+                // To BuildKit a letter that is escaped means what it means to a regular expression.
+                letter if letter.is_ascii_alphanumeric() => text.extend(['\\', letter]),
+                other => text.push_str(&regex::escape(&other.to_string())),
+            },
             '[' => {
                 text.push('[');
                 if matches!(rest.peek(), Some('^' | '!')) {

@@ -1,24 +1,23 @@
 //! Pulls an image.
 
-use std::collections::HashMap;
-
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 
 use crate::image::credentials;
+use crate::image::layers::Layers;
 
-/// How a pull goes on: sums over its layers.
+/// How a pull or a push goes on: sums over the layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PullProgress {
     /// Layers that are there.
     pub layers_done: usize,
     /// Layers known so far.
     pub layers: usize,
-    /// Bytes loaded.
+    /// Bytes on their way so far.
     pub current: u64,
-    /// Bytes to load, as far as they are known.
+    /// Bytes in all, as far as they are known.
     pub total: u64,
 }
 
@@ -99,47 +98,23 @@ pub async fn pull(
         options = options.platform(platform);
     }
     let mut stream = docker.create_image(Some(options.build()), None, credentials);
-    // Bytes loaded, bytes in all, done, by layer.
-    let mut layers: HashMap<String, (u64, u64, bool)> = HashMap::new();
+    let mut layers = Layers::default();
     while let Some(part) = stream.next().await {
         let part = part.map_err(|error| explain(&error, reference, registry))?;
         if let Some(message) = part.error_detail.and_then(|detail| detail.message) {
             return Err(classify(&message, reference, registry));
         }
         let (Some(id), Some(status)) = (part.id, part.status) else { continue };
-        let bytes = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
         let detail = part.progress_detail.unwrap_or_default();
-        let layer = match status.as_str() {
-            "Pulling fs layer" | "Waiting" | "Verifying Checksum" | "Download complete" | "Extracting" => {
-                layers.entry(id).or_default()
-            }
-            "Downloading" => {
-                let layer = layers.entry(id).or_default();
-                layer.0 = bytes(detail.current).unwrap_or(layer.0);
-                layer.1 = bytes(detail.total).unwrap_or(layer.1);
-                layer
-            }
-            "Pull complete" | "Already exists" => {
-                let layer = layers.entry(id).or_default();
-                layer.0 = layer.1;
-                layer.2 = true;
-                layer
-            }
-            _ => continue,
-        };
-        layer.1 = layer.1.max(layer.0);
-        progress(PullProgress {
-            layers_done: layers.values().filter(|layer| layer.2).count(),
-            layers: layers.len(),
-            current: layers.values().map(|layer| layer.0).sum(),
-            total: layers.values().map(|layer| layer.1).sum(),
-        });
+        if let Some(sums) = layers.note(id, &status, detail.current, detail.total) {
+            progress(sums);
+        }
     }
     Ok(())
 }
 
 /// Without a tag the engine would pull every one.
-fn with_tag(reference: &str) -> String {
+pub(super) fn with_tag(reference: &str) -> String {
     let name = reference.rsplit('/').next().unwrap_or(reference);
     if name.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") }
 }

@@ -1,8 +1,11 @@
 //! The rows of builds.
 
-use super::{Attribute, Identity, Merge, Shape, Short, honoured, not_yet};
+use super::{Attribute, Identity, Merge, Shape, Short, honoured, ignored};
 
 const UNIQUE: Merge = Merge::Unique(Identity::Value);
+
+/// Why a secret of a build has no owner and mode of its own.
+const MOUNT: &str = "the `RUN --mount=type=secret` of the Dockerfile says it";
 
 /// What stands within `services.*.build`, in the order in which it is written.
 pub(super) const ROWS: &[Attribute] = &[
@@ -32,47 +35,42 @@ pub(super) const ROWS: &[Attribute] = &[
     honoured("services.*.build.tags", Shape::Texts, "Further tags of the image.")
         .merged(UNIQUE)
         .like("[\"shop:latest\"]"),
-    not_yet("services.*.build.additional_contexts", Shape::Contexts, "Further named contexts.", "")
+    honoured("services.*.build.additional_contexts", Shape::Contexts, "Further named contexts.")
         .short(Short::Assignments)
         .like("{assets: ../assets}"),
-    not_yet("services.*.build.cache_to", Shape::Texts, "Where the layer cache is exported to.", "")
+    honoured("services.*.build.cache_to", Shape::Texts, "Where the layer cache is exported to.")
         .like("[\"type=inline\"]"),
-    not_yet("services.*.build.entitlements", Shape::Texts, "Rights that the build asks for.", "")
+    honoured("services.*.build.entitlements", Shape::Texts, "Rights that the build asks for.")
         .like("[network.host]"),
-    not_yet("services.*.build.isolation", Shape::Text, "The isolation of the build, for Windows.", "")
-        .like("hyperv"),
-    not_yet(
-        "services.*.build.no_cache_filter",
-        Shape::Texts,
-        "Stages that are built without cache.",
-        "use `no_cache: true` for all stages",
+    ignored(
+        "services.*.build.isolation",
+        Shape::Text,
+        "The isolation of the build, for Windows.",
+        "only containers of Windows know it",
     )
-    .short(Short::One)
-    .like("[install]"),
-    not_yet(
-        "services.*.build.platforms",
-        Shape::Texts,
-        "Platforms to build for.",
-        "set `platform` of the service for a single one",
-    )
-    .like("[linux/amd64, linux/arm64]"),
-    not_yet("services.*.build.privileged", Shape::Boolean, "A build with all privileges.", ""),
-    not_yet("services.*.build.provenance", Shape::Plain, "Provenance attestation.", "").like("mode=max"),
-    not_yet("services.*.build.sbom", Shape::Plain, "A bill of materials.", "").like("\"true\""),
-    not_yet("services.*.build.secrets", Shape::List, "Secrets for RUN steps.", "").like("[token]"),
+    .like("hyperv"),
+    honoured("services.*.build.no_cache_filter", Shape::Texts, "Stages that are built without cache.")
+        .short(Short::One)
+        .like("[install]"),
+    honoured("services.*.build.platforms", Shape::Texts, "Platforms to build for.")
+        .like("[linux/amd64, linux/arm64]"),
+    honoured("services.*.build.privileged", Shape::Boolean, "A build with all privileges."),
+    honoured("services.*.build.provenance", Shape::Plain, "Provenance attestation.").like("mode=max"),
+    honoured("services.*.build.sbom", Shape::Plain, "A bill of materials.").like("\"true\""),
+    honoured("services.*.build.secrets", Shape::List, "Secrets for RUN steps.").like("[token]"),
     honoured("services.*.build.secrets[]", Shape::Mapping, "A secret for RUN steps.")
         .short(Short::Source)
         .like("token"),
     honoured("services.*.build.secrets[].source", Shape::Text, "The key under `secrets`.").like("token"),
     honoured("services.*.build.secrets[].target", Shape::Text, "The id that RUN steps know it by.")
         .like("npm_token"),
-    honoured("services.*.build.secrets[].uid", Shape::Text, "The owner's number.").like("\"1000\""),
-    honoured("services.*.build.secrets[].gid", Shape::Text, "The group's number.").like("\"1000\""),
-    honoured("services.*.build.secrets[].mode", Shape::Permissions, "Permission bits.").like("0400"),
-    not_yet("services.*.build.ssh", Shape::Variables, "SSH agents and keys for RUN steps.", "")
+    ignored("services.*.build.secrets[].uid", Shape::Text, "The owner's number.", MOUNT).like("\"1000\""),
+    ignored("services.*.build.secrets[].gid", Shape::Text, "The group's number.", MOUNT).like("\"1000\""),
+    ignored("services.*.build.secrets[].mode", Shape::Permissions, "Permission bits.", MOUNT).like("0400"),
+    honoured("services.*.build.ssh", Shape::Variables, "SSH agents and keys for RUN steps.")
         .short(Short::Assignments)
         .like("[default]"),
-    not_yet("services.*.build.ulimits", Shape::Keyed, "Limits of RUN steps.", "").like("{nofile: 65535}"),
+    honoured("services.*.build.ulimits", Shape::Keyed, "Limits of RUN steps.").like("{nofile: 65535}"),
     honoured("services.*.build.ulimits.*", Shape::Mapping, "A limit.")
         .short(Short::Ulimit)
         .merged(Merge::Replace)

@@ -18,8 +18,8 @@ use super::values::{
 use crate::canonical::text;
 use crate::effective::effective;
 use crate::model::{
-    Blkio, Build, Dependency, DependencyCondition, Device, DeviceRate, DeviceRequest, DeviceWeight,
-    Healthcheck, Logging, Port, PullPolicy, Restart, Service, Ulimit,
+    Blkio, Build, BuildSecret, Dependency, DependencyCondition, Device, DeviceRate, DeviceRequest,
+    DeviceWeight, Healthcheck, Logging, Port, PullPolicy, Restart, Service, Ulimit,
 };
 use crate::quantity;
 use crate::source::Spanned;
@@ -152,7 +152,25 @@ fn build(node: &Node) -> Build {
         no_cache: flag(node, "no_cache"),
         pull: flag(node, "pull"),
         tags: strings(node, "tags"),
+        additional_contexts: pairs(node, "additional_contexts"),
+        cache_to: strings(node, "cache_to"),
+        entitlements: strings(node, "entitlements"),
+        no_cache_filter: strings(node, "no_cache_filter"),
+        platforms: strings(node, "platforms"),
+        privileged: flag(node, "privileged"),
+        provenance: string(node, "provenance"),
+        sbom: string(node, "sbom"),
+        secrets: items(node, "secrets").filter_map(build_secret).collect(),
+        ssh: variables(node, "ssh"),
+        ulimits: keyed(node, "ulimits", ulimit),
     }
+}
+
+/// `target` is no path here, but the id that a `RUN` step asks for.
+fn build_secret(node: &Node) -> Option<BuildSecret> {
+    let source = value(node, "source")?;
+    let id = value(node, "target").unwrap_or_else(|| source.clone());
+    Some(BuildSecret { id, source, origin: node.origin.clone() })
 }
 
 pub(crate) fn port(node: &Node) -> Port {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::source::Spanned;
+use crate::model::Ulimit;
+use crate::source::{Origin, Spanned};
 
 /// How an image is built.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,40 @@ pub struct Build {
     pub pull: Option<Spanned<bool>>,
     /// Further tags of the image.
     pub tags: Vec<Spanned<String>>,
+    /// Further contexts by name: an absolute folder, `docker-image://REFERENCE`, `service:NAME`
+    /// or the address of a git repository.
+    pub additional_contexts: IndexMap<String, Spanned<String>>,
+    /// Where the layer cache is exported to: `type=inline` and its like.
+    pub cache_to: Vec<Spanned<String>>,
+    /// Rights that the build asks for.
+    pub entitlements: Vec<Spanned<String>>,
+    /// Stages that are built without the layer cache.
+    pub no_cache_filter: Vec<Spanned<String>>,
+    /// Platforms to build for; empty is the service's or the engine's own.
+    pub platforms: Vec<Spanned<String>>,
+    /// Whether `RUN` steps may have all privileges.
+    pub privileged: Option<Spanned<bool>>,
+    /// How an attestation of the provenance is made: `true`, `false`, `mode=max`.
+    pub provenance: Option<Spanned<String>>,
+    /// Whether and by what a bill of materials is made.
+    pub sbom: Option<Spanned<String>>,
+    /// Secrets for `RUN` steps.
+    pub secrets: Vec<BuildSecret>,
+    /// SSH agents and keys for `RUN` steps by id; `None` is the agent of the user.
+    pub ssh: IndexMap<String, Spanned<Option<String>>>,
+    /// Limits of `RUN` steps.
+    pub ulimits: IndexMap<String, Spanned<Ulimit>>,
+}
+
+/// A secret for `RUN` steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildSecret {
+    /// The id that `RUN` steps know it by.
+    pub id: String,
+    /// The key under `secrets`.
+    pub source: String,
+    /// Where the build asks for it.
+    pub origin: Origin,
 }
 
 /// When an image is pulled or built.

@@ -1,17 +1,18 @@
 //! Images: which are pulled or built.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use stack_file::model::PullPolicy;
 
 use super::{BuildPolicy, Planner, address_of};
 use crate::desired::ImageSpec;
-use crate::plan::{Action, Cause, Change};
+use crate::plan::{Action, Cause, Change, StepId};
 
 impl Planner<'_> {
     pub(super) fn images(&mut self) {
         let desired = self.desired;
+        let mut makers: HashMap<&str, StepId> = HashMap::new();
         for image in &desired.images {
             let among = |services: &BTreeSet<&str>| {
                 image.services.iter().any(|service| services.contains(service.as_str()))
@@ -31,7 +32,10 @@ impl Planner<'_> {
                 true => (Action::Build(spec), Change::Build, "built"),
                 false => (Action::Pull(spec), Change::Pull, "pulled"),
             };
-            let step = self.draft.add(&image.address, action, group, &cause, []);
+            // Images come after those that their builds use.
+            let bases: Vec<StepId> = image.bases().filter_map(|name| makers.get(name).copied()).collect();
+            let step = self.draft.add(&image.address, action, group, &cause, bases);
+            makers.extend(image.references.iter().map(|name| (name.as_str(), step)));
             for service in &image.services {
                 self.image_steps.entry(service).or_default().push(step);
                 if self.runs(service) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use stack_file::model::{Build, MountSource, PullPolicy, Service, Stack};
+use stack_file::model::{Build, Content, FileSource, MountSource, PullPolicy, Service, Stack};
 use stack_file::source::Origin;
 use stack_file::tree::Node;
 
@@ -35,6 +35,8 @@ pub struct ImageSpec {
     pub services: Vec<String>,
     /// Labels of a built image.
     pub labels: BTreeMap<String, String>,
+    /// Secrets for the steps of the build, by id: what is in each, or why that is not known.
+    pub secrets: BTreeMap<String, Result<Content, String>>,
     /// Where the file asks for it.
     pub origin: Origin,
 }
@@ -53,7 +55,7 @@ pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
     let mut images: Vec<ImageSpec> = Vec::new();
     for service in stack.services.values().filter(|service| service.provider.is_none()) {
         let reference = reference(stack, service);
-        let build = service.build.as_ref().map(|build| build.value.clone());
+        let build = service.build.as_ref().map(|build| settled(&build.value, stack));
         let platform = service.platform.as_ref().map(|platform| platform.value.clone());
         let policy = service.pull_policy.as_ref().map_or(PullPolicy::Missing, |policy| policy.value);
         let same = images.iter_mut().find(|image| {
@@ -67,7 +69,9 @@ pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
         let image = match same {
             Some(image) => image,
             None => {
-                images.push(image_spec(project, service, &reference, build, platform, policy));
+                let mut image = image_spec(project, service, &reference, build, platform, policy);
+                image.secrets = secrets(stack, service);
+                images.push(image);
                 continue;
             }
         };
@@ -98,7 +102,7 @@ pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
     }
     let position = |image: &ImageSpec| stack.services.get_index_of(image.services[0].as_str());
     built.sort_by_key(position);
-    built
+    in_build_order(built)
 }
 
 /// The image of a mount is pulled when it is not there, unless another service makes it.
@@ -120,6 +124,7 @@ fn mounted(images: &mut Vec<ImageSpec>, service: &Service, reference: &str, orig
         policy: PullPolicy::Missing,
         services: vec![name],
         labels: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         origin: origin.clone(),
     });
 }
@@ -171,9 +176,72 @@ pub(super) fn image_spec(
         policy,
         services: vec![name],
         labels,
+        secrets: BTreeMap::new(),
         origin,
     }
 }
+
+/// What the secrets of a build hold, by the id that its steps know them by.
+fn secrets(stack: &Stack, service: &Service) -> BTreeMap<String, Result<Content, String>> {
+    let asked = service.build.iter().flat_map(|build| &build.value.secrets);
+    let held = asked.map(|secret| {
+        let content = match stack.secrets.get(&secret.source).map(|object| &object.source) {
+            Some(FileSource::Inline(Some(content))) => Ok(content.clone()),
+            Some(FileSource::Inline(None)) => Err("its variable is not set".to_owned()),
+            Some(FileSource::File { path, content }) => {
+                content.clone().map_err(|why| format!("{} cannot be read: {why}", path.display()))
+            }
+            Some(FileSource::External) | None => Err("only a cluster keeps it".to_owned()),
+        };
+        (secret.id.clone(), content)
+    });
+    held.collect()
+}
+
+/// A build whose contexts name no services: the builder knows an image by its reference.
+fn settled(build: &Build, stack: &Stack) -> Build {
+    let mut build = build.clone();
+    for context in build.additional_contexts.values_mut() {
+        let named = context.value.strip_prefix("service:").and_then(|name| stack.services.get(name));
+        if let Some(service) = named {
+            context.value = format!("{IMAGE_SCHEME}{}", reference(stack, service));
+        }
+    }
+    build
+}
+
+/// The images, each after those that its build uses as contexts; the rest keep their order.
+fn in_build_order(images: Vec<ImageSpec>) -> Vec<ImageSpec> {
+    fn visit(at: usize, bases: &[Vec<usize>], seen: &mut [bool], order: &mut Vec<usize>) {
+        if std::mem::replace(&mut seen[at], true) {
+            return;
+        }
+        for base in &bases[at] {
+            visit(*base, bases, seen, order);
+        }
+        order.push(at);
+    }
+    let maker = |name: &str| images.iter().position(|image| image.references.iter().any(|own| own == name));
+    let bases: Vec<Vec<usize>> =
+        images.iter().map(|image| image.bases().filter_map(maker).collect()).collect();
+    let (mut seen, mut order) = (vec![false; images.len()], Vec::new());
+    for at in 0..images.len() {
+        visit(at, &bases, &mut seen, &mut order);
+    }
+    let mut images: Vec<Option<ImageSpec>> = images.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| images[at].take()).collect()
+}
+
+impl ImageSpec {
+    /// References of the images that its build uses as contexts.
+    pub fn bases(&self) -> impl Iterator<Item = &str> {
+        let contexts = self.build.iter().flat_map(|build| build.additional_contexts.values());
+        contexts.filter_map(|context| context.value.strip_prefix(IMAGE_SCHEME))
+    }
+}
+
+/// What stands before the reference of an image that is a context.
+pub const IMAGE_SCHEME: &str = "docker-image://";
 
 /// Arguments of a build may be secret: what it is made of is kept as a digest of the whole.
 fn definition(build: &Node) -> String {

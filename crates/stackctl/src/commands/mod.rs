@@ -27,6 +27,8 @@ pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod port;
 pub(crate) mod ps;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod run;

@@ -78,7 +78,8 @@ impl Plain {
             (EventKind::StepStarted, Some(step)) => {
                 self.started.insert(step.id, event.at);
                 // Only what takes long is worth a line of its own.
-                if self.verbose || matches!(step.action, Action::Pull(_) | Action::Build(_)) {
+                if self.verbose || matches!(step.action, Action::Pull(_) | Action::Push(_) | Action::Build(_))
+                {
                     self.change(event.at, &format!("  {}  {}", step.address, words::doing(step)));
                 }
             }
@@ -109,7 +110,11 @@ impl Plain {
                 let took = self.started.get(&step.id).map(|started| event.at - *started);
                 let slow = matches!(
                     step.action,
-                    Action::Await { .. } | Action::Pull(_) | Action::Build(_) | Action::Stop { .. }
+                    Action::Await { .. }
+                        | Action::Pull(_)
+                        | Action::Push(_)
+                        | Action::Build(_)
+                        | Action::Stop { .. }
                 );
                 let time = match took.and_then(|took| took.try_into().ok()) {
                     Some(took) if slow => format!(" after {}", words::took(took)),

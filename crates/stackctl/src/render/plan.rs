@@ -39,6 +39,7 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             Change::Unpause => ("~", YELLOW, "unpause"),
             Change::Remove => ("-", RED, "remove"),
             Change::Pull => ("+", GREEN, "pull"),
+            Change::Push => ("~", YELLOW, "push"),
             Change::Build => ("+", GREEN, "build"),
             Change::Await => (" ", DIM, "wait"),
             Change::Provide => ("?", YELLOW, "provide"),

@@ -34,6 +34,7 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         Action::Provide { command: ProviderCommand::Up, .. } => "being made by its provider",
         Action::Provide { command: ProviderCommand::Down, .. } => "being removed by its provider",
         Action::Pull(_) => "pulling",
+        Action::Push(_) => "pushing",
         Action::Build(_) => "building",
         Action::Await { condition, .. } => match condition {
             Condition::Ready | Condition::Healthy => "waiting for it to be ready",
@@ -66,6 +67,7 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         Action::Provide { command: ProviderCommand::Down, .. } => "removed",
         Action::Rename { .. } | Action::Connect { .. } | Action::Upload { .. } => return None,
         Action::Pull(_) => "pulled",
+        Action::Push(_) => "pushed",
         Action::Build(_) => "built",
         Action::Await { condition, .. } => match condition {
             Condition::Ready => "ready",
@@ -86,6 +88,7 @@ fn is_kill(signal: &str) -> bool {
 pub(crate) fn tolerated(step: &Step) -> &'static str {
     match &step.action {
         Action::Await { .. } => "it is not required: going on without it",
+        Action::Pull(_) | Action::Push(_) => "going on without it",
         _ => "it stays; all else goes on",
     }
 }
@@ -115,6 +118,7 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         }
         Action::Provide { command: ProviderCommand::Down, .. } => "cannot be removed",
         Action::Pull(_) => "cannot be pulled",
+        Action::Push(_) => "cannot be pushed",
         Action::Build(_) => "cannot be built",
         Action::Await { condition: Condition::Completed, .. } => "did not complete",
         Action::Await { condition: Condition::Ended, .. } => "cannot be waited for",

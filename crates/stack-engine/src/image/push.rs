@@ -1,0 +1,61 @@
+//! Pushes an image.
+
+use bollard::auth::DockerCredentials;
+use bollard::errors::Error;
+use bollard::query_parameters::CreateImageOptions;
+use futures_util::StreamExt;
+
+use crate::docker::connect::Connection;
+use crate::engine::EngineError;
+use crate::image::layers::Layers;
+use crate::image::pull::{PullProgress, explain, with_tag};
+use crate::image::{credentials, pull::PullError};
+
+/// Pushes `reference` to its registry, and tells `progress` how it goes on.
+///
+/// # Errors
+/// When the registry does not have the image afterwards, and why.
+pub(crate) async fn push(
+    connection: &Connection,
+    reference: &str,
+    mut progress: impl FnMut(PullProgress),
+) -> Result<(), EngineError> {
+    let registry = credentials::registry(reference);
+    // The engine wants to be told something, even that there is nothing.
+    let credentials = credentials::of(registry).await.unwrap_or_else(DockerCredentials::default);
+    let full = with_tag(reference);
+    let Some((repository, tag)) = full.rsplit_once(':').filter(|_| !full.contains('@')) else {
+        let words = "what is named by its digest cannot be pushed: write a tag";
+        return Err(EngineError::Unsupported(words.to_owned()));
+    };
+    // A pull is answered in the same words, but bollard leaves out the layers of a push.
+    let docker = connection.asking(&format!("/images/{repository}/push?tag={tag}"));
+    let mut stream = docker.create_image(None::<CreateImageOptions>, None, Some(credentials));
+    let mut layers = Layers::default();
+    while let Some(part) = stream.next().await {
+        let part = part.map_err(|error| failed(&error, reference, registry))?;
+        if let Some(message) = part.error_detail.and_then(|detail| detail.message) {
+            return Err(failed(&Error::DockerStreamError { error: message }, reference, registry));
+        }
+        let (Some(id), Some(status)) = (part.id, part.status) else { continue };
+        let detail = part.progress_detail.unwrap_or_default();
+        if let Some(sums) = layers.note(id, &status, detail.current, detail.total) {
+            progress(sums);
+        }
+    }
+    Ok(())
+}
+
+fn failed(error: &Error, reference: &str, registry: &str) -> EngineError {
+    let text = error.to_string();
+    if text.contains("does not exist locally") || text.contains("An image does not exist") {
+        return EngineError::NoImage { reference: reference.to_owned() };
+    }
+    match explain(error, reference, registry) {
+        // A registry that has no such place does not let everybody make one.
+        PullError::NotFound { registry, .. } => {
+            PullError::Denied { registry, message: format!("there is no place for {reference}") }.into()
+        }
+        other => other.into(),
+    }
+}

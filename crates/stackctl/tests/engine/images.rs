@@ -1,0 +1,131 @@
+//! Images built by the engine.
+
+use std::process::{Command, Stdio};
+
+use crate::support::Project;
+
+fn write(project: &Project, path: &str, text: &str) {
+    let path = project.directory.path().join(path);
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+    std::fs::write(path, text).expect("a file");
+}
+
+/// Runs a command in a new container of an image and returns what it writes.
+#[track_caller]
+fn in_image(image: &str, command: &str) -> String {
+    let output =
+        Command::new("docker").args(["run", "--rm", "--entrypoint", "sh", image, "-c", command]).output();
+    let output = output.expect("docker runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn secrets_must_reach_the_steps_that_ask_for_them_and_nothing_else() {
+    let mut project = Project::new(
+        "services:\n  app:\n    build:\n      context: ctx\n      secrets: [token, { source: key, target: other }]\n\
+         secrets: { token: { environment: TOKEN }, key: { file: key.txt } }\n",
+    );
+    project.env("TOKEN", "planted-secret");
+    write(&project, "key.txt", "planted-key");
+    write(
+        &project,
+        "ctx/Dockerfile",
+        "FROM redis:latest\nRUN --mount=type=secret,id=token --mount=type=secret,id=other \\\n  cat /run/secrets/token /run/secrets/other | wc -c > /size && ls /run/secrets > /after\n",
+    );
+    let built = project.run(&["build"]).exits(0);
+    assert!(!built.err.contains("planted") && !built.out.contains("planted"));
+    let image = format!("{}-app", project.name);
+    assert_eq!(in_image(&image, "cat /size").trim(), "25");
+    let history =
+        Command::new("docker").args(["history", "--no-trunc", &image]).output().expect("docker runs");
+    assert!(!String::from_utf8_lossy(&history.stdout).contains("planted"));
+    // What is not there is said before anything is built, with its line.
+    std::fs::remove_file(project.directory.path().join("key.txt")).expect("it was there");
+    project.run(&["build"]).exits(3).says("key.txt").says("stack.yaml:6");
+}
+
+#[test]
+fn an_agent_with_the_key_must_answer_the_steps_of_a_build() {
+    let project = Project::new("services: { app: { build: { context: ctx, ssh: [ { deploy: key } ] } } }\n");
+    let project = {
+        let key = project.directory.path().join("key");
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "planted-comment", "-f"])
+            .arg(&key)
+            .stdin(Stdio::null())
+            .status();
+        assert!(made.expect("these tests need ssh-keygen").success());
+        project.write(&format!(
+            "services: {{ app: {{ build: {{ context: ctx, ssh: [ 'deploy={}' ] }} }} }}\n",
+            key.display()
+        ));
+        project
+    };
+    // What `ssh-add -l` would ask: the answer has the comment of the key.
+    let ask = "my $s = IO::Socket::UNIX->new($ENV{SSH_AUTH_SOCK}) or die; print $s pack(q(NC), 1, 11); \
+               $s->flush; sysread($s, my $b, 4096); exit($b =~ /planted-comment/ ? 0 : 1)";
+    write(
+        &project,
+        "ctx/Dockerfile",
+        &format!(
+            "FROM rust:1-slim-bookworm\nRUN --mount=type=ssh,id=deploy perl -MIO::Socket::UNIX -e '{ask}' && touch /answered\n"
+        ),
+    );
+    project.run(&["build"]).exits(0);
+    let image = format!("{}-app", project.name);
+    in_image(&image, "test -e /answered");
+    project.write("services: { app: { build: { context: ctx, ssh: [ 'deploy=/nowhere/key' ] } } }\n");
+    project.run(&["build"]).exits(1).says("/nowhere/key");
+}
+
+#[test]
+fn a_failing_step_must_name_its_line_and_what_it_printed() {
+    let project = Project::new("services:\n  app:\n    build: ctx\n");
+    write(
+        &project,
+        "ctx/Dockerfile",
+        "FROM redis:latest\nRUN echo fine\n\nRUN echo \"this went wrong\" && \\\n  exit 9\n",
+    );
+    let failed = project.run(&["build"]).exits(1).says("exit code: 9").says("this went wrong");
+    failed.says("Dockerfile:4  RUN echo \"this went wrong\"").says("stack.yaml:3").says("app waits for it");
+    write(&project, "ctx/Dockerfile", "FROM redis:latest\nRUM echo\n");
+    project.run(&["build"]).exits(1).says("RUM");
+    write(&project, "ctx/Dockerfile", "FROM 127.0.0.1:9/nobody/has:1\n");
+    project.run(&["build"]).exits(1).says("base image").says("127.0.0.1:9/nobody/has:1");
+    std::fs::remove_file(project.directory.path().join("ctx/Dockerfile")).expect("it was there");
+    project.run(&["build"]).exits(1).says("there is no Dockerfile at").says("stack.yaml:3");
+}
+
+#[test]
+fn a_second_build_must_say_what_was_cached_and_print_ids_when_quiet() {
+    let project = Project::new("services:\n  app:\n    build: { context: ctx }\n");
+    write(&project, "ctx/Dockerfile", "FROM redis:latest\nCOPY . /ctx\nRUN touch /made\n");
+    write(&project, "ctx/a file", "x");
+    project.run(&["build"]).exits(0);
+    project.run(&["build"]).exits(0).says("RUN touch /made  cached");
+    let quiet = project.run(&["build", "-q"]).exits(0);
+    assert_eq!(quiet.err, "");
+    let id = quiet.out.trim();
+    assert!(id.starts_with("sha256:") && id.len() == 71, "{id:?}");
+    project.run(&["build", "--memory", "1g"]).exits(64).says("no limit of memory");
+    project.run(&["build", "--builder", "other"]).exits(64).says("--context");
+}
+
+#[test]
+fn what_the_engine_cannot_do_must_be_refused_with_the_reason() {
+    let project = Project::new("");
+    write(&project, "ctx/Dockerfile", "FROM redis:latest\nRUN true\n");
+    for (attribute, said) in [
+        ("sbom: true", "containerd image store"),
+        ("network: other", "BuildKit cannot use the network `other`"),
+        ("platforms: [linux/s390x]", "has no linux/"),
+        ("privileged: true", "security.insecure"),
+        ("cache_to: ['type=nowhere']", "nowhere"),
+    ] {
+        project.write(&format!("services: {{ app: {{ build: {{ context: ctx, {attribute} }} }} }}\n"));
+        project.run(&["build"]).exits(1).says(said);
+    }
+    project.write("services: { app: { build: { context: ctx, platforms: [linux/amd64, linux/arm64, linux/s390x], no_cache_filter: [a], cache_to: ['type=inline'], provenance: false } } }\n");
+    project.run(&["build"]).exits(0).says("of `build.platforms` only linux/");
+}
