@@ -12,8 +12,8 @@ use stack_engine::execute::Pace;
 
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, down, events, exec, explain, export,
-    images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push, restart, rm, run, scale,
-    schema, start, stats, stop, top, unpause, up, version, volumes, wait,
+    images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push, restart, rm, rollout,
+    run, scale, schema, start, stats, stop, top, unpause, up, version, volumes, wait,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -201,6 +201,8 @@ pub(crate) enum Command {
     Stop(stop::StopArgs),
     /// Stop and start the containers
     Restart(restart::RestartArgs),
+    /// Replace the containers of services one after the other, while they serve
+    Rollout(rollout::RolloutArgs),
     /// Send a signal to the containers that run
     Kill(kill::KillArgs),
     /// Remove the containers that do not run

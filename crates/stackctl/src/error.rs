@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use stack_engine::docker::connect::ConnectError;
 use stack_engine::engine::EngineError;
+use stack_engine::event::Summary;
 
 /// An error with an exit code of its own.
 #[derive(Debug)]
@@ -67,6 +68,17 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// The exit code after a run in which something failed that was already told.
 pub(crate) fn failed() -> ExitCode {
     ExitCode::from(1)
+}
+
+/// The exit code of a run: 7 when nothing failed but new versions that were rolled back.
+pub(crate) fn of_run(summary: &Summary) -> ExitCode {
+    if summary.succeeded() {
+        ExitCode::SUCCESS
+    } else if summary.is_rolled_back() {
+        ExitCode::from(7)
+    } else {
+        failed()
+    }
 }
 
 /// The exit code after a stack file was found wrong and all of it was told.

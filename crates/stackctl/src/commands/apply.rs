@@ -9,7 +9,7 @@ use clap::Parser;
 use crate::args::{Args, Command, Global};
 use crate::commands;
 use crate::commands::converge::Converge;
-use crate::error::{Fault, Kind, failed, interrupted};
+use crate::error::{Fault, Kind, interrupted, of_run};
 use crate::plan_file::PlanFile;
 use crate::render::Renderer;
 use crate::settings;
@@ -69,7 +69,7 @@ pub(crate) async fn run(global: &Global, args: ApplyArgs) -> anyhow::Result<Exit
     tokio::select! {
         summary = converge.carry_out(looked, &mut renderer) => {
             alone.finish();
-            Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() })
+            Ok(of_run(&summary?))
         }
         () = commands::interrupt() => Ok(interrupted()),
     }

@@ -12,7 +12,7 @@ use stack_plan::desired::Provided;
 use stack_plan::observed::Observed;
 use stack_plan::plan::Plan;
 
-use crate::error::{failed, interrupted};
+use crate::error::{interrupted, of_run};
 use crate::lock::{self, Alone};
 use crate::render::Renderer;
 use crate::settings::Project;
@@ -129,7 +129,7 @@ impl Converge<'_> {
             anyhow::Ok(summary)
         };
         tokio::select! {
-            summary = converged => Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() }),
+            summary = converged => Ok(of_run(&summary?)),
             () = commands::interrupt() => Ok(interrupted()),
         }
     }

@@ -31,6 +31,7 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod schema;

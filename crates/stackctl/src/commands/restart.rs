@@ -16,6 +16,10 @@ pub(crate) struct RestartArgs {
     /// Leave out the services that depend on the named ones
     #[arg(long)]
     no_deps: bool,
+    /// One container at a time, each when the one before it is healthy again, or has run for 5 s
+    /// without a health check; when one is not, the others are left alone
+    #[arg(long)]
+    rolling: bool,
     /// Seconds a container may take to stop before it is killed
     #[arg(short, long, value_name = "SECONDS")]
     timeout: Option<u64>,
@@ -28,6 +32,7 @@ pub(crate) async fn run(global: &Global, args: RestartArgs) -> anyhow::Result<Ex
         services: args.services,
         no_deps: args.no_deps,
         grace: args.timeout.map(Duration::from_secs),
+        rolling: args.rolling,
     };
     let plan = restart(&standing.name, standing.desired(), &standing.observed, &policy);
     standing.carry_out(plan, "nothing to restart: what there is has done its work").await

@@ -12,7 +12,7 @@ use stack_plan::observed::Observed;
 use stack_plan::plan::{Action, Plan};
 
 use crate::args::Global;
-use crate::error::{Fault, Kind, failed, interrupted};
+use crate::error::{Fault, Kind, interrupted, of_run};
 use crate::lock::{self, Alone};
 use crate::render::Renderer;
 use crate::settings::{self, Project};
@@ -130,8 +130,7 @@ impl Standing {
             alone.finish();
         }
         Ok(match ended {
-            Some(summary) if summary.succeeded() => ExitCode::SUCCESS,
-            Some(_) => failed(),
+            Some(summary) => of_run(&summary),
             None => interrupted(),
         })
     }

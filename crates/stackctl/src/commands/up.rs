@@ -12,7 +12,7 @@ use stack_plan::containers::Policy;
 use crate::args::Global;
 use crate::commands::change::ChangeArgs;
 use crate::commands::converge::Converge;
-use crate::error::{failed, interrupted};
+use crate::error::{interrupted, of_run};
 use crate::render::Renderer;
 use crate::{commands, settings};
 
@@ -87,7 +87,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
         anyhow::Ok(summary)
     };
     tokio::select! {
-        summary = converged => Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() }),
+        summary = converged => Ok(of_run(&summary?)),
         () = commands::interrupt() => {
             renderer.note("interrupted; `stackctl up` goes on from here, `stackctl down` removes it");
             Ok(interrupted())

@@ -60,6 +60,9 @@ impl Json {
             }
             EventKind::StepSkipped { because } => ("skipped", json!({ "because": because.0 })),
             EventKind::RolledBack => ("rolled_back", json!({})),
+            EventKind::TakeBackFailed { failure } => {
+                ("not_rolled_back", json!({ "text": crate::diagnose::harmless(&failure.error.to_string()) }))
+            }
             EventKind::Finished(summary) => (
                 "finished",
                 json!({
@@ -69,6 +72,7 @@ impl Json {
                         .collect::<Vec<_>>()
                         .join("\n"),
                     "succeeded": summary.succeeded(),
+                    "rolled_back": summary.is_rolled_back(),
                     "done": summary.done,
                     "failed": summary.failed.iter().map(|id| id.0).collect::<Vec<_>>(),
                     "skipped": summary.skipped.iter().map(|id| id.0).collect::<Vec<_>>(),

@@ -143,6 +143,9 @@ impl Plain {
             (EventKind::RolledBack, Some(step)) => {
                 self.change(event.at, &format!("  {}  taken back", step.address));
             }
+            (EventKind::TakeBackFailed { failure }, Some(step)) => {
+                say(&format!("{} {}", paint(RED, "✗"), words::not_taken_back(step, failure)));
+            }
             (EventKind::Finished(summary), _) => {
                 if let Some(actions) = &mut self.actions {
                     actions.close();

@@ -95,6 +95,9 @@ impl Tty {
             }
             (EventKind::StepSkipped { .. }, Some(step)) => self.end(step, event.at, None),
             (EventKind::RolledBack, Some(step)) => self.end(step, event.at, Some("taken back")),
+            (EventKind::TakeBackFailed { failure }, Some(step)) => {
+                self.print(&format!("{} {}", paint(RED, "✗"), words::not_taken_back(step, failure)));
+            }
             (EventKind::Finished(summary), _) => {
                 let text = words::summary(&self.plan, summary);
                 self.settle();

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::commands;
 use crate::commands::converge::Converge;
-use crate::error::{failed, interrupted, of_container};
+use crate::error::{failed, interrupted, of_container, of_run};
 use crate::render::Renderer;
 use crate::render::log::{LogStyle, Logs};
 use crate::settings::Project;
@@ -152,9 +152,9 @@ pub(super) async fn run(
     };
     match summary {
         Some(summary) if summary.succeeded() => {}
-        Some(_) => {
+        Some(summary) => {
             alone.finish();
-            return Ok(failed());
+            return Ok(of_run(&summary));
         }
         None => {
             attached.stop(lines, renderer).await?;
