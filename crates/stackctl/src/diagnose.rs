@@ -50,6 +50,9 @@ impl Diagnosis {
         project: Option<&Project>,
         all: bool,
     ) -> Self {
+        // What is taken back is gone when somebody reads this: all of it is told now.
+        let taken_back = plan.rollouts.iter().any(|rollout| rollout.has(step.id));
+        let all = all || taken_back;
         let error = &failure.error;
         let mut cause = error.to_string();
         let evidence = failure.evidence.as_deref();
@@ -97,7 +100,7 @@ impl Diagnosis {
 
         let hint = told.as_ref().map(|told| told.next.to_owned()).or_else(|| error.hint());
         diagnosis.next.extend(hint);
-        if let (Some(evidence), Some(service)) = (evidence, step.address.service()) {
+        if let (Some(evidence), Some(service), false) = (evidence, step.address.service(), taken_back) {
             diagnosis.next.extend(commands(evidence, service));
         }
         let known = told.or_else(|| error.refusal());

@@ -267,7 +267,7 @@ impl Restarts {
         let restarts = u32::try_from(look.restart_count.unwrap_or_default()).unwrap_or_default();
         let restarting = state.status == Some(ContainerStateStatusEnum::RESTARTING);
         let code = state.exit_code.unwrap_or_default();
-        (restarting || restarts > 0).then_some(NotReady::Loops { restarts: restarts.max(1), code })
+        (restarting || restarts > 0).then_some(NotReady::Exited { code })
     }
 }
 

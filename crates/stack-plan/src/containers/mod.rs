@@ -168,6 +168,8 @@ struct Planner<'a> {
     /// The step that sees to an AI model, by key.
     model_steps: HashMap<&'a str, StepId>,
     rollouts: Vec<Rollout>,
+    /// The end of the last replica that is replaced because the command line asks for it.
+    last_asked: Option<StepId>,
     /// Replacements of which the end waits for that of others.
     settling: Vec<Settling<'a>>,
 }
@@ -205,6 +207,7 @@ impl<'a> Planner<'a> {
             obstacles: Vec::new(),
             model_steps: HashMap::new(),
             rollouts: Vec::new(),
+            last_asked: None,
             settling: Vec::new(),
         }
     }

@@ -212,6 +212,12 @@ impl<'a> Planner<'a> {
         let from = self.draft.next();
         let made = self.make_beside(slot, &old.id, cause);
         self.draft.after_any(made.created, &ready);
+        // The command line asks for one at a time, whatever service it is of: two that stand in
+        // for each other are not away together, and after a bad one the others are left alone.
+        let by_flag = slot.service.service.update.is_none();
+        if let Some(last) = self.last_asked.filter(|_| by_flag && turn == 0) {
+            self.draft.also_after(made.created, &[last]);
+        }
         steps.extend(self.draft.since(from, address, group));
         let target = Target::Made(made.created);
         let Before { mut after, any } = self.dependencies(slot.service);
@@ -232,6 +238,9 @@ impl<'a> Planner<'a> {
             }
         };
         steps.extend(self.draft.since(from, address, group));
+        if by_flag {
+            self.last_asked = Some(end);
+        }
         let back = self.way_back(slot, &target, &known, pace);
         let replica = Replica { address: address.clone(), steps, settling: Vec::new(), back };
         self.rollouts[rollout].replicas.push(replica);

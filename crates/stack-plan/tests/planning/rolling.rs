@@ -173,3 +173,13 @@ fn a_run_that_was_broken_off_is_undone_first_where_the_new_one_does_not_serve() 
         ]
     );
 }
+
+#[test]
+fn the_command_line_asks_for_one_at_a_time_across_services() {
+    let text = "services: { a: { image: a, ports: ['81:81'] }, b: { image: b, ports: ['82:82'] } }";
+    let now = text.replace("image: ", "environment: { A: b }, image: ");
+    let plan = rolling(&now, &up(text));
+    let lines: Vec<String> = plan.to_string().lines().map(str::to_owned).collect();
+    assert!(lines[3].starts_with("[3] -> #4 a/1, await steady"), "{plan}");
+    assert!(lines[4].starts_with("[4] -> #5 b/1, create"), "{plan}");
+}

@@ -64,7 +64,7 @@ fn a_bad_version_must_go_and_what_it_had_replaced_must_serve_again() {
             .run(&["up", "-d"])
             .exits(7)
             .says("web/1 is not ready: unhealthy after")
-            .says("log       level b")
+            .says("stdout    level b")
             .says("web/1  taken back")
             .says("rolled back: what it had replaced serves again");
         assert_eq!(running(&project), before, "{order}");
@@ -91,7 +91,7 @@ fn what_ends_at_once_without_a_health_check_must_be_taken_back() {
     project.run(&["up", "-d"]).exits(0);
     let before = running(&project);
     project.write(&yaml("echo broken; exit 3"));
-    project.run(&["up", "-d"]).exits(7).says("exit code 3").says("log       broken");
+    project.run(&["up", "-d"]).exits(7).says("ended with exit code 3").says("stdout    broken");
     assert_eq!(running(&project), before);
 }
 
