@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check there is.
 
 mod leftovers;
+mod limit;
 
 use std::path::Path;
 use std::process::Command;
@@ -21,6 +22,10 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("docker-registry", "docker-registry"),
     ("chromium", "chromium"),
 ];
+
+/// How long a stage may take. None takes half of it, from nothing and on two cores; one that hangs
+/// is to be told, not to be waited for.
+const LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -139,7 +144,10 @@ impl Stages {
     fn cargo(&mut self, name: &'static str, command: &mut Command) -> Result<()> {
         let alone = spelled(command);
         self.run(name, &alone, || {
-            let status = command.status().context("cargo cannot be run")?;
+            let child = command.spawn().context("cargo cannot be run")?;
+            let Some(status) = limit::wait(child, LIMIT)? else {
+                bail!("not done in time");
+            };
             if !status.success() {
                 bail!("{status}");
             }

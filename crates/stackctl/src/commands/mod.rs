@@ -1,5 +1,6 @@
 //! One file per command: what it takes, and what it does.
 
+pub(crate) mod again;
 pub(crate) mod apply;
 pub(crate) mod attach;
 pub(crate) mod build;

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -71,14 +72,14 @@ impl Project {
 
     /// Runs stackctl to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
-        Outcome::of(self.command(arguments).output().expect("stackctl runs"), arguments)
+        Outcome::of(to_the_end(self.command(arguments), arguments), arguments)
     }
 
     /// Runs stackctl to its end in another directory, without naming the project or its file.
     pub(crate) fn elsewhere(&self, arguments: &[&str]) -> Outcome {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
         command.args(arguments).current_dir("/").env("COMPOSE_PROGRESS", "plain").stdin(Stdio::null());
-        Outcome::of(command.output().expect("stackctl runs"), arguments)
+        Outcome::of(to_the_end(command, arguments), arguments)
     }
 
     /// Starts stackctl and leaves it running.
@@ -148,6 +149,53 @@ pub(crate) fn perform(action: &Action) {
     });
 }
 
+/// How long a command may take before the test gives it up: no command of a test takes a tenth of it.
+const LIMIT: Duration = Duration::from_secs(300);
+
+#[track_caller]
+fn to_the_end(mut command: Command, arguments: &[&str]) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("stackctl starts");
+    ended(child, arguments)
+}
+
+/// Waits for the end, and fails the test with what was said so far when that does not come.
+#[track_caller]
+pub(crate) fn ended(mut child: Child, arguments: &[&str]) -> Output {
+    fn reader(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+        std::thread::spawn(move || {
+            let mut read = Vec::new();
+            let _: std::io::Result<usize> = from.read_to_end(&mut read);
+            read
+        })
+    }
+    let out = reader(child.stdout.take().expect("standard output"));
+    let err = reader(child.stderr.take().expect("standard error"));
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a state") {
+            break Some(status);
+        }
+        if begun.elapsed() > LIMIT {
+            child.kill().expect("it is killed");
+            child.wait().expect("an end");
+            break None;
+        }
+        std::thread::sleep(pause);
+        pause = (2 * pause).min(Duration::from_millis(20));
+    };
+    let (stdout, stderr) = (out.join().expect("read"), err.join().expect("read"));
+    let Some(status) = status else {
+        panic!(
+            "stackctl {} did not end in {LIMIT:?}\n{}\n{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&stdout),
+            String::from_utf8_lossy(&stderr)
+        );
+    };
+    Output { status, stdout, stderr }
+}
+
 /// How a run of stackctl ended.
 pub(crate) struct Outcome {
     pub(crate) code: i32,
@@ -208,7 +256,8 @@ impl Running {
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Outcome {
         let child = self.0.take().expect("still running");
-        Outcome::of(child.wait_with_output().expect("an end"), &["(in the background)"])
+        let arguments = ["(in the background)"];
+        Outcome::of(ended(child, &arguments), &arguments)
     }
 
     /// Reads standard output until it has this text.
