@@ -1,7 +1,7 @@
 //! stackctl that is killed in the middle of its work, on the real engine.
 
 use std::hash::{BuildHasher, RandomState};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::Project;
@@ -43,6 +43,18 @@ fn standing(project: &Project) -> Vec<String> {
         format!("{} {networks:?} {volumes:?} {}", found.name, found.config_hash)
     });
     containers.chain(networks).collect()
+}
+
+/// What the engine has of each container's state, for a failure's message.
+fn states(project: &Project) -> String {
+    let ids = project.ids();
+    let inspect = ["inspect", "--format", "{{.Name}} {{json .State}}"];
+    let inspect = Command::new("docker")
+        .args(inspect)
+        .args(ids.iter().map(|(_, id)| id))
+        .output()
+        .expect("docker runs");
+    String::from_utf8_lossy(&inspect.stdout).into_owned()
 }
 
 #[test]
@@ -87,9 +99,12 @@ fn killed_at_any_moment_up_must_reach_the_same_end() {
         assert_eq!(volume(&project), kept, "round {round}, killed after {moment:?}, seed {seed}");
         let plan = project.run(&["plan"]);
         assert_eq!(
-            plan.code, 0,
-            "round {round}, killed after {moment:?}, seed {seed}\n{}\n{}",
-            plan.out, up.err
+            plan.code,
+            0,
+            "round {round}, killed after {moment:?}, seed {seed}\n{}\n{}\n{}",
+            plan.out,
+            up.err,
+            states(&project)
         );
     }
     let there = standing(&project);
