@@ -21,6 +21,7 @@ mod ports;
 mod providers;
 mod pty;
 mod registry;
+mod restarted;
 mod run;
 mod scenarios;
 mod sharing;
