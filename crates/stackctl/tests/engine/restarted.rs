@@ -99,6 +99,9 @@ impl Drop for Daemon {
         }
         let _: std::io::Result<()> = self.containerd.kill();
         let _: std::io::Result<_> = self.containerd.wait();
+        // An engine that was killed leaves its directory mounted on itself.
+        let _: std::io::Result<_> =
+            Command::new("umount").args(["-R", "-l", "-q", &self.at("data")]).status();
     }
 }
 
