@@ -21,14 +21,14 @@ fn a_port_of_a_program_must_be_told_with_the_program_and_the_line_before_anythin
     let own = std::process::id();
     for command in ["up", "create"] {
         let arguments = if command == "up" { &["up", "-d"][..] } else { &["up", "--wait"] };
-        let up = project.run(arguments).exits(1).says(&format!("port 127.0.0.1:{tcp}/tcp is held by "));
+        let up = project.run(arguments).exits(8).says(&format!("port 127.0.0.1:{tcp}/tcp is held by "));
         let up = up.says(&format!("process {own} of this host; web/1 asks for it at "));
         up.says("stack.yaml:7:13").says("nothing was done").says(&format!("kill {own}"));
         assert!(project.observe().containers.is_empty() && project.observe().networks.is_empty());
     }
     // A container that is only made asks for nothing.
     project.run(&["create"]).exits(0);
-    project.run(&["start"]).exits(1).says("nothing was done");
+    project.run(&["start"]).exits(8).says("nothing was done");
     drop(listener);
 }
 
