@@ -82,6 +82,12 @@ pub(crate) struct Global {
     /// Leave nothing out: every step, every probe, all that is known of a failure
     #[arg(long, global = true)]
     pub(crate) verbose: bool,
+    /// The same, before the command
+    #[arg(short = 'v')]
+    pub(crate) verbosely: bool,
+    /// Show nothing but failures, as `--progress quiet`; before the command
+    #[arg(short = 'q', long = "quiet")]
+    pub(crate) hushed: bool,
     /// JSON instead of text: messages as with `--progress json`, results as with `--format json` where there is one
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -288,6 +294,18 @@ mod tests {
     #[test]
     fn no_two_flags_of_a_command_have_the_same_name() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn one_letter_before_the_command_says_how_much_is_told() {
+        let parse = |words: &[&str]| Args::try_parse_from(words).expect("a command line").global;
+        assert!(
+            parse(&["stackctl", "-v", "up"]).verbosely && parse(&["stackctl", "up", "--verbose"]).verbose
+        );
+        assert!(parse(&["stackctl", "-q", "up"]).hushed && parse(&["stackctl", "--quiet", "ps"]).hushed);
+        // Behind it these letters are those of the command.
+        let global = parse(&["stackctl", "down", "-v"]);
+        assert!(!global.verbosely && !parse(&["stackctl", "ps", "-q"]).hushed);
     }
 
     #[test]

@@ -50,8 +50,11 @@ fn main() -> ExitCode {
         Err(error) => return error::usage(&error),
     };
     args.global.docker_config = invocation.docker_config.map(PathBuf::from);
+    args.global.verbose |= args.global.verbosely;
     if args.global.json {
         args.global.progress = Progress::Json;
+    } else if args.global.hushed {
+        args.global.progress = Progress::Quiet;
     }
     render::colour(args.global.ansi);
     render::form(args.global.progress);

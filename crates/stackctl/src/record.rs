@@ -47,6 +47,16 @@ impl Recorder {
     }
 }
 
+/// Notes below the last run of a project that another command has undone it.
+pub(crate) fn undone(engine: &str, project: &str, command: &str) {
+    let line = Recorder::new(engine, project, command).head.written();
+    let file = std::fs::OpenOptions::new().append(true).open(path(engine, project));
+    // Without a record there is nothing to note it below.
+    if let Ok(mut file) = file {
+        let _: std::io::Result<()> = file.write_all(format!("{line}\n").as_bytes());
+    }
+}
+
 /// The folder of what stackctl keeps between its runs: of this user, the same in every session.
 pub(crate) fn state_directory() -> PathBuf {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());

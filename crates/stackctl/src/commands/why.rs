@@ -127,6 +127,10 @@ fn tell(
             (false, 0) => {}
             (false, _) => text.push_str(&format!("{} well: {}\n", paint(GREEN, "✓"), well.join(", "))),
         }
+        let ended: Vec<&str> = well.iter().filter(|name| scene.has_ended(name)).map(String::as_str).collect();
+        if !ended.is_empty() {
+            text.push_str(&format!("  of these ended with exit code 0: {}\n", ended.join(", ")));
+        }
     } else {
         for service in well {
             let state = scene.state_of(service);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stack_engine::evidence::Evidence;
 use stack_engine::exit;
-use stack_file::model::DependencyCondition;
+use stack_file::model::{DependencyCondition, Restart};
 use stack_file::source::Origin;
 use stack_plan::desired::ServiceSpec;
 use stack_plan::observed::{ContainerState, Health, Observed, ObservedContainer};
@@ -46,6 +46,8 @@ pub(crate) fn last_run(record: Option<&str>) -> BTreeMap<String, Diagnosis> {
     for line in &lines {
         match (&line.what, &line.of) {
             (What::Plan { .. }, _) => failed.clear(),
+            // Whatever was not there then was taken down since.
+            (What::Run { .. }, _) => missed.clear(),
             (What::Failed { tolerated: false, diagnosis, .. }, Some(of)) => {
                 failed.insert(of.step, (**diagnosis).clone());
                 missed.insert(of.address.clone(), (**diagnosis).clone());
@@ -89,7 +91,7 @@ impl Scene<'_> {
                 health => format!(", {health}"),
             };
             match container.state {
-                ContainerState::Exited(0) => "ended with exit code 0, as a job does".to_owned(),
+                ContainerState::Exited(0) => "ended with exit code 0".to_owned(),
                 _ => format!("{state}{time}{health}"),
             }
         });
@@ -121,8 +123,7 @@ impl Scene<'_> {
         let address = format!("{}/{}", container.service, container.number);
         let nothing = Evidence::default();
         let evidence = self.evidence.get(&container.id).unwrap_or(&nothing);
-        let starts = self.steps(&address).any(|step| matches!(step.group, Change::Start | Change::Restart));
-        let (what, cause, attributes) = self.judge(container, evidence, starts)?;
+        let (what, cause, attributes) = self.judge(container, evidence)?;
         let mut diagnosis = self.begin(&container.service, &address, what, cause);
         diagnosis.look(evidence);
         self.unmet(&container.service, &mut diagnosis);
@@ -156,7 +157,6 @@ impl Scene<'_> {
         &self,
         container: &ObservedContainer,
         evidence: &Evidence,
-        starts: bool,
     ) -> Option<(&'static str, String, &'static [&'static str])> {
         const HEALTH: &[&str] = &["healthcheck.test", "healthcheck"];
         const MEMORY: &[&str] = &["mem_limit", "deploy.resources.limits.memory"];
@@ -216,12 +216,24 @@ impl Scene<'_> {
             (ContainerState::Dead, _) => {
                 ("is not running", "the engine could not remove it whole".to_owned(), &[])
             }
-            // A job that is done stays so; without a file nobody can say what is a job.
-            (ContainerState::Exited(0), _) if !starts => return None,
+            (ContainerState::Exited(0), _) if self.may_end(container) => return None,
             (ContainerState::Exited(code), _) => {
                 ("is not running", format!("{memory}ended with {}", coded(code)), attributes)
             }
         })
+    }
+
+    /// Whether it is no trouble that a container has ended with exit code 0: nothing starts such a
+    /// one again. Without a file, nobody can say that anything should.
+    fn may_end(&self, container: &ObservedContainer) -> bool {
+        let restart = self.spec(&container.service).and_then(|spec| spec.service.restart.as_ref());
+        !restart.is_some_and(|restart| matches!(restart.value, Restart::Always | Restart::UnlessStopped))
+    }
+
+    /// Whether all containers of a service have ended.
+    pub(crate) fn has_ended(&self, service: &str) -> bool {
+        let mut containers = self.containers(service).peekable();
+        containers.peek().is_some() && containers.all(|found| found.state == ContainerState::Exited(0))
     }
 
     /// A service without a container.

@@ -17,6 +17,8 @@ const CYAN: Style = AnsiColor::Cyan.on_default();
 const BAR: usize = 20;
 /// A terminal that is narrower has no room for bars.
 const ROOM_FOR_BARS: usize = 70;
+/// In a terminal that is narrower, a line says only how a resource goes on.
+const ROOM_FOR_WORDS: usize = 60;
 /// How many steps back it is looked for what a resource waits for.
 const FARTHEST: usize = 64;
 
@@ -222,6 +224,10 @@ impl Running {
     fn said(&self, columns: usize) -> String {
         let bar = self.part.filter(|part| part.of > 0 && columns >= ROOM_FOR_BARS).map(bar);
         let bar = bar.map(|bar| format!(" {bar}")).unwrap_or_default();
+        // In little room, how it goes on says more than what it is.
+        if !self.detail.is_empty() && columns < ROOM_FOR_WORDS {
+            return self.detail.clone();
+        }
         if self.detail.is_empty() {
             return format!("{}{bar}", self.doing);
         }

@@ -271,17 +271,13 @@ impl Teller {
                 let milliseconds = self.end(step.id, event.at);
                 let text = words::done(step);
                 if let Some(text) = text {
-                    let address = step.address.to_string();
-                    let slow = Slow { address: address.clone(), text: text.to_owned(), milliseconds };
-                    let known = self.slowest.entry(address).or_insert_with(|| slow.clone());
-                    if known.milliseconds < milliseconds {
-                        *known = slow;
-                    }
+                    self.took(step.address.to_string(), text, milliseconds);
                 }
                 What::Done { text: text.map(str::to_owned), milliseconds }
             }
             (EventKind::StepFailed { failure, tolerated }, Some(step)) => {
-                self.end(step.id, event.at);
+                let milliseconds = self.end(step.id, event.at);
+                self.took(step.address.to_string(), words::failed(step), milliseconds);
                 What::Failed {
                     tolerated: *tolerated,
                     so: tolerated.then(|| words::tolerated(step).to_owned()),
@@ -323,6 +319,15 @@ impl Teller {
         self.ended += 1;
         let took = self.started.remove(&id).map(|started| at - started).unwrap_or_default();
         u64::try_from(took.whole_milliseconds()).unwrap_or_default()
+    }
+
+    /// Keeps the slowest step of a resource.
+    fn took(&mut self, address: String, text: &str, milliseconds: u64) {
+        let slow = Slow { address: address.clone(), text: text.to_owned(), milliseconds };
+        let known = self.slowest.entry(address).or_insert_with(|| slow.clone());
+        if known.milliseconds < milliseconds {
+            *known = slow;
+        }
     }
 
     fn progress(&mut self, id: StepId, progress: &Progress) -> Option<What> {

@@ -68,6 +68,9 @@ impl End {
 impl Timeline {
     /// The waterfall of a recorded run; `None` where no step was begun.
     pub(crate) fn of(lines: &[Line]) -> Option<Self> {
+        // What follows another beginning is that of another command.
+        let another = lines.iter().skip(1).position(|line| matches!(line.what, What::Run { .. }));
+        let lines = &lines[..another.map_or(lines.len(), |index| index + 1)];
         let begun = lines.first()?.at;
         let since = |at: OffsetDateTime| Duration::try_from(at - begun).unwrap_or_default();
         let took = since(lines.iter().map(|line| line.at).max()?);

@@ -38,7 +38,7 @@ fn a_port_of_another_container_must_be_told_with_its_project() {
     let other = stack(&format!("'127.0.0.1:{port}:80'"));
     other.run(&["up", "-d"]).exits(0);
     let project = stack(&format!("'{port}:80'"));
-    let up = project.run(&["up", "-d"]).exits(1);
+    let up = project.run(&["up", "-d"]).exits(8);
     let up = up.says(&format!(
         "port {port}/tcp is held by the container {}-web-1 of the project {}",
         other.name, other.name
@@ -58,7 +58,7 @@ fn a_port_of_another_container_must_be_told_with_its_project() {
     assert!(
         Command::new("docker").args(["rm", "-f", &guest]).output().expect("docker runs").status.success()
     );
-    up.exits(1)
+    up.exits(8)
         .says(&format!("is held by the container {guest}; web/1"))
         .says(&format!("docker stop {guest}"));
     project.run(&["up", "-d"]).exits(0);

@@ -89,7 +89,7 @@ fn builds_and_pulls_have_bars_where_there_is_room() {
     let wide = plain(&live.frame(at(2), 100, 23, 0));
     assert_eq!(wide, ["⠋ image:web  building █████░░░░░░░░░░░░░░░ RUN make  2.0 s"]);
     let narrow = plain(&live.frame(at(2), 40, 23, 0));
-    assert_eq!(narrow, ["⠋ image:web  building: RUN make  2.0 s"]);
+    assert_eq!(narrow, ["⠋ image:web  RUN make  2.0 s"]);
 }
 
 /// A small terminal: it knows what stackctl writes, and fails for anything else.
