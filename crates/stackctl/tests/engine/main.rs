@@ -3,6 +3,7 @@
 mod attached;
 mod attributes;
 mod broken;
+mod broken_off;
 mod configs;
 mod cp;
 mod digests;
@@ -26,3 +27,4 @@ mod run;
 mod scenarios;
 mod sharing;
 mod support;
+mod telling;
