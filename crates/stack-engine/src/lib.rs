@@ -2,6 +2,7 @@
 //! typed events. Knows nothing of the terminal.
 
 pub mod copy;
+pub mod develop;
 pub mod docker;
 pub mod engine;
 pub mod event;

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod attach;
 pub mod connect;
 mod copy;
+mod deliver;
 mod evidence;
 pub mod exec;
 mod explain;
