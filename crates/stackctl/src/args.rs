@@ -13,7 +13,7 @@ use stack_engine::execute::Pace;
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, down, events, exec, explain, export,
     images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push, restart, rm, run, scale,
-    schema, start, stats, stop, top, unpause, up, version, volumes, wait,
+    schema, start, stats, stop, top, unpause, up, version, volumes, wait, watch,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -243,6 +243,8 @@ pub(crate) enum Command {
     Port(port::PortArgs),
     /// List the volumes
     Volumes(volumes::VolumesArgs),
+    /// Follow the files of this machine: sync, rebuild or restart when they change
+    Watch(watch::WatchArgs),
     /// Pull the images
     Pull(pull::PullArgs),
     /// Push the images that were built here to their registries

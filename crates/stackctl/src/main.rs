@@ -106,6 +106,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Port(args) => commands::port::run(&global, args).await,
         Command::Volumes(args) => commands::volumes::run(&global, args).await,
         Command::Logs(args) => commands::logs::run(&global, args).await,
+        Command::Watch(args) => commands::watch::run(&global, args).await,
         Command::Pull(args) => commands::pull::run(&global, args).await,
         Command::Push(args) => commands::push::run(&global, args).await,
         Command::Build(args) => commands::build::run(&global, args).await,

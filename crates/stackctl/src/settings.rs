@@ -21,6 +21,7 @@ use crate::error::{Fault, Kind};
 use crate::render;
 
 /// A stack that can be used.
+#[derive(Clone)]
 pub(crate) struct Project {
     pub(crate) loaded: Loaded,
     pub(crate) desired: Desired,
@@ -43,6 +44,13 @@ impl Project {
     /// What is wanted once the programs that make services have said what they have to say.
     pub(crate) fn desired_with(&self, provided: &Provided) -> Desired {
         Desired::with_provided(&self.loaded.stack, &self.scale, provided)
+    }
+
+    /// The same with other numbers of containers for some services.
+    pub(crate) fn scaled(&self, numbers: &BTreeMap<String, u32>) -> Self {
+        let mut scale = self.scale.clone();
+        scale.extend(numbers.iter().map(|(service, number)| (service.clone(), *number)));
+        Self::of(self.loaded.clone(), self.environment.clone(), &scale)
     }
 
     /// Where programs that make services are looked for.

@@ -6,6 +6,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -19,7 +20,7 @@ const PIECE: usize = 64 * 1024;
 /// The files that some rules are about, with what is in them.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    scopes: Vec<Scope>,
+    scopes: Vec<Arc<Scope>>,
     entries: BTreeMap<PathBuf, Entry>,
 }
 
@@ -55,13 +56,13 @@ impl Entry {
 }
 
 impl Tree {
-    pub(super) fn new(scopes: Vec<Scope>) -> Self {
+    pub(super) fn new(scopes: Vec<Arc<Scope>>) -> Self {
         Self { scopes, entries: BTreeMap::new() }
     }
 
     /// The paths that the rules name.
     pub(super) fn roots(&self) -> impl Iterator<Item = &Path> {
-        self.scopes.iter().map(Scope::root)
+        self.scopes.iter().map(|scope| scope.root())
     }
 
     /// How many files there are.
@@ -216,7 +217,7 @@ mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let root = folder.path().canonicalize().expect("a path");
             let ignore: Vec<_> = ignore.iter().map(|text| (*text).to_owned()).collect();
-            let tree = Tree::new(vec![Scope::new(&root, &[], &ignore, None).expect("patterns")]);
+            let tree = Tree::new(vec![Arc::new(Scope::new(&root, &[], &ignore, None).expect("patterns"))]);
             Self { folder, root, tree }
         }
 

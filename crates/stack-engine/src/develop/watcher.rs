@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -73,7 +74,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When the system does not watch.
-    pub async fn open(scopes: Vec<Scope>) -> Result<Self, WatchError> {
+    pub async fn open(scopes: Vec<Arc<Scope>>) -> Result<Self, WatchError> {
         let (messages, heard) = channel();
         let to_thread = messages.clone();
         let opened = tokio::task::spawn_blocking(move || Listener::open(scopes, to_thread));
@@ -88,6 +89,21 @@ impl Watcher {
     #[must_use]
     pub fn files(&self) -> usize {
         self.files
+    }
+
+    /// All the files that a rule is about, as if they had just come.
+    ///
+    /// # Errors
+    /// When the thread that looks breaks down.
+    pub async fn all(&self, scope: &Arc<Scope>) -> Result<Changes, WatchError> {
+        let scope = Arc::clone(scope);
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut changes = Changes::default();
+            let root = scope.root().to_owned();
+            Tree::new(vec![scope]).refresh(&root, &mut changes, &mut |_| {});
+            changes
+        });
+        looked.await.map_err(|_| WatchError::Ended)
     }
 
     /// Waits for changes; all that came since they were last asked for. Nothing is lost when the
@@ -122,7 +138,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn open(scopes: Vec<Scope>, messages: Sender<Message>) -> Result<Self, WatchError> {
+    fn open(scopes: Vec<Arc<Scope>>, messages: Sender<Message>) -> Result<Self, WatchError> {
         let tell = move |event| {
             // It has been stopped if nobody listens.
             let _ = messages.send(Message::Event(event));
@@ -273,7 +289,7 @@ mod tests {
     }
 
     async fn open(root: &Path) -> Watcher {
-        Watcher::open(vec![Scope::new(root, &[], &["skip".to_owned()], None).expect("patterns")])
+        Watcher::open(vec![Arc::new(Scope::new(root, &[], &["skip".to_owned()], None).expect("patterns"))])
             .await
             .expect("a watcher")
     }
@@ -316,7 +332,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (file, later) = (folder.path().join("package.json"), folder.path().join("dist/deep"));
         fs::write(&file, "1").expect("written");
-        let scope = |path: &Path| Scope::new(path, &[], &[], None).expect("patterns");
+        let scope = |path: &Path| Arc::new(Scope::new(path, &[], &[], None).expect("patterns"));
         let mut watcher = Watcher::open(vec![scope(&file), scope(&later)]).await.expect("a watcher");
         for text in ["2", "3"] {
             let beside = folder.path().join("package.json.new");

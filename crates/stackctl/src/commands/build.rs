@@ -180,7 +180,7 @@ pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<Exit
 }
 
 /// The named services, and those whose images their builds use as contexts.
-fn with_bases(desired: &Desired, services: &[String]) -> Vec<String> {
+pub(super) fn with_bases(desired: &Desired, services: &[String]) -> Vec<String> {
     let mut all: Vec<String> = services.to_vec();
     let mut next = 0;
     while next < all.len() {

@@ -199,6 +199,15 @@ impl Renderer {
         Self { form, dry_run: global.dry_run, quiet_pull: false, quiet_build: false }
     }
 
+    /// Shows one line per change, also on a terminal.
+    pub(crate) fn lines(global: &Global) -> Self {
+        let progress = match global.progress {
+            Progress::Auto | Progress::Tty => Progress::Plain,
+            other => other,
+        };
+        Self::new(&Global { progress, ..global.clone() })
+    }
+
     /// Shows nothing but failures.
     pub(crate) fn silent(global: &Global) -> Self {
         let form = Form::Plain(plain::Plain::new(true, false));
@@ -253,6 +262,13 @@ impl Renderer {
             Form::Tty(tty) => tty.print(text),
             Form::Plain(plain) => plain.print(text),
             Form::Json(json) => json.note("note", text),
+        }
+    }
+
+    /// Keeps a line below all others on a terminal, until the next plan runs; `None` takes it away.
+    pub(crate) fn status(&mut self, text: Option<&str>) {
+        if let Form::Tty(tty) = &mut self.form {
+            tty.status(text);
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Tty {
     plan: Arc<Plan>,
     lines: HashMap<Address, Line>,
     width: usize,
+    /// The line below all others.
+    status: Option<ProgressBar>,
     /// Whether nothing is left out.
     verbose: bool,
 }
@@ -34,7 +36,14 @@ struct Line {
 
 impl Tty {
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { multi: MultiProgress::new(), plan: Arc::default(), lines: HashMap::new(), width: 0, verbose }
+        Self {
+            multi: MultiProgress::new(),
+            plan: Arc::default(),
+            lines: HashMap::new(),
+            width: 0,
+            status: None,
+            verbose,
+        }
     }
 
     /// Prints a line above the live ones.
@@ -43,8 +52,23 @@ impl Tty {
         self.multi.suspend(|| super::say(text));
     }
 
+    /// Keeps a line below all others, or takes it away.
+    pub(crate) fn status(&mut self, text: Option<&str>) {
+        if let Some(bar) = self.status.take() {
+            bar.finish_and_clear();
+        }
+        if let Some(text) = text {
+            let bar = self.multi.add(ProgressBar::new_spinner());
+            bar.set_style(style("{spinner:.cyan} {msg}"));
+            bar.set_message(text.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(500));
+            self.status = Some(bar);
+        }
+    }
+
     /// Leaves the lines as they stand.
     pub(crate) fn settle(&mut self) {
+        self.status(None);
         for (_, line) in self.lines.drain() {
             line.bar.abandon();
         }

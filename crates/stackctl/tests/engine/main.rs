@@ -25,3 +25,4 @@ mod run;
 mod scenarios;
 mod sharing;
 mod support;
+mod watch;
