@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod execute;
 pub mod exit;
 pub mod fake;
+pub mod generate;
 pub mod image;
 pub mod lock;
 pub mod look;

@@ -57,8 +57,8 @@ pub(crate) fn changes() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Shows what is wrong with the command line, or the help that it asks for.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+/// Shows the help that a command line asks for, or lacks.
+pub(crate) fn help(error: &clap::Error) -> ExitCode {
     // Nobody is there to be told if this fails.
     let _: std::io::Result<()> = error.print();
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }

@@ -10,7 +10,7 @@ use stack_engine::docker::connect::{self, Where};
 use stack_engine::engine::Query;
 use stack_engine::provider::Programs;
 use stack_file::diagnostic::Diagnostic;
-use stack_file::load::{Loaded, Request, load, variables_of};
+use stack_file::load::{Loaded, Omitted, Request, load, load_without, variables_of};
 use stack_file::source::Origin;
 use stack_plan::desired::{Desired, Provided};
 use stack_plan::plan::Plan;
@@ -117,7 +117,7 @@ fn environment() -> BTreeMap<String, String> {
 /// Reads the stack file, shows what there is to say about it, and refuses one with errors.
 /// What stackctl cannot do yet is no error to a reader: see [`to_act`].
 pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let (loaded, environment) = with_request(global, load_with_variables)?;
+    let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
     accept(&loaded)?;
     Ok(Project::of(loaded, environment, scale))
 }
@@ -125,7 +125,7 @@ pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Re
 /// As [`read`], for a command that does what the file says: it also refuses what stackctl
 /// cannot do yet, so that nothing is ignored silently.
 pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let (loaded, environment) = with_request(global, load_with_variables)?;
+    let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
     fit_to_act(loaded, environment, scale)
 }
 
@@ -142,8 +142,11 @@ pub(crate) fn fit_to_act(
 }
 
 /// A stack, and the variables for the programs that make its services.
-pub(crate) fn load_with_variables(request: &Request<'_>) -> (Loaded, BTreeMap<String, String>) {
-    let loaded = load(request);
+pub(crate) fn load_with_variables(
+    global: &Global,
+    request: &Request<'_>,
+) -> (Loaded, BTreeMap<String, String>) {
+    let loaded = load_without(request, Omitted { unused: global.all_resources, ..Omitted::default() });
     let mut services = loaded.stack.services.values();
     let programs = services.any(|service| service.provider.is_some() || !service.models.is_empty());
     let environment = if programs { variables_of(request) } else { BTreeMap::new() };

@@ -8,6 +8,7 @@ mod deliver;
 mod evidence;
 pub mod exec;
 mod explain;
+mod generate;
 mod health;
 mod hook;
 mod logs;

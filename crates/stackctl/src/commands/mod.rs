@@ -17,6 +17,8 @@ pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod generate;
+pub(crate) mod graph;
 pub(crate) mod images;
 pub(crate) mod install_plugin;
 pub(crate) mod kill;

@@ -13,7 +13,7 @@ use crate::args::Global;
 use crate::commands::change::ChangeArgs;
 use crate::commands::converge::Converge;
 use crate::commands::watch::{Rules, Session, Settings};
-use crate::error::{failed, interrupted};
+use crate::error::{Fault, Kind, failed, interrupted};
 use crate::render::Renderer;
 use crate::{commands, settings};
 
@@ -21,6 +21,7 @@ use self::attached::AttachArgs;
 
 /// What `up` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl up --wait --build web")]
 pub(crate) struct UpArgs {
     #[command(flatten)]
     change: ChangeArgs,
@@ -51,6 +52,9 @@ pub(crate) struct UpArgs {
     /// Follow the files of this machine meanwhile, as `stackctl watch` does
     #[arg(short, long, conflicts_with_all = ["detach", "wait", "no_start", "abort_on_container_exit", "abort_on_container_failure", "exit_code_from"])]
     watch: bool,
+    /// Refused: there is no menu
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide = true)]
+    menu: bool,
     #[command(flatten)]
     attach: AttachArgs,
 }
@@ -65,6 +69,11 @@ enum Health {
 }
 
 pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCode> {
+    if args.menu {
+        return Err(Fault::new(Kind::Usage, "--menu cannot be honoured")
+            .hint("keys are left to the containers; follow files with --watch, go back to the prompt with -d")
+            .into());
+    }
     let scale = args.change.scale()?;
     let project = settings::to_act(global, &scale)?;
     let policy = Policy { wait: args.wait, ..args.change.policy() };

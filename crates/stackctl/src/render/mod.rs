@@ -6,6 +6,7 @@ pub(crate) mod containers;
 pub(crate) mod diagnostics;
 pub(crate) mod explain;
 pub(crate) mod format;
+pub(crate) mod graph;
 mod json;
 pub(crate) mod log;
 pub(crate) mod passed_on;

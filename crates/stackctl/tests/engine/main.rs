@@ -8,6 +8,7 @@ mod cp;
 mod digests;
 mod exec;
 mod first_stack;
+mod generate;
 mod hooks;
 mod images;
 mod interrupted;

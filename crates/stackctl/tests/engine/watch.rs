@@ -176,7 +176,8 @@ fn a_rebuild_must_replace_its_service_alone_and_a_broken_one_nothing() {
     watching.says("ctx/app.txt changed: rebuilding");
     let replaced = eventually("app is replaced", LIMIT, || {
         let now = project.ids().into_iter().find(|(name, _)| name == "app/1");
-        now.map(|(_, id)| id).filter(|id| *id != app && watching.said().contains("replaced"))
+        now.map(|(_, id)| id)
+            .filter(|id| *id != app && watching.said().matches("app/1  started").count() == 2)
     });
     becomes(&replaced, "cat /srv/app.txt", "two");
     assert_eq!(id(&project, "other"), other);

@@ -324,17 +324,21 @@ fn told(error: WatchError) -> anyhow::Error {
 mod tests {
     use stack_engine::develop::Scope;
     use stack_file::model::WatchRule;
-    use stack_file::source::{Origin, Spanned};
+    use stack_file::source::{Origin, Sources, Spanned};
 
     use super::*;
 
+    fn origin(text: &str) -> Origin {
+        let source = Sources::default().add("stack.yaml", None, text);
+        Origin { source, span: 0..text.len(), via: None }
+    }
+
     fn rule(path: &str, target: &str) -> Rule {
-        let origin = Origin::default();
         Rule {
             service: "web".to_owned(),
             watch: WatchRule {
-                path: Spanned::new(path.into(), origin.clone()),
-                action: Spanned::new(WatchAction::Sync, origin),
+                path: Spanned::new(path.into(), origin(path)),
+                action: Spanned::new(WatchAction::Sync, origin(path)),
                 target: Some(target.to_owned()),
                 include: Vec::new(),
                 ignore: Vec::new(),
