@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cargo::cargo;
 use crate::debian::{self, Services};
 use crate::engine::{self, Engine};
-use crate::{compose, images, kosoku, say, stress, tidy};
+use crate::{clients, compose, images, kosoku, say, stress, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
@@ -33,6 +33,9 @@ pub(crate) struct TestArgs {
     /// How many cases of each property over plans are drawn beside those of every run; it takes a build of its own
     #[arg(long, value_name = "NUMBER", conflicts_with = "only")]
     cases: Option<u32>,
+    /// Also the programs that use docker compose, with stackctl in its place: they come from PyPI and npm
+    #[arg(long, conflicts_with = "only")]
+    clients: bool,
     /// What goes to `cargo test` in place of every check: a filter, `-p PACKAGE`, `-- --nocapture`.
     #[arg(last = true, value_name = "ARGUMENTS")]
     only: Vec<String>,
@@ -80,6 +83,9 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
         let mut properties = cargo(root);
         properties.args(["test", "--release", "-p", "stack-engine", "--test", "execute_converges"]);
         stages.cargo("properties", properties.env("PROPTEST_CASES", cases.to_string()))?;
+    }
+    if arguments.clients {
+        stages.run("clients", "cargo xtask clients", || clients::against(root, &engine))?;
     }
     if arguments.only.is_empty() {
         stages.run("stress", "cargo xtask stress", || stress::short(root))?;
