@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod page;
+pub(crate) mod parse;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

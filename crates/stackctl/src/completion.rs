@@ -104,7 +104,7 @@ fn candidates(names: BTreeSet<String>, current: &OsStr) -> Vec<CompletionCandida
 
 /// What a command line that is not finished says of the stack it is about.
 pub(crate) struct Line {
-    global: Global,
+    pub(crate) global: Global,
     pub(crate) command: Option<String>,
 }
 

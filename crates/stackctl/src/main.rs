@@ -23,8 +23,6 @@ mod usage;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Alpha, Ansi, Args, Command, Progress};
 use crate::error::{Fault, Kind, code_of};
 use crate::invocation::Invocation;
@@ -45,7 +43,7 @@ fn main() -> ExitCode {
         let _ = render::line(&invocation::metadata());
         return ExitCode::SUCCESS;
     }
-    let mut args = match Args::try_parse_from(&invocation.words) {
+    let mut args = match args::parse::parse(&invocation.words) {
         Ok(args) => args,
         Err(error) => match usage::fault(&error, &invocation.words) {
             Some(fault) => {
