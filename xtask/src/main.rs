@@ -1,4 +1,4 @@
-//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `conform`, `fuzz`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
 
 mod bench;
 mod cargo;

@@ -11,7 +11,7 @@ use stack_engine::engine::Query;
 use stack_engine::provider::Programs;
 use stack_file::diagnostic::Diagnostic;
 use stack_file::load::{Loaded, Omitted, Request, load, load_without, variables_of};
-use stack_file::source::Origin;
+use stack_file::source::{Origin, Spanned};
 use stack_plan::desired::{Desired, Provided};
 use stack_plan::plan::Plan;
 
@@ -19,6 +19,9 @@ use crate::args::Global;
 use crate::closest::closest;
 use crate::error::{Fault, Kind};
 use crate::render;
+
+/// The variable that names the platform of services that name none, as docker has it.
+const DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
 
 /// A stack that can be used.
 #[derive(Clone)]
@@ -146,7 +149,14 @@ pub(crate) fn load_with_variables(
     global: &Global,
     request: &Request<'_>,
 ) -> (Loaded, BTreeMap<String, String>) {
-    let loaded = load_without(request, Omitted { unused: global.all_resources, ..Omitted::default() });
+    let mut loaded = load_without(request, Omitted { unused: global.all_resources, ..Omitted::default() });
+    if let Some(platform) = request.environment.get(DEFAULT_PLATFORM).filter(|name| !name.is_empty()) {
+        let mut services = loaded.stack.services.values_mut();
+        let without = services.by_ref().filter(|service| service.platform.is_none());
+        for service in without.filter(|service| service.provider.is_none()) {
+            service.platform = Some(Spanned::new(platform.clone(), service.name.origin.clone()));
+        }
+    }
     let mut services = loaded.stack.services.values();
     let programs = services.any(|service| service.provider.is_some() || !service.models.is_empty());
     let environment = if programs { variables_of(request) } else { BTreeMap::new() };

@@ -19,6 +19,18 @@ const BEFORE: [(&str, &str); 6] = [
     ("--host", "--host ADDRESS"),
 ];
 
+/// Commands of docker compose that stackctl does not have, and what there is instead.
+const LEFT_OUT: [(&str, &str); 2] = [
+    (
+        "publish",
+        "stack files are not kept in registries; share the file itself, or: stackctl config --lock-image-digests",
+    ),
+    (
+        "bridge",
+        "stack files are not made into other models; stackctl config --format json gives one to those that do",
+    ),
+];
+
 /// What is wrong with a command line of these words, and how it is right; `None` for what is no
 /// error, such as a wish for help.
 pub(crate) fn fault(error: &clap::Error, words: &[OsString]) -> Option<Fault> {
@@ -55,7 +67,13 @@ pub(crate) fn fault(error: &clap::Error, words: &[OsString]) -> Option<Fault> {
                 next.push(format!("did you mean {}?", meant.replace(", ", " or ")));
             }
             let name = given(ContextKind::InvalidSubcommand).unwrap_or_default();
-            format!("there is no command {name}")
+            match LEFT_OUT.iter().find(|(left_out, _)| *left_out == name) {
+                Some((_, instead)) => {
+                    next = vec![(*instead).to_owned()];
+                    format!("{name} cannot be done")
+                }
+                None => format!("there is no command {name}"),
+            }
         }
         (ErrorKind::ArgumentConflict, Some(option)) => {
             let option = without_values(&option);
@@ -190,6 +208,7 @@ mod tests {
             ("stackctl up --bild", &["did you mean --build?"]),
             ("stackctl up -p shop", &["write it before the command: stackctl -p NAME up …"]),
             ("stackctl pss", &["there is no command pss", "did you mean push or ps?"]),
+            ("stackctl publish shop", &["publish cannot be done", "share the file itself"]),
             ("stackctl --nope ps", &["has no option --nope"]),
             ("stackctl up --build --no-build", &["--build and --no-build exclude each other"]),
             ("stackctl up --timeout soon", &["--timeout cannot be \"soon\": invalid digit"]),

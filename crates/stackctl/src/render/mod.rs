@@ -118,6 +118,22 @@ fn say(line: &str) {
     let _: io::Result<()> = writeln!(out, "{line}");
 }
 
+/// Whether progress goes to standard output, as `COMPOSE_STATUS_STDOUT` asks.
+fn is_status_on_stdout() -> bool {
+    let asked = std::env::var("COMPOSE_STATUS_STDOUT").unwrap_or_default().to_lowercase();
+    matches!(asked.as_str(), "1" | "t" | "true" | "y" | "yes" | "on")
+}
+
+/// A line of progress.
+fn tell(line: &str) {
+    if is_status_on_stdout() {
+        // If that is closed, nobody is there to be told.
+        let _: io::Result<()> = self::line(line);
+    } else {
+        say(line);
+    }
+}
+
 /// A question on standard error, the cursor after it.
 pub(crate) fn question(question: &str) {
     let mut out = anstream::stderr().lock();
@@ -188,7 +204,8 @@ enum Form {
 
 impl Renderer {
     pub(crate) fn new(global: &Global) -> Self {
-        let live = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let watched = if is_status_on_stdout() { is_watched() } else { io::stderr().is_terminal() };
+        let live = watched && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let verbose = global.verbose;
         let form = match global.progress {
             Progress::Auto if live => Form::Tty(Box::new(tty::Tty::new(verbose))),

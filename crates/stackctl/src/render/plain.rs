@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::diagnose::Diagnosis;
 use crate::render::actions::Actions;
-use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, words};
+use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, tell, words};
 use crate::settings::Project;
 
 /// Writes lines.
@@ -52,7 +52,7 @@ impl Plain {
 
     pub(crate) fn print(&self, text: &str) {
         if !self.quiet {
-            say(text);
+            tell(text);
         }
     }
 
@@ -148,8 +148,8 @@ impl Plain {
                     actions.close();
                 }
                 if !self.quiet || !summary.succeeded() {
-                    words::left_out(&self.plan, summary).iter().for_each(|line| say(line));
-                    say(&words::summary(&self.plan, summary));
+                    words::left_out(&self.plan, summary).iter().for_each(|line| tell(line));
+                    tell(&words::summary(&self.plan, summary));
                 }
             }
             _ => {}

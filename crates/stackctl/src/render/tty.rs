@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use stack_engine::event::{Event, EventKind, Progress};
 use stack_plan::address::Address;
 use stack_plan::plan::{Plan, Step};
@@ -36,20 +36,13 @@ struct Line {
 
 impl Tty {
     pub(crate) fn new(verbose: bool) -> Self {
-        Self {
-            multi: MultiProgress::new(),
-            plan: Arc::default(),
-            lines: HashMap::new(),
-            width: 0,
-            status: None,
-            verbose,
-        }
+        Self { multi: lines(), plan: Arc::default(), lines: HashMap::new(), width: 0, status: None, verbose }
     }
 
     /// Prints a line above the live ones.
     pub(crate) fn print(&self, text: &str) {
         // Without a terminal behind it `println` would be lost.
-        self.multi.suspend(|| super::say(text));
+        self.multi.suspend(|| super::tell(text));
     }
 
     /// Keeps a line below all others, or takes it away.
@@ -72,7 +65,7 @@ impl Tty {
         for (_, line) in self.lines.drain() {
             line.bar.abandon();
         }
-        self.multi = MultiProgress::new();
+        self.multi = lines();
     }
 
     pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
@@ -155,6 +148,14 @@ impl Tty {
         let mark = if line.failed { paint(RED, "✗") } else { paint(GREEN, "✓") };
         line.bar.set_style(style(&format!("{mark} {{prefix}}  {{msg}}  {}", paint(DIM, &took))));
         line.bar.abandon();
+    }
+}
+
+/// Live lines where progress goes.
+fn lines() -> MultiProgress {
+    match super::is_status_on_stdout() {
+        true => MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
+        false => MultiProgress::new(),
     }
 }
 
