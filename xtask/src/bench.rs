@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: stackctl beside docker compose and beside the floor,
 //! the same calls made raw; all in one run, in turn.
 
+mod commands;
 mod floor;
 mod many;
 mod report;
@@ -43,6 +44,9 @@ pub(crate) struct BenchArgs {
     /// Bring up so many services that need nothing of each other, in place of a stack that waits for health
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     services: Option<u32>,
+    /// Measure `exec` and `ps` among so many containers, in place of `up` and `down`
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "500", conflicts_with_all = ["file", "services"], value_parser = clap::value_parser!(u32).range(1..))]
+    commands: Option<u32>,
 }
 
 /// Measures, and says what is short of its target.
@@ -52,7 +56,7 @@ pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
     images::ensure(root, &engine, false)?;
     let stackctl = cargo::build(root, "stackctl", Profile::Release)?;
 
-    let many = arguments.services.map(many::stack).transpose()?;
+    let many = arguments.services.or(arguments.commands).map(many::stack).transpose()?;
     let file = match (&arguments.file, &many) {
         (Some(file), _) => std::path::absolute(file)?,
         (None, Some(many)) => many.path().to_owned(),
@@ -70,13 +74,18 @@ pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
     let compose = found.map(|command| Tool::new(root, &engine, &file, up, "docker compose", command));
     // What an interrupted run has left would be measured, too.
     ours.run(&["down", "-v"])?;
-    let measured = measure(&engine, &ours, compose.as_ref(), arguments);
+    let measured = match arguments.commands {
+        Some(containers) => commands::measure(&engine, &ours, compose.as_ref(), containers, arguments.runs)
+            .map(|measured| (measured.to_string(), measured.is_short())),
+        None => measure(&engine, &ours, compose.as_ref(), arguments)
+            .map(|measured| (measured.to_string(), measured.is_short())),
+    };
     // Also after a failure nothing stays.
     let removed = ours.run(&["down", "-v", "--rmi", "local"]);
-    let report = measured?;
-    say(&report.to_string());
+    let (report, is_short) = measured?;
+    say(&report);
     removed?;
-    if report.is_short() {
+    if is_short {
         bail!("a target is missed");
     }
     Ok(())

@@ -122,11 +122,12 @@ impl Completion<'_> {
                 entries.insert("default".to_owned(), empty(origin));
             }
         }
-        self.resources(top, "networks", |key| networks.contains_key(key));
-        self.resources(top, "volumes", |key| used.volumes.contains(key));
-        self.resources(top, "secrets", |key| used.secrets.contains(key));
-        self.resources(top, "configs", |key| used.configs.contains(key));
-        self.resources(top, "models", |key| used.models.contains(key));
+        let all = self.omitted.unused;
+        self.resources(top, "networks", |key| all || networks.contains_key(key));
+        self.resources(top, "volumes", |key| all || used.volumes.contains(key));
+        self.resources(top, "secrets", |key| all || used.secrets.contains(key));
+        self.resources(top, "configs", |key| all || used.configs.contains(key));
+        self.resources(top, "models", |key| all || used.models.contains(key));
         Schema::root().order(top);
         disabled
     }

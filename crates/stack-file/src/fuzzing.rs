@@ -147,8 +147,15 @@ pub fn decode(text: &str, directory: &Path) {
     };
     for omitted in [
         Omitted { variables: true, ..Omitted::default() },
-        Omitted { variables: true, defaults: true, paths: true, checks: true, env_files: true },
-        Omitted { variables: false, defaults: true, paths: true, checks: true, env_files: true },
+        Omitted { variables: true, defaults: true, paths: true, checks: true, env_files: true, unused: true },
+        Omitted {
+            variables: false,
+            defaults: true,
+            paths: true,
+            checks: true,
+            env_files: true,
+            unused: true,
+        },
     ] {
         let loaded = load_without(&request, omitted);
         drawn(&loaded.diagnostics, &loaded.sources);

@@ -62,6 +62,8 @@ pub struct Omitted {
     pub checks: bool,
     /// Environment files are not read, and variables without a value get none.
     pub env_files: bool,
+    /// Networks, volumes, configs, secrets and models that no service uses are not left out.
+    pub unused: bool,
 }
 
 /// A stack, and everything there is to say about its files.

@@ -12,6 +12,7 @@ mod provider;
 mod resources;
 mod service;
 mod volume;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,7 @@ pub use self::provider::{Model, ModelUse, Provider};
 pub use self::resources::{Blkio, Device, DeviceRate, DeviceRequest, DeviceWeight, Ulimit};
 pub use self::service::{Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service};
 pub use self::volume::Volume;
+pub use self::watch::{WatchAction, WatchRule};
 
 /// A whole stack: one project.
 #[derive(Clone, Debug)]

@@ -26,16 +26,17 @@ pub(super) struct Report {
     pub(super) start: Vec<Duration>,
 }
 
-/// Something that was promised.
-struct Promise {
-    what: &'static str,
-    measured: f64,
-    unit: Unit,
-    limit: f64,
+/// Something that was promised: at most so much.
+pub(super) struct Promise {
+    pub(super) what: &'static str,
+    pub(super) measured: f64,
+    pub(super) unit: Unit,
+    pub(super) limit: f64,
 }
 
+/// What is counted.
 #[derive(Clone, Copy)]
-enum Unit {
+pub(super) enum Unit {
     Times,
     Milliseconds,
     Mebibytes,
@@ -83,7 +84,7 @@ impl Report {
 }
 
 impl Promise {
-    fn is_kept(&self) -> bool {
+    pub(super) fn is_kept(&self) -> bool {
         self.measured <= self.limit
     }
 }
@@ -105,19 +106,24 @@ impl fmt::Display for Report {
                 memory.unwrap_or_else(|| "-".to_owned())
             )?;
         }
-        writeln!(f, "\n{:32}{:>12}{:>20}", "stackctl", "measured", "target")?;
-        for promise in self.promises() {
-            let measured = promise.unit.shown(promise.measured);
-            let limit = format!("at most {}", promise.unit.shown(promise.limit));
-            let verdict = if promise.is_kept() { "" } else { "  missed" };
-            writeln!(f, "{:32}{measured:>12}{limit:>20}{verdict}", promise.what)?;
-        }
-        Ok(())
+        promises(f, &self.promises())
     }
 }
 
+/// Shows promises beside what was measured.
+pub(super) fn promises(f: &mut fmt::Formatter<'_>, all: &[Promise]) -> fmt::Result {
+    writeln!(f, "\n{:32}{:>12}{:>20}", "stackctl", "measured", "target")?;
+    for promise in all {
+        let measured = promise.unit.shown(promise.measured);
+        let limit = format!("at most {}", promise.unit.shown(promise.limit));
+        let verdict = if promise.is_kept() { "" } else { "  missed" };
+        writeln!(f, "{:32}{measured:>12}{limit:>20}{verdict}", promise.what)?;
+    }
+    Ok(())
+}
+
 impl Unit {
-    fn shown(self, value: f64) -> String {
+    pub(super) fn shown(self, value: f64) -> String {
         match self {
             Self::Times if value < 0.1 => format!("{value:.3} ×"),
             Self::Times => format!("{value:.2} ×"),
@@ -127,7 +133,7 @@ impl Unit {
     }
 }
 
-fn median(times: &[Duration]) -> Duration {
+pub(super) fn median(times: &[Duration]) -> Duration {
     let mut times = times.to_vec();
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
@@ -137,7 +143,7 @@ fn ratio(one: &[Duration], other: &[Duration]) -> f64 {
     median(one).as_secs_f64() / median(other).as_secs_f64()
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 

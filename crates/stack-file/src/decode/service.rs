@@ -15,6 +15,7 @@ use super::values::{
     flag, is_true, items, keyed, number, pairs, parsed, plain_pairs, spanned, string, strings, texts, time,
     value, variables, words,
 };
+use super::watch::watch_rules;
 use crate::canonical::text;
 use crate::effective::effective;
 use crate::model::{
@@ -129,6 +130,8 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         files: files(node),
         post_start: items(node, "post_start").map(|item| spanned(item, hook(item))).collect(),
         pre_stop: items(node, "pre_stop").map(|item| spanned(item, hook(item))).collect(),
+        // It is nothing of a container, and so not in what comes to one.
+        watch: watch_rules(&entry.node),
         provider: node.get("provider").map(|node| spanned(node, provider(node))),
         models: keyed(node, "models", model_use),
         use_api_socket: is_true(node, "use_api_socket"),

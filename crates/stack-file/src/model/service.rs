@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{
     Attachment, Blkio, Build, Device, DeviceRequest, FileReference, Hook, ModelUse, Mount, Provider,
-    PullPolicy, Ulimit,
+    PullPolicy, Ulimit, WatchRule,
 };
 use crate::source::Spanned;
 use crate::tree::Node;
@@ -182,6 +182,8 @@ pub struct Service {
     pub post_start: Vec<Spanned<Hook>>,
     /// Commands that run in a container before its stop, one after the other.
     pub pre_stop: Vec<Spanned<Hook>>,
+    /// What follows while files of this machine change.
+    pub watch: Vec<Spanned<WatchRule>>,
     /// The program that makes the service, in place of containers.
     pub provider: Option<Spanned<Provider>>,
     /// AI models that it uses, by key of [`Stack::models`](super::Stack::models).

@@ -50,6 +50,8 @@ pub struct Policy {
     pub wait: bool,
     /// Removes containers of services that the file does not have.
     pub remove_orphans: bool,
+    /// Does not tell of containers of services that the file does not have.
+    pub ignore_orphans: bool,
     /// Overrides every stop grace period.
     pub grace: Option<Duration>,
     /// Makes new anonymous volumes instead of keeping those of the container replaced.
@@ -234,7 +236,7 @@ impl<'a> Planner<'a> {
                 kept.insert(container.service.as_str());
             }
         }
-        if !kept.is_empty() {
+        if !kept.is_empty() && !self.policy.ignore_orphans {
             let names: Vec<_> = kept.into_iter().collect();
             self.warnings.push(format!(
                 "the file no longer has {}; remove what is left with: stackctl up --remove-orphans",

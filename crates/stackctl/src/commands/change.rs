@@ -44,6 +44,9 @@ pub(crate) struct ChangeArgs {
     /// Remove containers of services that the file does not have
     #[arg(long, env = "COMPOSE_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
     remove_orphans: bool,
+    /// Say nothing of containers of services that the file does not have
+    #[arg(long, env = "COMPOSE_IGNORE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new(), hide = true)]
+    ignore_orphans: bool,
     /// How many containers of a service, in place of the file's number
     #[arg(long, value_name = "SERVICE=NUMBER")]
     scale: Vec<String>,
@@ -117,6 +120,7 @@ impl ChangeArgs {
             no_start: self.no_start,
             wait: false,
             remove_orphans: self.remove_orphans,
+            ignore_orphans: self.ignore_orphans,
             grace: self.timeout.map(Duration::from_secs),
             renew_anonymous_volumes: self.renew_anon_volumes,
             rerun: self.rerun,

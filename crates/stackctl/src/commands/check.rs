@@ -12,6 +12,7 @@ use crate::{error, render, settings};
 
 /// What `check` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl -f stack.yaml check")]
 pub(crate) struct CheckArgs {
     /// Fail on warnings too, with exit code 3 as for errors
     #[arg(long)]

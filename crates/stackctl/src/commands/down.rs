@@ -12,6 +12,7 @@ use crate::record;
 
 /// What `down` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl down --volumes")]
 pub(crate) struct DownArgs {
     /// Only these services; networks and volumes stay then
     services: Vec<String>,

@@ -10,6 +10,7 @@ use crate::commands::standing::{Scope, Standing};
 
 /// What `restart` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl restart web")]
 pub(crate) struct RestartArgs {
     /// Only these services, and those that depend on them with `restart: true`
     services: Vec<String>,

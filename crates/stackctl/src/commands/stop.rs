@@ -10,6 +10,7 @@ use crate::commands::standing::{Scope, Standing};
 
 /// What `stop` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl stop --timeout 30 web")]
 pub(crate) struct StopArgs {
     /// Only these services
     services: Vec<String>,

@@ -6,6 +6,7 @@ pub(crate) mod containers;
 pub(crate) mod diagnostics;
 pub(crate) mod explain;
 pub(crate) mod format;
+pub(crate) mod graph;
 mod json;
 pub(crate) mod junit;
 mod live;
@@ -130,6 +131,22 @@ fn say(line: &str) {
     let _: io::Result<()> = writeln!(out, "{line}");
 }
 
+/// Whether progress goes to standard output, as `COMPOSE_STATUS_STDOUT` asks.
+fn is_status_on_stdout() -> bool {
+    let asked = std::env::var("COMPOSE_STATUS_STDOUT").unwrap_or_default().to_lowercase();
+    matches!(asked.as_str(), "1" | "t" | "true" | "y" | "yes" | "on")
+}
+
+/// A line of progress.
+fn tell(line: &str) {
+    if is_status_on_stdout() {
+        // If that is closed, nobody is there to be told.
+        let _: io::Result<()> = self::line(line);
+    } else {
+        say(line);
+    }
+}
+
 /// A question on standard error, the cursor after it.
 pub(crate) fn question(question: &str) {
     screen::aside();
@@ -211,7 +228,8 @@ enum Form {
 
 impl Renderer {
     pub(crate) fn new(global: &Global) -> Self {
-        let live = io::stderr().is_terminal()
+        let watched = if is_status_on_stdout() { is_watched() } else { io::stderr().is_terminal() };
+        let live = watched
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
             && global.ansi != Ansi::Never;
         let verbose = global.verbose;
@@ -223,6 +241,15 @@ impl Renderer {
             Progress::Json => Form::Json,
         };
         Self::with(form, global)
+    }
+
+    /// Shows one line per change, also on a terminal.
+    pub(crate) fn lines(global: &Global) -> Self {
+        let progress = match global.progress {
+            Progress::Auto | Progress::Tty => Progress::Plain,
+            other => other,
+        };
+        Self::new(&Global { progress, ..global.clone() })
     }
 
     /// Shows nothing but failures.
@@ -390,6 +417,13 @@ impl Renderer {
     /// Says something to the person.
     pub(crate) fn note(&mut self, text: &str) {
         self.line(&Line::now(What::Note { text: text.to_owned() }));
+    }
+
+    /// Keeps a line below all others on a terminal, until the next plan runs; `None` takes it away.
+    pub(crate) fn status(&mut self, text: Option<&str>) {
+        if let Form::Tty(tty) = &mut self.form {
+            tty.status(text);
+        }
     }
 
     /// Warns the person.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::diagnose::Diagnosis;
 use crate::render::actions::Actions;
 use crate::render::stream::{Going, Line, Teller, What, steps, warnings};
-use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, words};
+use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, tell, words};
 
 /// Writes lines.
 pub(crate) struct Plain {
@@ -39,7 +39,7 @@ impl Plain {
 
     fn print(&self, text: &str) {
         if !self.quiet {
-            say(text);
+            tell(text);
         }
     }
 
@@ -111,7 +111,7 @@ impl Plain {
                     actions.close();
                 }
                 if !self.quiet || !ended.succeeded {
-                    say(&ended.text);
+                    tell(&ended.text);
                 }
             }
             _ => {}

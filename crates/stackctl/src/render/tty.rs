@@ -15,11 +15,13 @@ pub(crate) struct Tty {
     verbose: bool,
     /// How often it was drawn.
     turn: usize,
+    /// A line below all others.
+    status: Option<String>,
 }
 
 impl Tty {
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { live: Live::default(), staying: Vec::new(), verbose, turn: 0 }
+        Self { live: Live::default(), staying: Vec::new(), verbose, turn: 0, status: None }
     }
 
     /// Prints a text above the live lines.
@@ -28,12 +30,20 @@ impl Tty {
         self.draw();
     }
 
+    /// Keeps a line below all others, or takes it away.
+    pub(crate) fn status(&mut self, text: Option<&str>) {
+        self.status = text.map(str::to_owned);
+        self.draw();
+    }
+
     /// Draws the live lines anew, below those that stay.
     pub(crate) fn draw(&mut self) {
         let (columns, rows) = screen::size();
         let now = OffsetDateTime::now_utc();
         // The cursor needs a row of its own.
-        let frame = self.live.frame(now, columns, rows.saturating_sub(1), self.turn);
+        let rows = rows.saturating_sub(1 + usize::from(self.status.is_some()));
+        let mut frame = self.live.frame(now, columns, rows, self.turn);
+        frame.extend(self.status.clone());
         self.turn = self.turn.wrapping_add(1);
         screen::show(&std::mem::take(&mut self.staying), &frame);
     }
@@ -41,6 +51,7 @@ impl Tty {
     /// Leaves nothing that is drawn again.
     pub(crate) fn settle(&mut self) {
         self.live = Live::default();
+        self.status = None;
         screen::show(&std::mem::take(&mut self.staying), &[]);
     }
 
