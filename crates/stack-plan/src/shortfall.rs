@@ -41,7 +41,7 @@ impl fmt::Display for Shortfall {
 /// What a container of the service goes without on an engine of this version.
 pub(crate) fn of_service(spec: &ServiceSpec, api: Api) -> Vec<Shortfall> {
     let mut found = Found { subject: spec.name().to_owned(), api, found: Vec::new() };
-    let tree = &spec.service.tree;
+    let tree = &spec.tree;
     found.look(tree, "annotations", Api(1, 43), "the container has none");
     found.look(tree, "healthcheck.start_interval", Api(1, 44), "the probes keep to `interval`");
     let first = spec.networks.first().map(|joined| joined.key.as_str());

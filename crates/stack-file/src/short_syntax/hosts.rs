@@ -1,12 +1,10 @@
 //! Lines for `/etc/hosts`.
 
-use indexmap::IndexMap;
-
 use super::Fault;
-use crate::tree::{Entry, Kind, Node};
+use crate::tree::{Entries, Kind, Node};
 
 /// `name:address` for every address of every name.
-pub(super) fn of_mapping(entries: IndexMap<String, Entry>) -> Vec<Node> {
+pub(super) fn of_mapping(entries: Entries) -> Vec<Node> {
     let mut lines = Vec::new();
     for (name, entry) in entries {
         match entry.node.kind {
