@@ -512,8 +512,8 @@ fn boolean(text: &str) -> Option<(bool, bool)> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Some((true, true)),
         "false" => Some((false, true)),
-        "1" | "t" | "y" | "yes" | "on" => Some((true, false)),
-        "0" | "f" | "n" | "no" | "off" => Some((false, false)),
+        "y" | "yes" | "on" => Some((true, false)),
+        "n" | "no" | "off" => Some((false, false)),
         _ => None,
     }
 }

@@ -236,7 +236,7 @@ fn shown(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<Shown> {
 
 fn written(value: &impl Serialize, format: Option<Format>) -> anyhow::Result<String> {
     Ok(match format {
-        None | Some(Format::Yaml) => serde_yaml::to_string(value)?,
+        None | Some(Format::Yaml) => render::yaml::document(&serde_json::to_value(value)?),
         Some(Format::Json) => format!("{}\n", serde_json::to_string_pretty(value)?),
     })
 }

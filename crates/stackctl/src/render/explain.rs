@@ -17,12 +17,12 @@ pub(crate) fn pretty(all: &[Explained], sources: &Sources, reveal: bool) -> Stri
 
 fn block(one: &Explained, sources: &Sources, reveal: bool) -> String {
     let hidden = one.confidential && !reveal;
-    let shown = if hidden {
+    let own = if hidden {
         paint(DIM, "hidden: it comes from outside the file; --reveal shows it")
     } else {
         text(&one.value)
     };
-    let mut out = format!("{} = {shown}\n", one.path);
+    let mut out = format!("{} = {own}\n", one.path);
     let mut row = |word: &str, rest: &str| out.push_str(&format!("  {word:<9}  {rest}\n"));
     let from = at(&one.value.origin, sources, reveal);
     match one.whence {

@@ -125,7 +125,7 @@ fn the_sources_of_a_variable_that_lost() {
         told(&["web.image"], &[("TAG", "5")]),
         "\
 services.web.image = nginx:5
-  from       stack.yaml:1:24  services: {web: {image: \"nginx:${TAG:-1}\", hostname: \"${NAME}\"}}
+  from       stack.yaml:1:25  services: {web: {image: \"nginx:${TAG:-1}\", hostname: \"${NAME}\"}}
   variable   TAG = 5, set in the environment
   not        4, set in b.env:1
   not        3, set in a.env:3
