@@ -94,7 +94,7 @@ impl Reader<'_> {
         if matches!(row.path, "services.*.networks.*" | "services.*.models.*") {
             return Some(node);
         }
-        if row.shape == Shape::Mapping && row.name() == "*" {
+        if row.shape == Shape::Mapping && row.name() == "*" && row.short != Short::Ulimit {
             return Some(Node { kind: Kind::Mapping(Entries::new()), origin: node.origin });
         }
         // A command without a value takes away what an earlier file says.

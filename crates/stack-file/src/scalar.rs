@@ -11,6 +11,10 @@ pub(crate) fn resolve(text: &str) -> ScalarKind {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => ScalarKind::Null,
         "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => ScalarKind::Boolean,
+        // Most texts begin as no number does.
+        _ if !text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.')) => {
+            ScalarKind::String
+        }
         _ if integer(text).is_some() => ScalarKind::Integer,
         _ if float(text).is_some() => ScalarKind::Float,
         _ => ScalarKind::String,

@@ -59,6 +59,11 @@ pub(crate) fn of_service(spec: &ServiceSpec, api: Api) -> Vec<Shortfall> {
         let below = format!("volumes[{index}].");
         found.look_below(node, &below, "volume.subpath", Api(1, 45), "the whole volume is mounted");
     }
+    if let (Some(address), Some(mode)) = (&spec.service.mac_address, &spec.service.network_mode)
+        && (matches!(mode.as_str(), "host" | "none" | "disabled") || mode.contains(':'))
+    {
+        found.never("mac_address".to_owned(), &address.origin, "the container has no network of its own");
+    }
     for mount in &spec.service.volumes {
         let MountSource::Bind { create, selinux, recursive, .. } = &mount.source else { continue };
         if recursive.as_deref() == Some("readonly") {

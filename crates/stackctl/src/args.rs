@@ -3,11 +3,13 @@
 #[cfg(test)]
 mod page;
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
 use crate::commands::{
@@ -15,6 +17,7 @@ use crate::commands::{
     export, images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push, replay, restart,
     rm, run, scale, schema, start, stats, stop, timeline, top, unpause, up, version, volumes, wait, why,
 };
+use crate::settings;
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
@@ -41,6 +44,42 @@ Exit codes:
   130  interrupted
 `run`, `exec`, `wait` and `up --exit-code-from` pass on the exit code of the container,
 `up --abort-on-container-exit` that of the one that ended first.";
+
+/// Reads a command line. What it does not say, and no variable of the process, a variable of
+/// the project's environment files may: `COMPOSE_PARALLEL_LIMIT` and others.
+pub(crate) fn read(words: &[OsString]) -> Result<Args, clap::Error> {
+    let matches = Args::command().try_get_matches_from(words)?;
+    let args = Args::from_arg_matches(&matches)?;
+    let set = settings::of_env_files(&args.global);
+    if set.is_empty() {
+        return Ok(args);
+    }
+    let command = with_defaults(Args::command(), &set, &matches);
+    Args::from_arg_matches(&command.try_get_matches_from(words)?)
+}
+
+/// The command with other values for what a variable may give and nobody asks for.
+fn with_defaults(
+    command: clap::Command,
+    set: &BTreeMap<String, String>,
+    asked: &clap::ArgMatches,
+) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let value = arg.get_env().and_then(|name| set.get(name.to_str()?)).cloned();
+        match value {
+            Some(value) if !is_asked(arg.get_id(), asked) => arg.default_value(value),
+            _ => arg,
+        }
+    });
+    command.mut_subcommands(|below| with_defaults(below, set, asked))
+}
+
+/// Whether the command line, or a variable of the process, says something of an argument.
+fn is_asked(id: &clap::Id, matches: &clap::ArgMatches) -> bool {
+    let here = matches.ids().any(|known| known == id)
+        && matches.value_source(id.as_str()).is_some_and(|source| source != ValueSource::DefaultValue);
+    here || matches.subcommand().is_some_and(|(_, below)| is_asked(id, below))
+}
 
 /// What holds for every command.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -289,7 +328,6 @@ pub(crate) enum Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn no_two_flags_of_a_command_have_the_same_name() {

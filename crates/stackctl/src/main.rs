@@ -9,6 +9,7 @@ mod completion;
 mod conversation;
 mod diagnose;
 mod error;
+mod grace;
 mod invocation;
 mod lock;
 mod moment;
@@ -22,8 +23,6 @@ mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::args::{Args, Command, Progress};
 use crate::error::{Fault, Kind, code_of};
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
         let _ = render::line(&invocation::metadata());
         return ExitCode::SUCCESS;
     }
-    let mut args = match Args::try_parse_from(invocation.words) {
+    let mut args = match args::read(&invocation.words) {
         Ok(args) => args,
         Err(error) => return error::usage(&error),
     };

@@ -218,6 +218,27 @@ pub(crate) fn with_request<T>(global: &Global, work: impl FnOnce(&Request<'_>) -
     }))
 }
 
+/// What environment files of the project say about stackctl itself: their variables that begin
+/// with `COMPOSE_` and that the process does not have.
+pub(crate) fn of_env_files(global: &Global) -> BTreeMap<String, String> {
+    let Ok(directory) = std::env::current_dir() else { return BTreeMap::new() };
+    let environment = environment();
+    let mut set = variables_of(&Request {
+        files: global.files.clone(),
+        directory,
+        project_directory: global.project_directory.clone(),
+        project_name: None,
+        env_files: global.env_files.clone(),
+        profiles: Vec::new(),
+        environment: &environment,
+        stdin: None,
+    });
+    set.retain(|name, value| {
+        name.starts_with("COMPOSE_") && !value.is_empty() && !environment.contains_key(name)
+    });
+    set
+}
+
 /// Looks up the variables that docker's own settings depend on.
 pub(crate) fn variables(global: &Global) -> impl Fn(&str) -> Option<String> + use<'_> {
     |name| match (&global.docker_config, name) {

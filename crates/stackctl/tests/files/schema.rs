@@ -241,7 +241,6 @@ fn the_schema_and_the_loader_agree_about_texts() {
                 "./a:/a:ro",
                 "'/a:/a:rw,z'",
                 "v:/a:nocopy",
-                "~/a:/a:rshared",
                 "'$V:/a'",
                 "'v:/a:'",
                 "'C:\\x:/a'",
