@@ -218,7 +218,7 @@ impl Reader<'_> {
             let below = Trail::Item(&trail, index);
             match node {
                 Node { kind: Kind::Scalar(scalar), origin } if is_text(&scalar, schema) => {
-                    let mut node = Node::string(scalar.text, origin);
+                    let mut node = Node::string(as_text(scalar), origin);
                     if schema.row.shape == Shape::Paths
                         && let Err(fault) = self.absolute(&mut node)
                     {
@@ -245,6 +245,12 @@ impl Reader<'_> {
                         .at(key_place)
                         .path(below.to_string()),
                 );
+                return None;
+            }
+            if NO_TRUTHS.contains(&schema.row.path)
+                && node.as_scalar().is_some_and(|scalar| scalar.kind == ScalarKind::Boolean)
+            {
+                self.wrong_item(&node, schema, below);
                 return None;
             }
             let Node { kind: Kind::Scalar(scalar), origin: mut place } = node else {
@@ -328,7 +334,7 @@ impl Reader<'_> {
         };
         let cast = match schema.row.shape {
             Shape::Text | Shape::Path | Shape::Context => {
-                is_text(scalar, schema).then(|| (text.to_owned(), ScalarKind::String))
+                is_text(scalar, schema).then(|| (scalar::canonical(text, scalar.kind), ScalarKind::String))
             }
             Shape::Plain => Some((scalar::canonical(text, scalar.kind), ScalarKind::String)),
             Shape::Boolean if !matches!(scalar.kind, ScalarKind::Boolean | ScalarKind::String) => None,
@@ -345,6 +351,10 @@ impl Reader<'_> {
             }),
             Shape::Integer => whole()
                 .filter(|number| i64::try_from(*number).is_ok())
+                // The kernel knows no others.
+                .filter(|number| {
+                    schema.row.path != "services.*.oom_score_adj" || (-1000..=1000).contains(number)
+                })
                 .map(|number| (number.to_string(), ScalarKind::Integer)),
             Shape::Count => whole()
                 .filter(|number| u32::try_from(*number).is_ok())
@@ -496,13 +506,19 @@ pub(crate) fn text(node: &Node) -> &str {
 /// Texts that may be written as whole numbers.
 const NUMBERS: &[&str] = &["services.*.ports[].published", "services.*.expose", "services.*.group_add"];
 
-/// Whether a scalar can stand for a text: numbers only where nothing is lost.
+/// Pairs whose values are texts or numbers, and no truths.
+const NO_TRUTHS: &[&str] = &[
+    "services.*.logging.options",
+    "services.*.networks.*.driver_opts",
+    "networks.*.driver_opts",
+    "volumes.*.driver_opts",
+];
+
+/// Whether a scalar can stand for a text.
 fn is_text(scalar: &Scalar, schema: &Schema) -> bool {
     match scalar.kind {
         ScalarKind::String => true,
-        ScalarKind::Integer => {
-            NUMBERS.contains(&schema.row.path) && scalar::canonical(&scalar.text, scalar.kind) == scalar.text
-        }
+        ScalarKind::Integer => NUMBERS.contains(&schema.row.path),
         _ => false,
     }
 }

@@ -8,8 +8,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
-
 use crate::attributes::Schema;
 use crate::canonical::{Base, canonical};
 use crate::config::Form;

@@ -2,6 +2,7 @@
 
 use crate::attributes::Short;
 use crate::canonical::{closest, text};
+use crate::scalar;
 use crate::source::Origin;
 use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
@@ -49,7 +50,7 @@ pub(crate) fn long_form(node: Node, short: Short) -> Result<Node, Fault> {
         }
         (Short::EnvFiles, Kind::Sequence(items)) => Kind::Sequence(items.into_iter().map(env_file).collect()),
         (Short::Assignments, Kind::Sequence(items)) => Kind::Mapping(assignments(items)?),
-        (Short::Words, Kind::Scalar(scalar)) => {
+        (Short::Words, Kind::Scalar(scalar)) if scalar.kind == ScalarKind::String => {
             let words = words::split(&scalar.text)?;
             Kind::Sequence(words.into_iter().map(|word| Node::string(word, origin.clone())).collect())
         }
@@ -88,7 +89,7 @@ pub(crate) fn items(node: &Node, short: Short) -> Option<Result<Vec<Node>, Fault
         scalar.kind == ScalarKind::String || (short == Short::Port && scalar.kind == ScalarKind::Integer)
     })?;
     match short {
-        Short::Port => Some(port::long(&scalar.text, &node.origin)),
+        Short::Port => Some(port::long(&scalar::canonical(&scalar.text, scalar.kind), &node.origin)),
         Short::Mount => Some(mount::long(&scalar.text, &node.origin).map(|node| vec![node])),
         Short::Device => Some(request::device(&scalar.text, &node.origin).map(|node| vec![node])),
         Short::Source => {

@@ -216,10 +216,10 @@ mod tests {
     fn files_are_compared_with_docker_compose_and_with_each_other() {
         let text = report(200).to_string();
         for line in [
-            "stack.yaml             4.0 ms     8.0 MiB           80.0 ms    50.0 MiB",
-            "500 services, to docker compose     0.020 ×      at most 0.10 ×",
-            "500 services, memory                 0.15 ×      at most 0.20 ×",
-            "5000 services, to 500               10.00 ×     at most 12.00 ×",
+            "stack.yaml              4.0 ms     8.0 MiB           80.0 ms    50.0 MiB",
+            "500 services, to docker compose      0.020 ×      at most 0.10 ×",
+            "500 services, memory                  0.15 ×      at most 0.20 ×",
+            "5000 services, to 500                10.00 ×     at most 12.00 ×",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
