@@ -12,12 +12,10 @@ use crate::diagnostic::Diagnostic;
 use crate::interpolate::Variables;
 use crate::load::Omitted;
 use crate::source::{Origin, SourceId, Sources, Variable};
-use crate::tree::{Entry, Kind, Node, ScalarKind};
+use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 pub(crate) mod dependencies;
 mod files;
-
-type Entries = IndexMap<String, Entry>;
 
 /// What the tree is completed with.
 pub(crate) struct Completion<'a> {
@@ -168,7 +166,7 @@ impl Completion<'_> {
                 resource.shift_insert(0, "name".to_owned(), Entry { key: origin, node });
             }
         }
-        if top.get(kind).is_some_and(|entry| entry.node.as_mapping().is_some_and(IndexMap::is_empty)) {
+        if top.get(kind).is_some_and(|entry| entry.node.as_mapping().is_some_and(|all| all.is_empty())) {
             top.shift_remove(kind);
         }
     }
@@ -204,7 +202,7 @@ impl Completion<'_> {
             && !service.contains_key("provider")
             && service
                 .get("networks")
-                .is_none_or(|entry| entry.node.as_mapping().is_none_or(IndexMap::is_empty))
+                .is_none_or(|entry| entry.node.as_mapping().is_none_or(|all| all.is_empty()))
         {
             let networks = service.entry("networks".to_owned()).or_insert_with(|| empty(key));
             if let Kind::Mapping(entries) = &mut networks.node.kind {

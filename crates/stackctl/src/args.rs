@@ -325,8 +325,9 @@ pub(crate) enum Alpha {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory;
+
+    use super::*;
 
     #[test]
     fn no_two_flags_of_a_command_have_the_same_name() {

@@ -9,6 +9,7 @@ mod completion;
 mod conversation;
 mod diagnose;
 mod error;
+mod grace;
 mod invocation;
 mod lock;
 mod moment;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::report::{Promise, Unit, median, milliseconds, promises};
+use super::report::{Promise, Unit, median, milliseconds, write_promises};
 use super::{PROJECT, Tool};
 use crate::engine::Engine;
 use crate::say;
@@ -106,14 +106,19 @@ impl Commands {
     fn promises(&self) -> Vec<Promise> {
         let exec = median(&self.stackctl.exec).saturating_sub(median(&self.floor.exec));
         let mut all = vec![Promise {
-            what: "exec, without the engine",
+            what: "exec, without the engine".to_owned(),
             measured: milliseconds(exec),
             unit: Unit::Milliseconds,
             limit: 15.0,
         }];
         if self.containers <= 500 {
             let measured = milliseconds(median(&self.stackctl.ps));
-            all.push(Promise { what: "ps of a service", measured, unit: Unit::Milliseconds, limit: 30.0 });
+            all.push(Promise {
+                what: "ps of a service".to_owned(),
+                measured,
+                unit: Unit::Milliseconds,
+                limit: 30.0,
+            });
         }
         all
     }
@@ -139,7 +144,7 @@ impl fmt::Display for Commands {
                 [&times.exec, &times.ps].map(|times| Unit::Milliseconds.shown(milliseconds(median(times))));
             writeln!(f, "{name:16}{exec:>12}{ps:>12}")?;
         }
-        promises(f, &self.promises())
+        write_promises(f, &self.promises())
     }
 }
 

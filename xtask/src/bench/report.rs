@@ -26,15 +26,15 @@ pub(super) struct Report {
     pub(super) start: Vec<Duration>,
 }
 
-/// Something that was promised: at most so much.
+/// Something that was promised.
 pub(super) struct Promise {
-    pub(super) what: &'static str,
+    pub(super) what: String,
     pub(super) measured: f64,
     pub(super) unit: Unit,
     pub(super) limit: f64,
 }
 
-/// What is counted.
+/// In what something is measured.
 #[derive(Clone, Copy)]
 pub(super) enum Unit {
     Times,
@@ -45,7 +45,8 @@ pub(super) enum Unit {
 impl Report {
     fn promises(&self) -> Vec<Promise> {
         use Unit::{Mebibytes, Milliseconds, Times};
-        let promise = |what, measured, unit, limit| Promise { what, measured, unit, limit };
+        let promise =
+            |what: &str, measured, unit, limit| Promise { what: what.to_owned(), measured, unit, limit };
         let (ours, floor) = (&self.stackctl, &self.floor);
         if let Some(services) = self.services {
             let mut all = vec![promise("up, to the floor", ratio(&ours.up, &floor.up), Times, 1.15)];
@@ -106,14 +107,14 @@ impl fmt::Display for Report {
                 memory.unwrap_or_else(|| "-".to_owned())
             )?;
         }
-        promises(f, &self.promises())
+        write_promises(f, &self.promises())
     }
 }
 
-/// Shows promises beside what was measured.
-pub(super) fn promises(f: &mut fmt::Formatter<'_>, all: &[Promise]) -> fmt::Result {
+/// What was promised, and whether it is kept.
+pub(super) fn write_promises(f: &mut fmt::Formatter<'_>, promises: &[Promise]) -> fmt::Result {
     writeln!(f, "\n{:32}{:>12}{:>20}", "stackctl", "measured", "target")?;
-    for promise in all {
+    for promise in promises {
         let measured = promise.unit.shown(promise.measured);
         let limit = format!("at most {}", promise.unit.shown(promise.limit));
         let verdict = if promise.is_kept() { "" } else { "  missed" };
@@ -139,7 +140,7 @@ pub(super) fn median(times: &[Duration]) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-fn ratio(one: &[Duration], other: &[Duration]) -> f64 {
+pub(super) fn ratio(one: &[Duration], other: &[Duration]) -> f64 {
     median(one).as_secs_f64() / median(other).as_secs_f64()
 }
 

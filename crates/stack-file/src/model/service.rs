@@ -9,15 +9,12 @@ use super::{
     PullPolicy, Ulimit, WatchRule,
 };
 use crate::source::Spanned;
-use crate::tree::Node;
 
 /// A service: one container or several equal ones.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// The key under `services`.
     pub name: Spanned<String>,
-    /// The service in canonical form, as in [`Stack::tree`](crate::model::Stack::tree).
-    pub tree: Node,
     /// The image reference as written.
     pub image: Option<Spanned<String>>,
     /// How to build the image.
@@ -247,7 +244,7 @@ pub enum DependencyCondition {
 }
 
 /// A health check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Healthcheck {
     /// `["CMD", …]`, `["CMD-SHELL", text]`, `["NONE"]`; empty leaves the image's.
     pub test: Vec<String>,

@@ -231,7 +231,7 @@ impl<'a> Planner<'a> {
             }
             if self.policy.remove_orphans {
                 self.retire(container, Change::Remove, &Cause::Orphaned, []);
-            } else if container.config_files == self.desired.config_files {
+            } else if container.config_files == self.desired.config_files && !self.policy.ignore_orphans {
                 // The same project name with other files is another stack, not an orphan of this one.
                 kept.insert(container.service.as_str());
             }

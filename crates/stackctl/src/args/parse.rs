@@ -50,10 +50,9 @@ pub(crate) fn short_help(command: Command) -> Command {
 /// The same command, with values of variables as the defaults of what they stand for.
 fn with_defaults(command: Command, variables: &BTreeMap<String, String>) -> Command {
     command.mut_args(|argument| {
-        let value = argument.get_env().and_then(|name| variables.get(name.to_str()?));
+        let value = argument.get_env().and_then(|name| variables.get(name.to_str()?)).cloned();
         match value {
-            // It lives as long as the program, once.
-            Some(value) => argument.default_value(&*Box::leak(value.clone().into_boxed_str())),
+            Some(value) => argument.default_value(value),
             None => argument,
         }
     })

@@ -45,9 +45,7 @@ pub(crate) fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode>
         Backend::Swarm => found.extend(swarm::not_honoured(&loaded)),
     }
     // Those without a place come first; the rest in the order of the files.
-    found.sort_by_key(|told| {
-        told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))
-    });
+    found.sort_by_key(|told| told.origin.as_ref().map(|origin| (origin.source, origin.span)));
     let errors = found.iter().filter(|told| told.severity == Severity::Error).count();
     let warnings = found.len() - errors;
     let text = if global.json {

@@ -185,6 +185,8 @@ fn shown(request: &Request<'_>, global: &Global, args: &ConfigArgs) -> anyhow::R
     }
     settings::accept(&loaded)?;
     if args.only_checks() {
+        // The process ends, and its memory with it: nobody needs to take the stack apart.
+        std::mem::forget(loaded);
         return Ok(Shown::Text(String::new()));
     }
     if args.environment {
@@ -236,7 +238,7 @@ fn shown(request: &Request<'_>, global: &Global, args: &ConfigArgs) -> anyhow::R
 
 fn written(value: &impl Serialize, format: Option<Format>) -> anyhow::Result<String> {
     Ok(match format {
-        None | Some(Format::Yaml) => serde_yaml::to_string(value)?,
+        None | Some(Format::Yaml) => render::yaml::document(&serde_json::to_value(value)?),
         Some(Format::Json) => format!("{}\n", serde_json::to_string_pretty(value)?),
     })
 }

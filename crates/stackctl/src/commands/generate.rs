@@ -75,7 +75,7 @@ pub(crate) async fn run(global: &Global, args: GenerateArgs) -> anyhow::Result<E
     }
     let format = if global.json { Format::Json } else { args.format };
     render::text(&match format {
-        Format::Yaml => serde_yaml::to_string(&generated.stack)?,
+        Format::Yaml => render::yaml::document(&Value::Object(generated.stack)),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&generated.stack)?),
     })?;
     Ok(ExitCode::SUCCESS)

@@ -24,6 +24,7 @@ mod tty;
 pub(crate) mod units;
 pub(crate) mod volumes;
 pub(crate) mod words;
+pub(crate) mod yaml;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};

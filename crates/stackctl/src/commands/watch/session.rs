@@ -330,7 +330,7 @@ mod tests {
 
     fn origin(text: &str) -> Origin {
         let source = Sources::default().add("stack.yaml", None, text);
-        Origin { source, span: 0..text.len(), via: None }
+        Origin { source, span: (0..text.len()).into(), via: None }
     }
 
     fn rule(path: &str, target: &str) -> Rule {
