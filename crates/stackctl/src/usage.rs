@@ -161,7 +161,8 @@ fn named(arguments: &str) -> String {
 
 /// An option without what it takes: `--scale <SERVICE=NUMBER>` as `--scale`.
 fn without_values(option: &str) -> String {
-    let end = option.find([' ', '=', '[']).filter(|_| option.starts_with('-'));
+    let option = option.trim_end_matches(',');
+    let end = option.find([' ', ',', '=', '[']).filter(|_| option.starts_with('-'));
     let option = &option[..end.unwrap_or(option.len())];
     option.trim_start_matches('<').trim_end_matches("...").trim_end_matches('>').to_owned()
 }

@@ -243,9 +243,9 @@ fn a_file_takes_what_standard_output_would() {
 fn what_cannot_be_done_is_refused() {
     let stack = Stack::new(STACK);
     for (flags, says) in [
-        (&["--lock-image-digests", "--services"][..], "cannot be used with"),
-        (&["--format", "xml"], "possible values: yaml, json"),
-        (&["--services", "--images"], "cannot be used with"),
+        (&["--lock-image-digests", "--services"][..], "exclude each other"),
+        (&["--format", "xml"], "there are: yaml, json"),
+        (&["--services", "--images"], "exclude each other"),
     ] {
         let (code, said) = stack.refused(flags);
         assert_eq!(code, Some(64), "{flags:?}");
