@@ -1,6 +1,7 @@
 //! Looks, does, listens: runs a plan against a container engine and tells
 //! typed events. Knows nothing of the terminal.
 
+pub mod checkup;
 pub mod copy;
 pub mod develop;
 pub mod docker;

@@ -12,9 +12,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
 use crate::commands::{
-    apply, attach, build, check, commit, completion, config, cp, create, down, events, exec, explain, export,
-    generate, graph, images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push, restart,
-    rm, run, scale, schema, start, stats, stop, top, unpause, up, version, volumes, wait, watch,
+    apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
+    export, generate, graph, images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push,
+    replay, restart, rm, run, scale, schema, start, stats, stop, timeline, top, unpause, up, version,
+    volumes, wait, watch, why,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -36,8 +37,12 @@ Exit codes:
   4    no engine answers
   5    data would be lost, and nobody agreed to that
   6    a written plan does not fit what is there now
+  7    not ready in the time that was given
+  8    the plan was refused: what it needs is not there, or others have it
   64   the command line is wrong
-  130  interrupted";
+  130  interrupted
+`run`, `exec`, `wait` and `up --exit-code-from` pass on the exit code of the container,
+`up --abort-on-container-exit` that of the one that ended first.";
 
 /// What holds for every command.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -82,6 +87,12 @@ pub(crate) struct Global {
     /// Leave nothing out: every step, every probe, all that is known of a failure
     #[arg(long, global = true)]
     pub(crate) verbose: bool,
+    /// The same, before the command
+    #[arg(short = 'v')]
+    pub(crate) verbosely: bool,
+    /// Show nothing but failures, as `--progress quiet`; before the command
+    #[arg(short = 'q', long = "quiet")]
+    pub(crate) hushed: bool,
     /// JSON instead of text: messages as with `--progress json`, results as with `--format json` where there is one
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -276,6 +287,14 @@ pub(crate) enum Command {
     /// Draw what the services need of each other, for graphviz
     #[command(visible_alias = "viz")]
     Graph(graph::GraphArgs),
+    /// Say what is not well, why, and what to do about it
+    Why(why::WhyArgs),
+    /// Show what took how long in the last run, and what waited for what
+    Timeline(timeline::TimelineArgs),
+    /// Show a recorded run again
+    Replay(replay::ReplayArgs),
+    /// Look for what is wrong with the engine, its machine and the settings, with a remedy for each
+    Doctor(doctor::DoctorArgs),
     /// Print the JSON schema of a stack file, for editors
     Schema(schema::SchemaArgs),
     /// Let `docker compose` run stackctl
@@ -312,6 +331,18 @@ mod tests {
     #[test]
     fn no_two_flags_of_a_command_have_the_same_name() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn one_letter_before_the_command_says_how_much_is_told() {
+        let parse = |words: &[&str]| Args::try_parse_from(words).expect("a command line").global;
+        assert!(
+            parse(&["stackctl", "-v", "up"]).verbosely && parse(&["stackctl", "up", "--verbose"]).verbose
+        );
+        assert!(parse(&["stackctl", "-q", "up"]).hushed && parse(&["stackctl", "--quiet", "ps"]).hushed);
+        // Behind it these letters are those of the command.
+        let global = parse(&["stackctl", "down", "-v"]);
+        assert!(!global.verbosely && !parse(&["stackctl", "ps", "-q"]).hushed);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Consent,
     /// What a plan was made for is not what is there now.
     Moved,
+    /// What a plan needs is not there, or others have it; nothing was done.
+    Refused,
     /// What is there does not allow it.
     Engine,
 }
@@ -71,6 +73,16 @@ pub(crate) fn failed() -> ExitCode {
     ExitCode::from(1)
 }
 
+/// The exit code after waits that took longer than they were given, and nothing else that failed.
+pub(crate) fn timed_out() -> ExitCode {
+    ExitCode::from(7)
+}
+
+/// The exit code after the engine went away in the middle of a run.
+pub(crate) fn lost() -> ExitCode {
+    ExitCode::from(4)
+}
+
 /// The exit code after a stack file was found wrong and all of it was told.
 pub(crate) fn faulty() -> ExitCode {
     own(3)
@@ -98,6 +110,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
             Some(Kind::File) => 3,
             Some(Kind::Consent) => 5,
             Some(Kind::Moved) => 6,
+            Some(Kind::Refused) => 8,
             Some(Kind::Engine) | None => 1,
         }
     };

@@ -14,6 +14,7 @@ mod lock;
 mod moment;
 mod plan_file;
 mod ports;
+mod record;
 mod render;
 mod settings;
 mod template;
@@ -55,8 +56,11 @@ fn main() -> ExitCode {
         },
     };
     args.global.docker_config = invocation.docker_config.map(PathBuf::from);
+    args.global.verbose |= args.global.verbosely;
     if args.global.json {
         args.global.progress = Progress::Json;
+    } else if args.global.hushed {
+        args.global.progress = Progress::Quiet;
     }
     if let Some(directory) = args.global.workdir.take() {
         args.global.project_directory = Some(directory);
@@ -125,6 +129,10 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Config(args) => commands::config::run(&global, &args).await,
         Command::Check(args) => commands::check::run(&global, &args),
         Command::Explain(args) => commands::explain::run(&global, &args),
+        Command::Why(args) => commands::why::run(&global, args).await,
+        Command::Timeline(args) => commands::timeline::run(&global, args).await,
+        Command::Replay(args) => commands::replay::run(&global, args).await,
+        Command::Doctor(args) => commands::doctor::run(&global, &args).await,
         Command::Schema(_) => commands::schema::run(),
         Command::InstallPlugin(args) => commands::install_plugin::run(&global, &args),
         Command::Completion(args) => commands::completion::run(&args),

@@ -1,6 +1,6 @@
 //! From the command line and the environment to a stack and an engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -61,6 +61,21 @@ impl Project {
         Programs { environment: self.environment.clone() }
     }
 
+    /// The services that a service needs to be there, directly or not, itself left out.
+    pub(crate) fn needs(&self, service: &str) -> BTreeSet<String> {
+        let mut needed = BTreeSet::new();
+        let mut next = vec![service.to_owned()];
+        while let Some(name) = next.pop() {
+            let Some(spec) = self.desired.service(&name) else { continue };
+            let more = spec.service.depends_on.keys().filter(|name| !needed.contains(*name)).cloned();
+            let more: Vec<String> = more.collect();
+            needed.extend(more.iter().cloned());
+            next.extend(more);
+        }
+        needed.remove(service);
+        needed
+    }
+
     /// Where a value stands: `stack.yaml:14:5`.
     pub(crate) fn place(&self, origin: &Origin) -> String {
         self.loaded.sources.place(origin).to_string()
@@ -86,7 +101,7 @@ impl Project {
             .map(|obstacle| Diagnostic::error(&obstacle.what).at(&obstacle.origin).help(&obstacle.next))
             .collect();
         render::diagnostics(&told, &self.loaded.sources);
-        anyhow::bail!("nothing was done: the stack cannot come up on this engine");
+        Err(Fault::new(Kind::Refused, "nothing was done: the stack cannot come up on this engine").into())
     }
 
     /// Refuses names that the file does not have.

@@ -247,7 +247,9 @@ mod tests {
                 continue;
             }
             let examples = examples(command);
-            let lines = examples.iter().flat_map(|line| line.split(" && ")).map(|line| {
+            // A remark may stand behind an example, some spaces away.
+            let lines = examples.iter().filter_map(|line| line.split("   ").next());
+            let lines = lines.flat_map(|line| line.split([';', '&'])).map(|line| {
                 let line = line.find("stackctl").map_or(line, |start| &line[start..]);
                 line.split([')', '|', '>']).next().unwrap_or_default().trim()
             });

@@ -9,7 +9,7 @@ use clap::Parser;
 use crate::args::{Args, Command, Global};
 use crate::commands;
 use crate::commands::converge::Converge;
-use crate::error::{Fault, Kind, failed, interrupted};
+use crate::error::{Fault, Kind, interrupted};
 use crate::plan_file::PlanFile;
 use crate::render::Renderer;
 use crate::settings;
@@ -70,9 +70,12 @@ pub(crate) async fn run(global: &Global, args: ApplyArgs) -> anyhow::Result<Exit
     tokio::select! {
         summary = converge.carry_out(looked, &mut renderer) => {
             alone.finish();
-            Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() })
+            Ok(renderer.code(&summary?))
         }
-        () = commands::interrupt() => Ok(interrupted()),
+        () = commands::interrupt() => {
+            renderer.interrupted("`stackctl up` goes on from here");
+            Ok(interrupted())
+        }
     }
 }
 

@@ -171,7 +171,10 @@ pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<Exit
     };
     let summary = tokio::select! {
         summary = work => summary,
-        () = super::interrupt() => return Ok(interrupted()),
+        () = super::interrupt() => {
+            renderer.interrupted("`stackctl build` goes on from here: steps that are done stay in the cache");
+            return Ok(interrupted());
+        }
     };
     if !summary.succeeded() {
         return Ok(failed());

@@ -8,6 +8,7 @@ use stack_plan::teardown::{RemoveImages, Teardown, teardown};
 
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
+use crate::record;
 
 /// What `down` takes.
 #[derive(Debug, clap::Args)]
@@ -51,5 +52,11 @@ pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitC
     };
     let plan = teardown(&standing.name, standing.desired(), &standing.observed, &policy);
     let nothing = format!("nothing to remove: {} has no containers or networks", standing.name);
-    standing.carry_out(plan, &nothing).await
+    let engine = standing.engine.connection().address.clone();
+    let name = standing.name.clone();
+    let code = standing.carry_out(plan, &nothing).await?;
+    if !global.dry_run {
+        record::undone(&engine, &name, "down");
+    }
+    Ok(code)
 }

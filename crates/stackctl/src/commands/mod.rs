@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod converge;
 pub(crate) mod cp;
 pub(crate) mod create;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod exec;
@@ -32,6 +33,7 @@ pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod run;
@@ -42,6 +44,7 @@ pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod target;
+pub(crate) mod timeline;
 pub(crate) mod top;
 pub(crate) mod unpause;
 pub(crate) mod up;
@@ -49,8 +52,10 @@ pub(crate) mod version;
 pub(crate) mod volumes;
 pub(crate) mod wait;
 pub(crate) mod watch;
+pub(crate) mod why;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stack_engine::docker::DockerEngine;
 use stack_engine::event::Summary;
@@ -60,6 +65,9 @@ use tokio::sync::mpsc;
 
 use crate::render::Renderer;
 use crate::settings::Project;
+
+/// How often what is live is drawn.
+pub(crate) const FRAME: Duration = Duration::from_millis(100);
 
 /// Runs a plan and shows what happens; in a dry run it shows the plan, and nothing happens.
 pub(crate) async fn carry_out(
@@ -84,8 +92,16 @@ pub(crate) async fn carry_out(
         summary
     };
     let show = async {
-        while let Some(event) = events.recv().await {
-            renderer.event(&event, project);
+        let mut ticks = tokio::time::interval(FRAME);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => renderer.event(&event, project),
+                    None => break,
+                },
+                _ = ticks.tick(), if renderer.is_live() => renderer.tick(),
+            }
         }
     };
     let (summary, ()) = tokio::join!(run, show);

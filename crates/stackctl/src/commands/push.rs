@@ -48,6 +48,9 @@ pub(crate) async fn run(global: &Global, args: PushArgs) -> anyhow::Result<ExitC
         summary = super::carry_out(&engine, plan, pace, Some(&project), &mut renderer) => {
             Ok(if summary.succeeded() { ExitCode::SUCCESS } else { failed() })
         }
-        () = super::interrupt() => Ok(interrupted()),
+        () = super::interrupt() => {
+            renderer.interrupted("`stackctl push` goes on from here");
+            Ok(interrupted())
+        }
     }
 }

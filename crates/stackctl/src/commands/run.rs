@@ -259,7 +259,7 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCo
         made = making.make(args.detach, &mut renderer) => made?,
         () = commands::interrupt() => {
             making.take_back().await;
-            renderer.note("interrupted; what the service needs may be up, and `stackctl down` removes it");
+            renderer.interrupted("what the service needs may be up, and `stackctl down` removes it");
             return Ok(interrupted());
         }
     };

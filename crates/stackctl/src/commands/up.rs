@@ -2,9 +2,11 @@
 
 mod attached;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use stack_engine::execute::Pace;
 use stack_plan::containers::Policy;
@@ -13,9 +15,9 @@ use crate::args::Global;
 use crate::commands::change::ChangeArgs;
 use crate::commands::converge::Converge;
 use crate::commands::watch::{Rules, Session, Settings};
-use crate::error::{Fault, Kind, failed, interrupted};
+use crate::error::{Fault, Kind, interrupted};
 use crate::render::Renderer;
-use crate::{commands, settings};
+use crate::{commands, render, settings};
 
 use self::attached::AttachArgs;
 
@@ -34,6 +36,9 @@ pub(crate) struct UpArgs {
     /// How long `--wait` waits, in seconds
     #[arg(long, value_name = "SECONDS", requires = "wait")]
     wait_timeout: Option<u64>,
+    /// Write a report of the run for CI systems, as `junit=FILE`
+    #[arg(long, value_name = "KIND=FILE", requires = "wait", value_parser = report)]
+    report: Option<Report>,
     /// Who runs health checks while something waits: stackctl too, or the engine alone
     #[arg(long, value_enum, value_name = "WHO", default_value_t)]
     health: Health,
@@ -57,6 +62,20 @@ pub(crate) struct UpArgs {
     menu: bool,
     #[command(flatten)]
     attach: AttachArgs,
+}
+
+/// A report of a run.
+#[derive(Clone, Debug)]
+struct Report {
+    path: PathBuf,
+}
+
+/// The kind and the file of `junit=FILE`.
+fn report(text: &str) -> Result<Report, String> {
+    match text.split_once('=') {
+        Some(("junit", path)) if !path.is_empty() => Ok(Report { path: PathBuf::from(path) }),
+        _ => Err("the one kind of report is junit: write junit=FILE".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -110,6 +129,9 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
         };
         return attached::run(&converge, &args.attach, watch, &mut renderer).await;
     }
+    if args.report.is_some() {
+        renderer.keep();
+    }
     let converged = async {
         let alone = converge.alone("up", &mut renderer).await?;
         let looked = converge.look().await?;
@@ -117,11 +139,17 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
         alone.finish();
         anyhow::Ok(summary)
     };
-    tokio::select! {
-        summary = converged => Ok(if summary?.succeeded() { ExitCode::SUCCESS } else { failed() }),
+    let code = tokio::select! {
+        summary = converged => summary.map(|summary| renderer.code(&summary)),
         () = commands::interrupt() => {
-            renderer.note("interrupted; `stackctl up` goes on from here, `stackctl down` removes it");
+            renderer.interrupted("`stackctl up` goes on from here, `stackctl down` removes it");
             Ok(interrupted())
         }
+    };
+    if let Some(Report { path }) = &args.report {
+        let report = render::junit::report(&project.desired.project, &renderer.kept());
+        std::fs::write(path, report)
+            .with_context(|| format!("the report cannot be written to {}", path.display()))?;
     }
+    code
 }

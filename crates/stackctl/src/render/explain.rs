@@ -5,7 +5,8 @@ use stack_file::explain::{Explained, Used, Whence};
 use stack_file::source::{Origin, Sources, VariableSource};
 use stack_file::tree::{Node, ScalarKind};
 
-use super::json::{SCHEMA, extend};
+use super::json::extend;
+use super::stream::SCHEMA;
 use super::{DIM, diagnostics, paint};
 
 /// For people: the value, and below it a line for each thing that went into it.

@@ -238,6 +238,7 @@ fn what_is_unhealthy_or_loops_or_takes_too_long_must_show_its_probes() {
         ),
         Broken {
             arguments: &["up", "--wait", "--wait-timeout", "3"],
+            code: 7,
             ..broken(
                 "too slow",
                 "services:\n  slow:\n    image: redis:latest\n    init: true\n    stop_grace_period: 0s\n    command: [sleep, '60']\n    healthcheck: { test: [CMD-SHELL, 'echo still loading; exit 1'], interval: 60s }\n",
@@ -479,11 +480,14 @@ fn networks_volumes_and_images_that_cannot_be_made_must_say_why() {
             "services:\n  web:\n    image: redis:latest\n    volumes: ['data:/data']\nvolumes:\n  data: { driver_opts: { type: nosuchfs, device: ':/x', o: ro } }\n",
             &["web/1 cannot be created: the volume cannot be mounted", "driver_opts", "no such device"],
         ),
-        broken(
-            "an external network that is missing",
-            "services:\n  web:\n    image: redis:latest\n    networks: [net]\nnetworks:\n  net: { external: true, name: nobody-has-this-network }\n",
-            &["nobody-has-this-network", "nothing was done", "stack.yaml:6"],
-        ),
+        Broken {
+            code: 8,
+            ..broken(
+                "an external network that is missing",
+                "services:\n  web:\n    image: redis:latest\n    networks: [net]\nnetworks:\n  net: { external: true, name: nobody-has-this-network }\n",
+                &["nobody-has-this-network", "nothing was done", "stack.yaml:6"],
+            )
+        },
         broken(
             "a registry that does not answer",
             "services:\n  web:\n    image: localhost:1/nobody/has:this\n",

@@ -163,7 +163,7 @@ volumes: { nowhere: { external: true, name: stackctl-no-such-volume } }
     );
     project
         .run(&["up", "-d"])
-        .exits(1)
+        .exits(8)
         .says("the engine has no network stackctl-no-such-network")
         .says("stack.yaml:3:13")
         .says("docker network create stackctl-no-such-network")

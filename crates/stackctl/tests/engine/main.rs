@@ -3,6 +3,7 @@
 mod attached;
 mod attributes;
 mod broken;
+mod broken_off;
 mod configs;
 mod cp;
 mod digests;
@@ -22,8 +23,10 @@ mod ports;
 mod providers;
 mod pty;
 mod registry;
+mod restarted;
 mod run;
 mod scenarios;
 mod sharing;
 mod support;
+mod telling;
 mod watch;

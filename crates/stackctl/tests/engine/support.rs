@@ -21,6 +21,8 @@ pub(crate) struct Project {
     pub(crate) directory: tempfile::TempDir,
     pub(crate) file: PathBuf,
     pub(crate) env: Vec<(String, String)>,
+    /// What stackctl keeps between its runs, beside the files of the stack.
+    pub(crate) state: tempfile::TempDir,
 }
 
 impl Project {
@@ -41,7 +43,13 @@ impl Project {
     fn of(file: &Path, directory: tempfile::TempDir) -> Self {
         let tail = directory.path().file_name().expect("a name").to_string_lossy().to_lowercase();
         let name = format!("t{}", tail.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
-        Self { name, directory, file: file.to_owned(), env: Vec::new() }
+        Self {
+            name,
+            directory,
+            file: file.to_owned(),
+            env: Vec::new(),
+            state: tempfile::tempdir().expect("a temporary directory"),
+        }
     }
 
     /// Writes the stack file anew.
@@ -57,7 +65,7 @@ impl Project {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
         command.arg("-f").arg(&self.file).args(["-p", &self.name]).args(arguments);
-        command.env("COMPOSE_PROGRESS", "plain");
+        command.env("COMPOSE_PROGRESS", "plain").env("XDG_STATE_HOME", self.state.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
@@ -120,7 +128,7 @@ impl Drop for Project {
         if !output.is_ok_and(|output| output.status.success()) {
             let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
             command.current_dir(self.directory.path()).stdin(Stdio::null());
-            command.args(["-p", &self.name, "down"]);
+            command.args(["-p", &self.name, "down"]).env("XDG_STATE_HOME", self.state.path());
             let _: std::io::Result<Output> =
                 command.args(["--volumes", "--remove-orphans", "--timeout", "0"]).output();
         }

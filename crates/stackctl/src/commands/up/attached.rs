@@ -18,7 +18,7 @@ use crate::commands;
 use crate::commands::again::Again;
 use crate::commands::converge::Converge;
 use crate::commands::watch::Session;
-use crate::error::{failed, interrupted, of_container};
+use crate::error::{interrupted, of_container};
 use crate::render::Renderer;
 use crate::render::log::{LogStyle, Logs};
 use crate::settings::Project;
@@ -118,13 +118,16 @@ pub(super) async fn run(
     let (alone, (plan, observed)) = tokio::select! {
         prepared = prepared => match prepared {
             Ok((alone, Ok(prepared))) => (alone, prepared),
-            Ok((alone, Err(_))) => {
+            Ok((alone, Err(summary))) => {
                 alone.finish();
-                return Ok(failed());
+                return Ok(renderer.code(&summary));
             }
             Err(error) => return Err(error),
         },
-        () = &mut stop => return Ok(interrupted()),
+        () = &mut stop => {
+            renderer.interrupted("`stackctl up` goes on from here, `stackctl down` removes it");
+            return Ok(interrupted());
+        }
     };
     converge.agree(&plan, renderer)?;
 
@@ -156,9 +159,9 @@ pub(super) async fn run(
     };
     match summary {
         Some(summary) if summary.succeeded() => {}
-        Some(_) => {
+        Some(summary) => {
             alone.finish();
-            return Ok(failed());
+            return Ok(renderer.code(&summary));
         }
         None => {
             attached.stop(lines, renderer).await?;
