@@ -522,6 +522,8 @@ fn orphans_of_this_file_are_named_and_removed_only_when_asked() {
         plan.warnings,
         ["the file no longer has old; remove what is left with: stackctl up --remove-orphans"]
     );
+    let silent = Policy { ignore_orphans: true, ..Policy::default() };
+    assert!(crate::support::plan(now, &observed, &silent).warnings.is_empty());
     let remove = Policy { remove_orphans: true, ..Policy::default() };
     assert_plan(
         &crate::support::plan(now, &observed, &remove),

@@ -252,3 +252,17 @@ fn what_cannot_be_done_is_refused() {
         assert!(said.contains(says), "{flags:?}: {said}");
     }
 }
+
+#[test]
+fn what_no_service_uses_is_there_where_all_is_asked_for() {
+    let stack = Stack::new(
+        "services: { a: { image: a } }\nnetworks: { spare: {} }\nvolumes: { spare: {} }\nconfigs: { spare: { content: x } }\n",
+    );
+    assert!(!stack.config(&[]).contains("spare"));
+    assert_eq!(stack.config(&["--networks"]), "default\n");
+    let all = stack.config(&["--all-resources"]);
+    for kind in ["networks", "volumes", "configs"] {
+        assert!(all.contains(&format!("{kind}:\n")) && all.matches("_spare").count() == 3, "{all}");
+    }
+    assert_eq!(stack.config(&["--all-resources", "--volumes"]), "spare\n");
+}
