@@ -161,7 +161,8 @@ fn named(arguments: &str) -> String {
 
 /// An option without what it takes: `--scale <SERVICE=NUMBER>` as `--scale`.
 fn without_values(option: &str) -> String {
-    let end = option.find([' ', '=', '[']).filter(|_| option.starts_with('-'));
+    let option = option.trim_end_matches(',');
+    let end = option.find([' ', ',', '=', '[']).filter(|_| option.starts_with('-'));
     let option = &option[..end.unwrap_or(option.len())];
     option.trim_start_matches('<').trim_end_matches("...").trim_end_matches('>').to_owned()
 }
@@ -246,7 +247,9 @@ mod tests {
                 continue;
             }
             let examples = examples(command);
-            let lines = examples.iter().flat_map(|line| line.split(" && ")).map(|line| {
+            // A remark may stand behind an example, some spaces away.
+            let lines = examples.iter().filter_map(|line| line.split("   ").next());
+            let lines = lines.flat_map(|line| line.split([';', '&'])).map(|line| {
                 let line = line.find("stackctl").map_or(line, |start| &line[start..]);
                 // What an example does stands beside it, after several spaces.
                 let line = line.split([')', '|', '>', ';']).next().unwrap_or_default().trim_end_matches(" 2");

@@ -49,7 +49,7 @@ impl Plain {
             actions.close();
             actions.annotate(diagnosis, tolerated);
         }
-        say(text);
+        tell(text);
     }
 
     pub(crate) fn line(&mut self, line: &Line) {

@@ -38,7 +38,11 @@ impl Screen {
 
 /// The size of the terminal, columns and rows; what most terminals have at least where it is not known.
 pub(super) fn size() -> (usize, usize) {
-    match terminal_size::terminal_size_of(io::stderr()) {
+    let found = match super::is_status_on_stdout() {
+        true => terminal_size::terminal_size_of(io::stdout()),
+        false => terminal_size::terminal_size_of(io::stderr()),
+    };
+    match found {
         Some((width, height)) if width.0 > 0 && height.0 > 0 => (usize::from(width.0), usize::from(height.0)),
         _ => (80, 24),
     }
@@ -73,6 +77,9 @@ pub(super) fn show(staying: &[String], live: &[String]) {
 
 /// Writes as it is: what moves the cursor is no colour. If nobody reads it, nobody is to be told.
 fn put(text: &str) {
-    let mut out = io::stderr().lock();
-    let _: io::Result<()> = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let write = |out: &mut dyn Write| out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _: io::Result<()> = match super::is_status_on_stdout() {
+        true => write(&mut io::stdout().lock()),
+        false => write(&mut io::stderr().lock()),
+    };
 }

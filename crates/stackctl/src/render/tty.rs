@@ -43,7 +43,7 @@ impl Tty {
         // The cursor needs a row of its own.
         let rows = rows.saturating_sub(1 + usize::from(self.status.is_some()));
         let mut frame = self.live.frame(now, columns, rows, self.turn);
-        frame.extend(self.status.clone());
+        frame.extend(self.status.iter().map(|status| status.chars().take(columns).collect()));
         self.turn = self.turn.wrapping_add(1);
         screen::show(&std::mem::take(&mut self.staying), &frame);
     }
