@@ -123,6 +123,10 @@ fn of_engine(engine: &DockerEngine, found: &Checkup, checks: &mut Vec<Check>) {
         )
     });
     checks.push(networks(found.networks));
+    if !connection.is_remote() {
+        checks
+            .push(bridges(&found.bridges, |name| std::path::Path::new("/sys/class/net").join(name).exists()));
+    }
     checks.push(if connection.is_remote() {
         check("dns", State::Unknown, "the engine is on another machine", "see there: cat /etc/resolv.conf")
     } else {
@@ -215,6 +219,30 @@ fn networks((places, taken): (u64, u64)) -> Check {
         0 => check("addresses", State::Wrong, format!("{text}: no other network can be made"), next),
         1..=3 => check("addresses", State::Warning, text, next),
         _ => check("addresses", State::Well, text, ""),
+    }
+}
+
+/// Whether the interfaces of the engine's networks are there. Where none is, the engine has a
+/// machine, or a view of the network, of its own.
+fn bridges(of: &[(String, String)], is_there: impl Fn(&str) -> bool) -> Check {
+    let gone: Vec<String> = (of.iter())
+        .filter(|(bridge, _)| !is_there(bridge))
+        .map(|(bridge, network)| format!("{bridge} of the network {network}"))
+        .collect();
+    match gone.len() {
+        0 => check("bridges", State::Well, "the interfaces of all networks are there", ""),
+        count if count == of.len() => check(
+            "bridges",
+            State::Unknown,
+            "the engine's interfaces cannot be seen from here",
+            "see them there: ip link",
+        ),
+        _ => check(
+            "bridges",
+            State::Wrong,
+            format!("gone: {}; no container can join", gone.join(", ")),
+            "restart the engine, so that it makes them anew",
+        ),
     }
 }
 
@@ -391,6 +419,10 @@ mod tests {
         let plain = CredentialsCheckup { plain: vec!["r".to_owned()], ..CredentialsCheckup::default() };
         let mut checks = vec![storage(&bad), cgroups(&bad), clock(&bad), networks((31, 31)), dns("")];
         checks.extend([swarm(true, true), networks((31, 29))]);
+        let two = [("docker0".to_owned(), "bridge".to_owned()), ("br-1".to_owned(), "a_default".to_owned())];
+        checks.push(bridges(&two, |name| name != "docker0"));
+        assert!(bridges(&two, |_| true).state == State::Well);
+        assert!(bridges(&two, |_| false).state == State::Unknown);
         checks.extend([fault, helper, plain].iter().flat_map(credentials));
         let states: Vec<_> = checks.iter().map(|check| (check.name, check.state.word())).collect();
         assert_eq!(
@@ -403,6 +435,7 @@ mod tests {
                 ("dns", "warning"),
                 ("swarm", "well"),
                 ("addresses", "warning"),
+                ("bridges", "wrong"),
                 ("credentials", "wrong"),
                 ("credentials", "wrong"),
                 ("credentials", "warning"),
