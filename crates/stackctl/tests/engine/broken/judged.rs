@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use super::{AT_ONCE, Broken, cases, one_line, project_of};
-use crate::support::Outcome;
+use crate::support::{Outcome, Project};
 
 /// How long docker compose may take: it waits for what loops as long as it loops.
 const PATIENCE: &str = "90";
@@ -41,8 +41,8 @@ struct Facts {
 }
 
 /// What the engine says of the first failure of a run that was told as JSON.
-fn facts(outcome: &Outcome) -> Option<Facts> {
-    let lines = outcome.err.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+fn facts(told: &str) -> Option<Facts> {
+    let lines = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let events: Vec<Value> = lines.collect();
     let Some(failed) = events.iter().find(|event| event["event"] == "failed" && event["tolerated"] == false)
     else {
@@ -91,6 +91,19 @@ fn core(words: &str) -> String {
     let words = words.trim_end_matches(": unknown");
     let last: Vec<&str> = words.rsplit(": ").take(2).collect();
     last.into_iter().rev().collect::<Vec<_>>().join(": ")
+}
+
+/// A text without the names that each project has for itself.
+fn anonymous(text: &str, project: &Project) -> String {
+    let directory = project.directory.path().to_string_lossy();
+    text.replace(&*directory, "/DIRECTORY").replace(&project.name, "PROJECT")
+}
+
+/// What stackctl says to a case in a form.
+fn ours(case: &Broken, number: u32, form: &str) -> String {
+    let mut project = project_of(case, number);
+    project.env("COMPOSE_PROGRESS", form);
+    anonymous(&project.run(case.arguments).err, &project)
 }
 
 /// Looks for the parts in an answer.
@@ -147,7 +160,7 @@ fn compose(case: &Broken, number: u32) -> String {
         .args(case.arguments);
     let output = command.current_dir(project.directory.path()).output().expect("docker compose runs");
     let outcome = Outcome::of(output, case.arguments);
-    format!("{}\n{}", outcome.out, outcome.err)
+    anonymous(&format!("{}\n{}", outcome.out, outcome.err), &project)
 }
 
 #[test]
@@ -166,12 +179,8 @@ fn answers_must_hold_all_that_a_person_needs() {
                 loop {
                     let Some(index) = jobs.lock().expect("a lock").pop() else { break };
                     let case = &all[index];
-                    let facts = {
-                        let mut project = project_of(case, 2);
-                        project.env("COMPOSE_PROGRESS", "json");
-                        facts(&project.run(case.arguments)).expect("a failure")
-                    };
-                    let ours = judge(&facts, &project_of(case, 3).run(case.arguments).err);
+                    let facts = facts(&ours(case, 2, "json")).expect("a failure");
+                    let ours = judge(&facts, &ours(case, 3, "plain"));
                     let theirs = judge(&facts, &compose(case, 1));
                     rows.lock().expect("a lock").push(Row { index, ours, theirs });
                 }
