@@ -1,8 +1,9 @@
-//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `answers`, `conform`, `fuzz`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
 
 mod answers;
 mod bench;
 mod cargo;
+mod clients;
 mod compose;
 mod conform;
 mod debian;
@@ -49,6 +50,11 @@ enum Chore {
     /// About a minute; each scenario checks itself, on one instance alone and on two
     /// with a Redis. The same seed gives the same choices.
     Stress(stress::StressArgs),
+    /// Run programs that use docker compose with stackctl in its place
+    ///
+    /// pytest-docker, testcontainers and the dev containers CLI are installed below target/tools
+    /// from PyPI and npm.
+    Clients,
     /// Compare stackctl with docker compose, and with the same calls made raw
     Bench(bench::BenchArgs),
     /// Judge what stackctl and docker compose say to broken stacks
@@ -78,6 +84,7 @@ fn run() -> Result<()> {
         Chore::Up => up::run(&root),
         Chore::Test(arguments) => test::run(&root, &arguments),
         Chore::Stress(arguments) => stress::run(&root, &arguments),
+        Chore::Clients => clients::run(&root),
         Chore::Bench(arguments) => bench::run(&root, &arguments),
         Chore::Answers(arguments) => answers::run(&root, &arguments),
         Chore::Conform(arguments) => conform::run(&root, &arguments),

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cargo::cargo;
 use crate::debian::{self, Services};
 use crate::engine::{self, Engine};
-use crate::{compose, images, kosoku, say, stress, tidy};
+use crate::{clients, compose, images, kosoku, say, stress, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
@@ -34,8 +34,11 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "NUMBER")]
     cases: Option<u32>,
     /// Only the tests that need a Docker Engine, against the one at this address, as `unix:///var/run/docker.sock`
-    #[arg(long, value_name = "URL", conflicts_with_all = ["cases", "only"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["cases", "clients", "only"])]
     host: Option<String>,
+    /// Also the programs that use docker compose, with stackctl in its place: they come from PyPI and npm
+    #[arg(long, conflicts_with = "only")]
+    clients: bool,
     /// What goes to `cargo test` in place of every check: a filter, `-p PACKAGE`, `-- --nocapture`.
     #[arg(last = true, value_name = "ARGUMENTS")]
     only: Vec<String>,
@@ -77,6 +80,9 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
     tests?;
     leftovers?;
+    if arguments.clients {
+        stages.run("clients", "cargo xtask clients", || clients::against(root, &engine))?;
+    }
     if arguments.only.is_empty() {
         stages.run("stress", "cargo xtask stress", || stress::short(root))?;
     }

@@ -3,6 +3,7 @@
 
 pub mod checkup;
 pub mod copy;
+pub mod develop;
 pub mod docker;
 pub mod engine;
 pub mod event;
@@ -10,6 +11,7 @@ pub mod evidence;
 pub mod execute;
 pub mod exit;
 pub mod fake;
+pub mod generate;
 pub mod image;
 pub mod lock;
 pub mod look;

@@ -9,6 +9,7 @@ mod provider;
 mod service;
 mod values;
 mod volume;
+mod watch;
 
 use crate::attributes::Schema;
 

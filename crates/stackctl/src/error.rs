@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use stack_engine::docker::connect::ConnectError;
 use stack_engine::engine::EngineError;
 
+use crate::invocation::{self, Name};
+
 /// An error with an exit code of its own.
 #[derive(Debug)]
 pub(crate) struct Fault {
@@ -59,11 +61,11 @@ pub(crate) fn changes() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Shows what is wrong with the command line, or the help that it asks for.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+/// Shows the help that a command line asks for, or lacks.
+pub(crate) fn help(error: &clap::Error) -> ExitCode {
     // Nobody is there to be told if this fails.
     let _: std::io::Result<()> = error.print();
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() { own(USAGE) } else { ExitCode::SUCCESS }
 }
 
 /// The exit code after a run in which something failed that was already told.
@@ -83,7 +85,7 @@ pub(crate) fn lost() -> ExitCode {
 
 /// The exit code after a stack file was found wrong and all of it was told.
 pub(crate) fn faulty() -> ExitCode {
-    ExitCode::from(3)
+    own(3)
 }
 
 /// The exit code after Ctrl-C, as shells count signals.
@@ -112,7 +114,12 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
             Some(Kind::Engine) | None => 1,
         }
     };
-    ExitCode::from(code)
+    own(code)
+}
+
+/// An exit code of ours; under the name of docker compose it is the one that it has for every failure.
+fn own(code: u8) -> ExitCode {
+    ExitCode::from(if invocation::name() == Name::Stackctl { code } else { 1 })
 }
 
 /// The exit code of a command that an engine could not start, as shells have it; `None` when the

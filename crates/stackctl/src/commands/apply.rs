@@ -18,7 +18,8 @@ use crate::settings;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Files, project and engine are those of the plan. Where an image is pulled or built first, \
-                  what follows from it is known only then, and done as `up` does it."
+                  what follows from it is known only then, and done as `up` does it.\n\nExample:\n  \
+                  stackctl plan --out next.plan && stackctl apply next.plan"
 )]
 pub(crate) struct ApplyArgs {
     /// What `stackctl plan --out FILE` has written

@@ -33,6 +33,7 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// What `logs` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl logs -f --since 10m --grep error web")]
 pub(crate) struct LogsArgs {
     /// Only these services
     services: Vec<String>,

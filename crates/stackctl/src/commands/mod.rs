@@ -18,6 +18,8 @@ pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod generate;
+pub(crate) mod graph;
 pub(crate) mod images;
 pub(crate) mod install_plugin;
 pub(crate) mod kill;
@@ -49,6 +51,7 @@ pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod volumes;
 pub(crate) mod wait;
+pub(crate) mod watch;
 pub(crate) mod why;
 
 use std::sync::Arc;

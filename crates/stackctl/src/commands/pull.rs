@@ -18,6 +18,7 @@ use crate::settings::{self, Project};
 
 /// What `pull` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl pull --ignore-buildable")]
 pub(crate) struct PullArgs {
     /// Only these services
     services: Vec<String>,

@@ -14,6 +14,7 @@ use crate::settings;
 
 /// What `push` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl push web")]
 pub(crate) struct PushArgs {
     /// Only these services [default: all that have something to build]
     services: Vec<String>,

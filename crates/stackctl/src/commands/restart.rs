@@ -7,28 +7,26 @@ use stack_plan::lifecycle::{Restart, restart};
 
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
+use crate::grace;
 
 /// What `restart` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl restart web")]
 pub(crate) struct RestartArgs {
     /// Only these services, and those that depend on them with `restart: true`
     services: Vec<String>,
     /// Leave out the services that depend on the named ones
     #[arg(long)]
     no_deps: bool,
-    /// Seconds a container may take to stop before it is killed
-    #[arg(short, long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    /// Seconds a container may take to stop before it is killed; -1 waits without end
+    #[arg(short, long, value_name = "SECONDS", value_parser = grace::seconds, allow_negative_numbers = true)]
+    timeout: Option<Duration>,
 }
 
 pub(crate) async fn run(global: &Global, args: RestartArgs) -> anyhow::Result<ExitCode> {
     let standing = Standing::look(global, "restart", &args.services, Scope::Containers).await?;
     standing.needs_containers(&args.services)?;
-    let policy = Restart {
-        services: args.services,
-        no_deps: args.no_deps,
-        grace: args.timeout.map(Duration::from_secs),
-    };
+    let policy = Restart { services: args.services, no_deps: args.no_deps, grace: args.timeout };
     let plan = restart(&standing.name, standing.desired(), &standing.observed, &policy);
     standing.carry_out(plan, "nothing to restart: what there is has done its work").await
 }

@@ -6,6 +6,7 @@ pub(crate) mod containers;
 pub(crate) mod diagnostics;
 pub(crate) mod explain;
 pub(crate) mod format;
+pub(crate) mod graph;
 mod json;
 pub(crate) mod junit;
 mod live;
@@ -25,6 +26,7 @@ mod tty;
 pub(crate) mod units;
 pub(crate) mod volumes;
 pub(crate) mod words;
+pub(crate) mod yaml;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,6 +124,22 @@ fn say(line: &str) {
     screen::aside();
     let mut out = anstream::stderr().lock();
     let _: io::Result<()> = writeln!(out, "{line}");
+}
+
+/// Whether progress goes to standard output, as `COMPOSE_STATUS_STDOUT` asks.
+fn is_status_on_stdout() -> bool {
+    let asked = std::env::var("COMPOSE_STATUS_STDOUT").unwrap_or_default().to_lowercase();
+    matches!(asked.as_str(), "1" | "t" | "true" | "y" | "yes" | "on")
+}
+
+/// A line of progress.
+fn tell(line: &str) {
+    if is_status_on_stdout() {
+        // If that is closed, nobody is there to be told.
+        let _: io::Result<()> = self::line(line);
+    } else {
+        say(line);
+    }
 }
 
 /// A question on standard error, the cursor after it.

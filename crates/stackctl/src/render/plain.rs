@@ -9,7 +9,7 @@ use crate::diagnose::Diagnosis;
 use crate::render::actions::Actions;
 use crate::render::stream::{Going, Line, What, steps, warnings};
 use crate::render::teller::Teller;
-use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, words};
+use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, tell, words};
 
 /// Writes lines.
 pub(crate) struct Plain {
@@ -40,7 +40,7 @@ impl Plain {
 
     fn print(&self, text: &str) {
         if !self.quiet {
-            say(text);
+            tell(text);
         }
     }
 
@@ -112,7 +112,7 @@ impl Plain {
                     actions.close();
                 }
                 if !self.quiet || !ended.succeeded {
-                    say(&ended.text);
+                    tell(&ended.text);
                 }
             }
             _ => {}

@@ -13,7 +13,7 @@ use crate::error;
 use crate::record::Recorder;
 use crate::render::stream::{Going, Line, What};
 use crate::render::teller::Teller;
-use crate::render::{RED, message_width, paint, plain, plan, say, tty};
+use crate::render::{RED, is_status_on_stdout, is_watched, message_width, paint, plain, plan, say, tty};
 use crate::settings::Project;
 
 /// Shows what happens in a run.
@@ -46,7 +46,8 @@ enum Form {
 
 impl Renderer {
     pub(crate) fn new(global: &Global) -> Self {
-        let live = io::stderr().is_terminal()
+        let watched = if is_status_on_stdout() { is_watched() } else { io::stderr().is_terminal() };
+        let live = watched
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
             && global.ansi != Ansi::Never;
         let verbose = global.verbose;
@@ -58,6 +59,15 @@ impl Renderer {
             Progress::Json => Form::Json,
         };
         Self::with(form, global)
+    }
+
+    /// Shows one line per change, also on a terminal.
+    pub(crate) fn lines(global: &Global) -> Self {
+        let progress = match global.progress {
+            Progress::Auto | Progress::Tty => Progress::Plain,
+            other => other,
+        };
+        Self::new(&Global { progress, ..global.clone() })
     }
 
     /// Shows nothing but failures.
@@ -225,6 +235,13 @@ impl Renderer {
     /// Says something to the person.
     pub(crate) fn note(&mut self, text: &str) {
         self.line(&Line::now(What::Note { text: text.to_owned() }));
+    }
+
+    /// Keeps a line below all others on a terminal, until the next plan runs; `None` takes it away.
+    pub(crate) fn status(&mut self, text: Option<&str>) {
+        if let Form::Tty(tty) = &mut self.form {
+            tty.status(text);
+        }
     }
 
     /// Warns the person.

@@ -19,11 +19,13 @@ pub(crate) struct Tty {
     turn: usize,
     /// The time of the last line, and when it came: a run that is shown again has times of its own.
     last: Option<(OffsetDateTime, Instant)>,
+    /// A line below all others.
+    status: Option<String>,
 }
 
 impl Tty {
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { live: Live::default(), staying: Vec::new(), verbose, turn: 0, last: None }
+        Self { live: Live::default(), staying: Vec::new(), verbose, turn: 0, last: None, status: None }
     }
 
     /// Prints a text above the live lines.
@@ -32,12 +34,20 @@ impl Tty {
         self.draw();
     }
 
+    /// Keeps a line below all others, or takes it away.
+    pub(crate) fn status(&mut self, text: Option<&str>) {
+        self.status = text.map(str::to_owned);
+        self.draw();
+    }
+
     /// Draws the live lines anew, below those that stay.
     pub(crate) fn draw(&mut self) {
         let (columns, rows) = screen::size();
         let now = self.last.map_or_else(OffsetDateTime::now_utc, |(at, came)| at + came.elapsed());
         // The cursor needs a row of its own.
-        let frame = self.live.frame(now, columns, rows.saturating_sub(1), self.turn);
+        let rows = rows.saturating_sub(1 + usize::from(self.status.is_some()));
+        let mut frame = self.live.frame(now, columns, rows, self.turn);
+        frame.extend(self.status.clone());
         self.turn = self.turn.wrapping_add(1);
         screen::show(&std::mem::take(&mut self.staying), &frame);
     }
@@ -45,6 +55,7 @@ impl Tty {
     /// Leaves nothing that is drawn again.
     pub(crate) fn settle(&mut self) {
         self.live = Live::default();
+        self.status = None;
         screen::show(&std::mem::take(&mut self.staying), &[]);
     }
 

@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use crate::commands;
 use crate::commands::again::Again;
 use crate::commands::converge::Converge;
+use crate::commands::watch::Session;
 use crate::error::{interrupted, of_container};
 use crate::render::Renderer;
 use crate::render::log::{LogStyle, Logs};
@@ -100,10 +101,12 @@ fn is_awaited(service: &str, project: &Project) -> bool {
     dependencies.into_iter().any(|wanted| wanted.condition == DependencyCondition::CompletedSuccessfully)
 }
 
-/// Brings the stack up and shows the logs until everything has ended, or Ctrl-C stops it.
+/// Brings the stack up and shows the logs until everything has ended, or Ctrl-C stops it. With
+/// `watch`, which tells what it does to a renderer of its own, only Ctrl-C ends it.
 pub(super) async fn run(
     converge: &Converge<'_>,
     args: &AttachArgs,
+    watch: Option<(Session<'_>, &mut Renderer)>,
     renderer: &mut Renderer,
 ) -> anyhow::Result<ExitCode> {
     let mut stop = pin!(commands::interrupt());
@@ -168,16 +171,32 @@ pub(super) async fn run(
     // From here on nothing is changed any more: another run may.
     alone.finish();
     renderer.settle();
-    if !starts && !attached.anything_runs().await? {
+    let watches = watch.is_some();
+    if !watches && !starts && !attached.anything_runs().await? {
         return Ok(ExitCode::SUCCESS);
     }
     let mut again = Again::default();
+    let mut watching = pin!(async {
+        match watch {
+            Some((mut session, told)) => session.run(told).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut watching_ended = false;
     loop {
         let line = tokio::select! {
             line = lines.next() => line,
             () = again.due() => {
                 if !attached.anything_runs().await? {
                     break;
+                }
+                continue;
+            }
+            ended = &mut watching, if !watching_ended => {
+                // The containers go on, and so do their logs.
+                watching_ended = true;
+                if let Err(error) = ended {
+                    renderer.warn(&format!("files are not followed any more: {error:#}"));
                 }
                 continue;
             }
@@ -191,6 +210,10 @@ pub(super) async fn run(
         let Channel::Exit(code) = line.channel else { continue };
         let source = &line.source;
         if !attached.mine.contains(&source.service) {
+            continue;
+        }
+        // A change of files may start again what has ended.
+        if watches {
             continue;
         }
         if args.aborts(&source.service, code, converge.project) {
