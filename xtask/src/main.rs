@@ -1,5 +1,6 @@
-//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
 
+mod answers;
 mod bench;
 mod cargo;
 mod clients;
@@ -56,6 +57,11 @@ enum Chore {
     Clients,
     /// Compare stackctl with docker compose, and with the same calls made raw
     Bench(bench::BenchArgs),
+    /// Judge what stackctl and docker compose say to broken stacks
+    ///
+    /// Which resource it is, the cause with its evidence, who is affected, the line, and what to
+    /// do next. Some minutes.
+    Answers(answers::AnswersArgs),
     /// Compare what stackctl and docker compose read in the compose files of some folders
     Conform(conform::ConformArgs),
     /// Look for texts that stack-file cannot bear, with a fuzzer
@@ -80,6 +86,7 @@ fn run() -> Result<()> {
         Chore::Stress(arguments) => stress::run(&root, &arguments),
         Chore::Clients => clients::run(&root),
         Chore::Bench(arguments) => bench::run(&root, &arguments),
+        Chore::Answers(arguments) => answers::run(&root, &arguments),
         Chore::Conform(arguments) => conform::run(&root, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&root, &arguments),
         Chore::Tidy => {

@@ -39,6 +39,8 @@ pub struct Checkup {
     pub swarm: bool,
     /// How many networks its address pools have room for, and how many of these places are taken.
     pub networks: (u64, u64),
+    /// The interfaces of its machine that its networks are on, each with the name of the network.
+    pub bridges: Vec<(String, String)>,
     /// What it warns of itself.
     pub warnings: Vec<String>,
 }

@@ -107,18 +107,27 @@ impl Diagnosis {
         if let Some(told) = &told {
             cause = format!("{cause}; {}", told.cause);
         }
+        // A builder hands on what the engine says below it.
+        let below = match error {
+            EngineError::Build(error) => refusal::known(&error.to_string()),
+            _ => None,
+        };
+        let said = below.as_ref().map(|_| cause.clone()).or_else(|| error.said().map(str::to_owned));
+        if let Some(below) = &below {
+            cause.clone_from(&below.cause);
+        }
         let mut diagnosis = Self {
             address: step.address.to_string(),
             what: words::failed(step).to_owned(),
             kind: error.kind().to_owned(),
             cause: harmless(&cause),
-            engine: error.said().map(harmless),
+            engine: said.as_deref().map(harmless),
             service: step.address.service().map(str::to_owned),
             waiting: waiting_for(plan, step, project),
             needs: needed_by(plan, step, project),
             ..Self::default()
         };
-        if let Some(said) = error.said() {
+        if let Some(said) = &said {
             diagnosis.row("engine", said, None);
         }
         if let Some(evidence) = evidence {
@@ -143,7 +152,8 @@ impl Diagnosis {
         }
         diagnosis.row("output", &output.join("\n"), Some(SHOWN_LINES));
 
-        let hint = told.as_ref().map(|told| told.next.to_owned()).or_else(|| error.hint());
+        let next = told.as_ref().or(below.as_ref()).map(|known| known.next.to_owned());
+        let hint = next.or_else(|| error.hint());
         diagnosis.next.extend(hint);
         if let (Some(evidence), Some(service)) = (evidence, step.address.service()) {
             diagnosis.next.extend(commands(evidence, service));

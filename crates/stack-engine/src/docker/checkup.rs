@@ -19,6 +19,15 @@ impl DockerEngine {
         let info = self.docker.info().await.map_err(answered)?;
         let took = OffsetDateTime::now_utc() - asked;
         let networks = self.docker.list_networks(None::<ListNetworksOptions>).await.map_err(answered)?;
+        let bridges: Vec<(String, String)> = (networks.iter())
+            .filter(|network| network.driver.as_deref() == Some("bridge"))
+            .filter_map(|network| {
+                let named = network.options.as_ref()?.get("com.docker.network.bridge.name").cloned();
+                // A bridge without a name of its own has one made of the network's id.
+                let named = named.or_else(|| Some(format!("br-{}", network.id.as_ref()?.get(..12)?)));
+                Some((named?, network.name.clone()?))
+            })
+            .collect();
         let taken: Vec<Subnet> = (networks.into_iter())
             .filter_map(|network| network.ipam?.config)
             .flatten()
@@ -65,6 +74,7 @@ impl DockerEngine {
             clock_error: milliseconds(took / 2),
             swarm: swarm.as_deref() == Some("active"),
             networks: room(&pools, &taken),
+            bridges,
             warnings: info.warnings.unwrap_or_default(),
         })
     }

@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 
 use crate::diagnose::Diagnosis;
 use crate::render::actions::Actions;
-use crate::render::stream::{Going, Line, Teller, What, steps, warnings};
+use crate::render::stream::{Going, Line, What, steps, warnings};
+use crate::render::teller::Teller;
 use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, tell, words};
 
 /// Writes lines.

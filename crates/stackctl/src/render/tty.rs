@@ -1,5 +1,7 @@
 //! One live line per resource, with its state, its time and what it waits for.
 
+use std::time::Instant;
+
 use time::OffsetDateTime;
 
 use crate::render::live::Live;
@@ -15,13 +17,15 @@ pub(crate) struct Tty {
     verbose: bool,
     /// How often it was drawn.
     turn: usize,
+    /// The time of the last line, and when it came: a run that is shown again has times of its own.
+    last: Option<(OffsetDateTime, Instant)>,
     /// A line below all others.
     status: Option<String>,
 }
 
 impl Tty {
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { live: Live::default(), staying: Vec::new(), verbose, turn: 0, status: None }
+        Self { live: Live::default(), staying: Vec::new(), verbose, turn: 0, last: None, status: None }
     }
 
     /// Prints a text above the live lines.
@@ -39,7 +43,7 @@ impl Tty {
     /// Draws the live lines anew, below those that stay.
     pub(crate) fn draw(&mut self) {
         let (columns, rows) = screen::size();
-        let now = OffsetDateTime::now_utc();
+        let now = self.last.map_or_else(OffsetDateTime::now_utc, |(at, came)| at + came.elapsed());
         // The cursor needs a row of its own.
         let rows = rows.saturating_sub(1 + usize::from(self.status.is_some()));
         let mut frame = self.live.frame(now, columns, rows, self.turn);
@@ -58,6 +62,7 @@ impl Tty {
     /// Takes up a line of the stream. What it changes is drawn with the next turn, so that a
     /// thousand of them at once cost one drawing.
     pub(crate) fn line(&mut self, line: &Line) {
+        self.last = Some((line.at, Instant::now()));
         let done = self.live.take(line);
         self.staying.extend(done);
         match (&line.what, &line.of) {
