@@ -27,7 +27,14 @@ def devcontainer(monkeypatch, tmp_path):
         return done.stdout
 
     yield run, name
-    subprocess.run([COMPOSE, "-p", name, "down", "-v", "--rmi", "local", "-t", "0"], check=True)
+    # By its name alone: a stack file of this folder would be another stack's.
+    subprocess.run([COMPOSE, "-p", name, "down", "-v", "-t", "0"], cwd=tmp_path, check=True)
+    left = ["docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={name}"]
+    assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""
+    images = ["docker", "images", "-q", "--filter", f"label=com.docker.compose.project={name}"]
+    built = subprocess.run(images, capture_output=True, text=True, check=True).stdout.split()
+    if built:
+        subprocess.run(["docker", "rmi", "-f", *built], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_a_workspace_comes_up_is_found_again_and_made_anew(devcontainer):
