@@ -212,7 +212,7 @@ mod tests {
             ("stackctl publish shop", &["publish cannot be done", "share the file itself"]),
             ("stackctl --nope ps", &["has no option --nope"]),
             ("stackctl up --build --no-build", &["--build and --no-build exclude each other"]),
-            ("stackctl up --timeout soon", &["--timeout cannot be \"soon\": invalid digit"]),
+            ("stackctl up --timeout soon", &["--timeout cannot be \"soon\": a number of seconds"]),
             (
                 "stackctl --progress loud ps",
                 &["--progress cannot be \"loud\"", "there are: auto, tty, plain"],
