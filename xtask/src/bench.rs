@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: stackctl beside docker compose and beside the floor,
 //! the same calls made raw; all in one run, in turn.
 
+mod commands;
+mod files;
 mod floor;
 mod many;
 mod report;
@@ -31,6 +33,9 @@ const PORTS: [(&str, &str); 4] = [
 /// `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
+    /// What is measured
+    #[arg(value_enum, default_value_t = Part::Stacks)]
+    part: Part,
     /// How often each is measured; medians are shown
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -43,16 +48,34 @@ pub(crate) struct BenchArgs {
     /// Bring up so many services that need nothing of each other, in place of a stack that waits for health
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     services: Option<u32>,
+    /// Measure `exec` and `ps` among so many containers, in place of `up` and `down`
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "500", conflicts_with_all = ["file", "services"], value_parser = clap::value_parser!(u32).range(1..))]
+    commands: Option<u32>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// A stack that is brought up and taken down
+    Stacks,
+    /// Stack files that are only read; needs no engine
+    Files,
 }
 
 /// Measures, and says what is short of its target.
 pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
+    if arguments.part == Part::Files {
+        if arguments.file.is_some() || arguments.services.is_some() {
+            bail!("--file and --services are for stacks; `files` makes its own");
+        }
+        return files::run(root, arguments);
+    }
     let engine = engine::ensure()?;
     engine.introduce()?;
     images::ensure(root, &engine, false)?;
     let stackctl = cargo::build(root, "stackctl", Profile::Release)?;
 
-    let many = arguments.services.map(many::stack).transpose()?;
+    let many = arguments.services.or(arguments.commands).map(many::stack).transpose()?;
     let file = match (&arguments.file, &many) {
         (Some(file), _) => std::path::absolute(file)?,
         (None, Some(many)) => many.path().to_owned(),
@@ -70,13 +93,18 @@ pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
     let compose = found.map(|command| Tool::new(root, &engine, &file, up, "docker compose", command));
     // What an interrupted run has left would be measured, too.
     ours.run(&["down", "-v"])?;
-    let measured = measure(&engine, &ours, compose.as_ref(), arguments);
+    let measured = match arguments.commands {
+        Some(containers) => commands::measure(&engine, &ours, compose.as_ref(), containers, arguments.runs)
+            .map(|measured| (measured.to_string(), measured.is_short())),
+        None => measure(&engine, &ours, compose.as_ref(), arguments)
+            .map(|measured| (measured.to_string(), measured.is_short())),
+    };
     // Also after a failure nothing stays.
     let removed = ours.run(&["down", "-v", "--rmi", "local"]);
-    let report = measured?;
-    say(&report.to_string());
+    let (report, is_short) = measured?;
+    say(&report);
     removed?;
-    if report.is_short() {
+    if is_short {
         bail!("a target is missed");
     }
     Ok(())
@@ -207,27 +235,28 @@ impl<'a> Tool<'a> {
 
     /// The most memory that any of these commands holds, in KiB.
     fn memory(&self, engine: &Engine) -> Result<u64> {
-        let first = self.peak(self.up)?;
+        let first = peak(self.call(self.up))?;
         floor::settle(engine, PROJECT)?;
-        let second = self.peak(self.up)?;
-        Ok(first.max(second).max(self.peak(&["down", "-v"])?))
+        let second = peak(self.call(self.up))?;
+        Ok(first.max(second).max(peak(self.call(&["down", "-v"]))?))
     }
+}
 
-    fn peak(&self, arguments: &[&str]) -> Result<u64> {
-        let mut child = self.call(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let status = format!("/proc/{}/status", child.id());
-        let mut peak = 0;
-        loop {
-            // The mark only rises, so the last look before the end has the peak.
-            peak = high_water(&std::fs::read_to_string(&status).unwrap_or_default()).max(peak);
-            if let Some(code) = child.try_wait()? {
-                if !code.success() {
-                    bail!("{} {} ended with {code}", self.name, arguments.join(" "));
-                }
-                return Ok(peak);
+/// The most memory that a program holds until it has ended, in KiB.
+fn peak(mut call: Command) -> Result<u64> {
+    let mut child = call.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        // The mark only rises, so the last look before the end has the peak.
+        peak = high_water(&std::fs::read_to_string(&status).unwrap_or_default()).max(peak);
+        if let Some(code) = child.try_wait()? {
+            if !code.success() {
+                bail!("{call:?} ended with {code}");
             }
-            std::thread::sleep(Duration::from_micros(500));
+            return Ok(peak);
         }
+        std::thread::sleep(Duration::from_micros(500));
     }
 }
 

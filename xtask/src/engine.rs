@@ -49,6 +49,16 @@ fn look(address: &Address) -> Look {
     }
 }
 
+/// The engine at an address, as DOCKER_HOST would give it.
+pub(crate) fn at(host: &str) -> Result<Engine> {
+    let address = http::parse_host(host)?;
+    match look(&address) {
+        Look::Answers => Ok(Engine { address }),
+        Look::Denied => bail!("{host}: permission denied; use a user who may open it"),
+        Look::Silent(cause) => bail!("no engine answers at {host}: {cause}; start it"),
+    }
+}
+
 /// The engine of this machine; one is installed and started where there is none.
 ///
 /// Errors where that takes another user or another system, with what to run.

@@ -1,7 +1,9 @@
-//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `conform`, `fuzz`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
 
+mod answers;
 mod bench;
 mod cargo;
+mod clients;
 mod compose;
 mod conform;
 mod debian;
@@ -48,8 +50,18 @@ enum Chore {
     /// About a minute; each scenario checks itself, on one instance alone and on two
     /// with a Redis. The same seed gives the same choices.
     Stress(stress::StressArgs),
+    /// Run programs that use docker compose with stackctl in its place
+    ///
+    /// pytest-docker, testcontainers and the dev containers CLI are installed below target/tools
+    /// from PyPI and npm.
+    Clients,
     /// Compare stackctl with docker compose, and with the same calls made raw
     Bench(bench::BenchArgs),
+    /// Judge what stackctl and docker compose say to broken stacks
+    ///
+    /// Which resource it is, the cause with its evidence, who is affected, the line, and what to
+    /// do next. Some minutes.
+    Answers(answers::AnswersArgs),
     /// Compare what stackctl and docker compose read in the compose files of some folders
     Conform(conform::ConformArgs),
     /// Look for texts that stack-file cannot bear, with a fuzzer
@@ -72,7 +84,9 @@ fn run() -> Result<()> {
         Chore::Up => up::run(&root),
         Chore::Test(arguments) => test::run(&root, &arguments),
         Chore::Stress(arguments) => stress::run(&root, &arguments),
+        Chore::Clients => clients::run(&root),
         Chore::Bench(arguments) => bench::run(&root, &arguments),
+        Chore::Answers(arguments) => answers::run(&root, &arguments),
         Chore::Conform(arguments) => conform::run(&root, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&root, &arguments),
         Chore::Tidy => {

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check there is.
 
 mod leftovers;
+mod limit;
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cargo::cargo;
 use crate::debian::{self, Services};
 use crate::engine::{self, Engine};
-use crate::{compose, images, kosoku, say, stress, tidy};
+use crate::{clients, compose, images, kosoku, say, stress, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
@@ -22,12 +23,22 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("chromium", "chromium"),
 ];
 
+/// How long a stage may take. None takes half of it, from nothing and on two cores; one that hangs
+/// is to be told, not to be waited for.
+const LIMIT: Duration = Duration::from_secs(40 * 60);
+
 /// `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArgs {
-    /// How many cases of each property over plans are drawn beside those of every run; it takes a build of its own
-    #[arg(long, value_name = "NUMBER", conflicts_with = "only")]
+    /// How many cases of each property over plans are drawn, in place of 256
+    #[arg(long, value_name = "NUMBER")]
     cases: Option<u32>,
+    /// Only the tests that need a Docker Engine, against the one at this address, as `unix:///var/run/docker.sock`
+    #[arg(long, value_name = "URL", conflicts_with_all = ["cases", "clients", "only"])]
+    host: Option<String>,
+    /// Also the programs that use docker compose, with stackctl in its place: they come from PyPI and npm
+    #[arg(long, conflicts_with = "only")]
+    clients: bool,
     /// What goes to `cargo test` in place of every check: a filter, `-p PACKAGE`, `-- --nocapture`.
     #[arg(last = true, value_name = "ARGUMENTS")]
     only: Vec<String>,
@@ -35,6 +46,9 @@ pub(crate) struct TestArgs {
 
 /// Runs every check, or only the tests that are asked for.
 pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
+    if let Some(host) = &arguments.host {
+        return against(root, host);
+    }
     let begun = Instant::now();
     let mut stages = Stages::default();
     let (mut engine, mut suite) = (None, None);
@@ -59,22 +73,15 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
         stages.cargo("doc", &mut doc)?;
     }
     let before = Resources::of_tests(&engine)?;
-    let compose = compose::find(None)?;
-    if compose.is_none() {
-        say(&format!(
-            "docker compose is not installed: what stackctl shares with it is not tested; a program of it can be named by {}",
-            compose::VARIABLE
-        ));
-    }
-    let tests = stages.cargo("test", &mut tests(root, &engine, &suite, &arguments.only, compose.as_deref()));
+    let compose = docker_compose()?;
+    let tests =
+        stages.cargo("test", &mut tests(root, &engine, Some(&suite), &arguments.only, compose.as_deref()));
     // Tests that fail leave things behind, too, and then that is not what is wrong.
     let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
     tests?;
     leftovers?;
-    if let Some(cases) = arguments.cases {
-        let mut properties = cargo(root);
-        properties.args(["test", "--release", "-p", "stack-engine", "--test", "execute_converges"]);
-        stages.cargo("properties", properties.env("PROPTEST_CASES", cases.to_string()))?;
+    if arguments.clients {
+        stages.run("clients", "cargo xtask clients", || clients::against(root, &engine))?;
     }
     if arguments.only.is_empty() {
         stages.run("stress", "cargo xtask stress", || stress::short(root))?;
@@ -84,7 +91,50 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     Ok(())
 }
 
-fn tests(root: &Path, engine: &Engine, suite: &Path, only: &[String], compose: Option<&[String]>) -> Command {
+/// Runs the tests of stackctl that need an engine against another than this machine's.
+fn against(root: &Path, host: &str) -> Result<()> {
+    let begun = Instant::now();
+    let mut stages = Stages::default();
+    let mut found = None;
+    stages.run("engine", "cargo xtask images", || {
+        let engine = engine::at(host)?;
+        engine.introduce()?;
+        images::ensure(root, &engine, false)?;
+        programs()?;
+        found = Some(engine);
+        Ok(())
+    })?;
+    let engine = found.context("no engine")?;
+    let before = Resources::of_tests(&engine)?;
+    let compose = docker_compose()?;
+    let only = ["-p", "stackctl", "--test", "engine"].map(str::to_owned);
+    let tests = stages.cargo("test", &mut tests(root, &engine, None, &only, compose.as_deref()));
+    let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
+    tests?;
+    leftovers?;
+    say(&format!("\n{}the tests against {host} passed in {}", stages.table(), shown(begun.elapsed())));
+    Ok(())
+}
+
+/// The program of docker compose, if there is one.
+fn docker_compose() -> Result<Option<Vec<String>>> {
+    let compose = compose::find(None)?;
+    if compose.is_none() {
+        say(&format!(
+            "docker compose is not installed: what stackctl shares with it is not tested; a program of it can be named by {}",
+            compose::VARIABLE
+        ));
+    }
+    Ok(compose)
+}
+
+fn tests(
+    root: &Path,
+    engine: &Engine,
+    suite: Option<&Path>,
+    only: &[String],
+    compose: Option<&[String]>,
+) -> Command {
     let (name, value) = engine.variable();
     let mut command = cargo(root);
     command.arg("test");
@@ -103,7 +153,10 @@ fn tests(root: &Path, engine: &Engine, suite: &Path, only: &[String], compose: O
             command.args(["--skip", "sharing::"]);
         }
     }
-    command.env(name, value).env("PATH", debian::path_with_sbin()).env("KOSOKU", suite);
+    command.env(name, value).env("PATH", debian::path_with_sbin());
+    if let Some(suite) = suite {
+        command.env("KOSOKU", suite);
+    }
     command
 }
 
@@ -139,7 +192,10 @@ impl Stages {
     fn cargo(&mut self, name: &'static str, command: &mut Command) -> Result<()> {
         let alone = spelled(command);
         self.run(name, &alone, || {
-            let status = command.status().context("cargo cannot be run")?;
+            let child = command.spawn().context("cargo cannot be run")?;
+            let Some(status) = limit::wait(child, LIMIT)? else {
+                bail!("not done in time");
+            };
             if !status.success() {
                 bail!("{status}");
             }

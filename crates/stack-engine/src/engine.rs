@@ -325,6 +325,32 @@ impl EngineError {
         }
     }
 
+    /// Of which kind it is, in one word for programs.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Lost(_) => "lost",
+            Self::NoImage { .. } => "no_image",
+            Self::PortInUse { .. } => "port_in_use",
+            Self::Taken { .. } => "taken",
+            Self::InUse { .. } => "in_use",
+            Self::NotReady(NotReady::Unhealthy { .. }) => "unhealthy",
+            Self::NotReady(NotReady::Exited { .. }) => "exited",
+            Self::NotReady(NotReady::OutOfMemory { .. }) => "out_of_memory",
+            Self::NotReady(NotReady::Loops { .. }) => "loops",
+            Self::NotReady(NotReady::NoHealthcheck) => "no_healthcheck",
+            Self::NotReady(NotReady::Gone) => "gone",
+            Self::NotReady(NotReady::TimedOut { .. }) => "timed_out",
+            Self::Build(_) => "build",
+            Self::Pull(_) => "pull",
+            Self::Hook { .. } => "hook",
+            Self::Provider(_) => "provider",
+            Self::NotMade(_) => "not_made",
+            Self::Unsupported(_) => "unsupported",
+        }
+    }
+
     /// What the engine's refusal means, where that is known.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {

@@ -81,6 +81,9 @@ pub enum Waiting {
     Probed {
         /// Failed probes of ours, in a row.
         failures: u32,
+        /// Failed probes that the engine has counted in a row, and how many make it unhealthy;
+        /// `None` as long as it has counted none.
+        counted: Option<(u32, u32)>,
         /// The last line that the latest wrote, or its exit code.
         last: String,
     },

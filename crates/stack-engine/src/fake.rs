@@ -269,9 +269,11 @@ impl FakeEngine {
                     let exit_code = ended.filter(|_| condition == Condition::Ended);
                     return Ok(Outcome { exit_code, ..Outcome::default() });
                 }
-                Ok(false) => {
-                    (work.report)(Progress::Waiting(Waiting::Probed { failures: 1, last: String::new() }))
-                }
+                Ok(false) => (work.report)(Progress::Waiting(Waiting::Probed {
+                    failures: 1,
+                    counted: None,
+                    last: String::new(),
+                })),
                 Err(why) => return Err(self.failure(&id, why)),
             }
             if let Some(Deadline { at, limit }) = work.deadline

@@ -366,6 +366,13 @@ const TABLE: &[Row] = &[
         attributes: &["networks", "network_mode"],
     },
     Row {
+        has: &["could not find bridge "],
+        name: Some(("could not find bridge ", ":")),
+        cause: "the engine's network bridge {} is gone from its machine",
+        next: "restart the engine, so that it makes its bridge anew; stackctl doctor looks for it",
+        attributes: &[],
+    },
+    Row {
         has: &["iptables failed"],
         name: None,
         cause: "the engine cannot set up its firewall",
@@ -456,6 +463,10 @@ mod tests {
             (
                 "open /proc/sys/net/nope: no such file or directory: unknown",
                 "the engine's kernel has no parameter net/nope",
+            ),
+            (
+                "failed to create endpoint x on network bridge: adding interface veth1 to bridge docker0 failed: could not find bridge docker0: route ip+net: no such network interface",
+                "the engine's network bridge docker0 is gone from its machine",
             ),
             (
                 "no matching manifest for linux/arm/v7 in the manifest list entries",

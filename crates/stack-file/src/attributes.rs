@@ -4,9 +4,10 @@
 
 use std::sync::OnceLock;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-use crate::tree::Entry;
+use crate::tree::Entries;
 
 mod build;
 mod deploy;
@@ -253,7 +254,7 @@ pub struct Schema {
     /// The row.
     pub row: &'static Attribute,
     /// The attributes of a mapping, in the order in which they are written.
-    pub children: IndexMap<&'static str, Schema>,
+    pub children: IndexMap<&'static str, Schema, RandomState>,
     /// What stands under any key of a mapping with free keys.
     pub each: Option<Box<Schema>>,
     /// What the items of a list are.
@@ -277,7 +278,7 @@ impl Schema {
     }
 
     fn leaf(row: &'static Attribute) -> Self {
-        Self { row, children: IndexMap::new(), each: None, item: None }
+        Self { row, children: IndexMap::default(), each: None, item: None }
     }
 
     fn insert(&mut self, row: &'static Attribute) {
@@ -305,7 +306,7 @@ impl Schema {
     }
 
     /// Puts the attributes of this mapping in the order of the table, extensions last.
-    pub(crate) fn order(&self, entries: &mut IndexMap<String, Entry>) {
+    pub(crate) fn order(&self, entries: &mut Entries) {
         let place = |key: &str| self.children.get_index_of(key).unwrap_or(usize::MAX);
         if !entries.keys().is_sorted_by_key(|key| place(key)) {
             entries.sort_by_cached_key(|key, _| place(key));

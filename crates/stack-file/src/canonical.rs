@@ -4,15 +4,13 @@
 
 use std::fmt;
 
-use indexmap::IndexMap;
-
 use crate::attributes::{Schema, Shape, Short, Support};
 use crate::diagnostic::Diagnostic;
 use crate::quantity;
 use crate::scalar;
 use crate::short_syntax::{self, Fault};
 use crate::source::Origin;
-use crate::tree::{Entry, Kind, Node, Scalar, ScalarKind};
+use crate::tree::{Entries, Entry, Kind, Node, Scalar, ScalarKind};
 
 mod findings;
 mod paths;
@@ -96,8 +94,8 @@ impl Reader<'_> {
         if matches!(row.path, "services.*.networks.*" | "services.*.models.*") {
             return Some(node);
         }
-        if row.shape == Shape::Mapping && row.name() == "*" {
-            return Some(Node { kind: Kind::Mapping(IndexMap::new()), origin: node.origin });
+        if row.shape == Shape::Mapping && row.name() == "*" && row.short != Short::Ulimit {
+            return Some(Node { kind: Kind::Mapping(Entries::new()), origin: node.origin });
         }
         // A command without a value takes away what an earlier file says.
         if row.short == Short::Words {
@@ -129,66 +127,58 @@ impl Reader<'_> {
         let origin = node.origin.clone();
         let mut entries = self.entries(node, schema, trail)?;
         short_syntax::hoist_external(&mut entries);
-        let mut read: IndexMap<String, Entry> = IndexMap::with_capacity(entries.len());
-        for (key, entry) in entries {
+        retain(&mut entries, |key, place, mut node| {
             if key.starts_with("x-") {
-                read.insert(key, Entry { key: entry.key, node: plain(entry.node) });
-                continue;
+                return Some(plain(node));
             }
-            let below = Trail::Key(&trail, &key);
-            let Some(child) = schema.children.get(key.as_str()) else {
-                self.unknown(&key, &entry.key, schema, below);
-                continue;
+            let below = Trail::Key(&trail, key);
+            let Some(child) = schema.children.get(key) else {
+                self.unknown(key, place, schema, below);
+                return None;
             };
             match child.row.support {
                 Support::NoEffect(why) => {
                     let told = Diagnostic::warning(format!("`{key}` is left out: {why}"))
-                        .at(&entry.key)
+                        .at(place)
                         .path(below.to_string());
                     self.diagnostics.push(told);
-                    continue;
+                    return None;
                 }
                 Support::Honoured | Support::NotYet(_) | Support::Ignored(_) | Support::Told => {}
             }
             // A key without a value has no place of its own: the key is the place.
-            let mut node = entry.node;
             if node.is_null() {
-                node.origin = entry.key.clone();
+                node.origin = place.clone();
             }
-            if let Some(node) = self.node(node, child, below) {
-                read.insert(key, Entry { key: entry.key, node });
-            }
-        }
-        schema.order(&mut read);
-        Some(Node { kind: Kind::Mapping(read), origin })
+            self.node(node, child, below)
+        });
+        schema.order(&mut entries);
+        Some(Node { kind: Kind::Mapping(entries), origin })
     }
 
     fn keyed(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let origin = node.origin.clone();
         let each = schema.each.as_deref()?;
-        let mut read = IndexMap::new();
-        for (key, entry) in self.entries(node, schema, trail)? {
-            let below = Trail::Key(&trail, &key);
-            if let Some(fault) = name_fault(&key) {
+        let mut entries = self.entries(node, schema, trail)?;
+        retain(&mut entries, |key, place, mut node| {
+            let below = Trail::Key(&trail, key);
+            if let Some(fault) = name_fault(key) {
                 self.diagnostics.push(
                     Diagnostic::error(format!("`{key}` cannot be a name: {fault}"))
-                        .at(&entry.key)
+                        .at(place)
                         .path(below.to_string()),
                 );
-                continue;
+                return None;
             }
-            let mut node = entry.node;
             if node.is_null() {
-                node.origin = entry.key.clone();
+                node.origin = place.clone();
             }
-            if let Some(node) = self.node(node, each, below) {
-                read.insert(key, Entry { key: entry.key, node });
-            }
-        }
-        Some(Node { kind: Kind::Mapping(read), origin })
+            self.node(node, each, below)
+        });
+        Some(Node { kind: Kind::Mapping(entries), origin })
     }
 
-    fn entries(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<IndexMap<String, Entry>> {
+    fn entries(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Entries> {
         match node.kind {
             Kind::Mapping(entries) => Some(entries),
             _ => self.wrong(&node, schema, trail),
@@ -226,9 +216,9 @@ impl Reader<'_> {
         let mut read = Vec::with_capacity(items.len());
         for (index, node) in items.into_iter().enumerate() {
             let below = Trail::Item(&trail, index);
-            match node.as_scalar() {
-                Some(scalar) if is_text(scalar, schema) => {
-                    let mut node = Node::string(scalar.text.clone(), node.origin);
+            match node {
+                Node { kind: Kind::Scalar(scalar), origin } if is_text(&scalar, schema) => {
+                    let mut node = Node::string(as_text(scalar), origin);
                     if schema.row.shape == Shape::Paths
                         && let Err(fault) = self.absolute(&mut node)
                     {
@@ -237,7 +227,7 @@ impl Reader<'_> {
                     }
                     read.push(node);
                 }
-                _ => self.wrong_item(&node, schema, below),
+                node => self.wrong_item(&node, schema, below),
             }
         }
         Some(Node { kind: Kind::Sequence(read), origin })
@@ -245,57 +235,62 @@ impl Reader<'_> {
 
     fn pairs(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let origin = node.origin.clone();
-        let mut read = IndexMap::new();
-        for (key, entry) in self.entries(node, schema, trail)? {
-            let below = Trail::Key(&trail, &key);
+        let mut entries = self.entries(node, schema, trail)?;
+        retain(&mut entries, |key, key_place, node| {
+            let below = Trail::Key(&trail, key);
             if key.is_empty() || key.ends_with(char::is_whitespace) {
                 let fault = if key.is_empty() { "is empty" } else { "ends with a space" };
                 self.diagnostics.push(
                     Diagnostic::error(format!("a key of `{}` {fault}", trail.name()))
-                        .at(&entry.key)
+                        .at(key_place)
                         .path(below.to_string()),
                 );
-                continue;
+                return None;
             }
-            let Some(scalar) = entry.node.as_scalar() else {
+            if NO_TRUTHS.contains(&schema.row.path)
+                && node.as_scalar().is_some_and(|scalar| scalar.kind == ScalarKind::Boolean)
+            {
+                self.wrong_item(&node, schema, below);
+                return None;
+            }
+            let Node { kind: Kind::Scalar(scalar), origin: mut place } = node else {
                 self.diagnostics.push(
-                    Diagnostic::error(format!("`{key}` must be a single value, not {}", found(&entry.node)))
-                        .at(&entry.node.origin)
+                    Diagnostic::error(format!("`{key}` must be a single value, not {}", found(&node)))
+                        .at(&node.origin)
                         .path(below.to_string())
                         .label("expected a text"),
                 );
-                continue;
+                return None;
             };
             let kind = if scalar.kind == ScalarKind::Null && schema.row.shape == Shape::Variables {
                 ScalarKind::Null
             } else {
                 ScalarKind::String
             };
-            let mut place = entry.node.origin.clone();
             if scalar.kind == ScalarKind::Null {
-                place = entry.key.clone();
+                place = key_place.clone();
             }
-            let text = scalar::canonical(&scalar.text, scalar.kind);
+            let text = as_text(scalar);
             let mut node = Node::scalar(text, kind, place);
             if schema.row.shape == Shape::Contexts
                 && let Err(fault) = self.context(&mut node)
             {
                 self.fault(&node, schema.row, below, fault);
-                continue;
+                return None;
             }
-            read.insert(key, Entry { key: entry.key, node });
-        }
-        Some(Node { kind: Kind::Mapping(read), origin })
+            Some(node)
+        });
+        Some(Node { kind: Kind::Mapping(entries), origin })
     }
 
     /// Keys and lists; a single value is a list of one.
     fn lists(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let origin = node.origin.clone();
-        let mut read = IndexMap::new();
-        for (key, entry) in self.entries(node, schema, trail)? {
-            let below = Trail::Key(&trail, &key);
-            let place = entry.node.origin.clone();
-            let items = match entry.node.kind {
+        let mut entries = self.entries(node, schema, trail)?;
+        retain(&mut entries, |key, _, node| {
+            let below = Trail::Key(&trail, key);
+            let place = node.origin;
+            let items = match node.kind {
                 Kind::Sequence(items) => items,
                 kind => vec![Node { kind, origin: place.clone() }],
             };
@@ -309,19 +304,27 @@ impl Reader<'_> {
                     None => self.wrong_item(&item, schema, below),
                 }
             }
-            read.insert(
-                key,
-                Entry { key: entry.key, node: Node { kind: Kind::Sequence(texts), origin: place } },
-            );
-        }
-        Some(Node { kind: Kind::Mapping(read), origin })
+            Some(Node { kind: Kind::Sequence(texts), origin: place })
+        });
+        Some(Node { kind: Kind::Mapping(entries), origin })
     }
 
     fn scalar(&mut self, node: Node, schema: &Schema, trail: Trail<'_>) -> Option<Node> {
         let Some(scalar) = node.as_scalar() else { return self.wrong(&node, schema, trail) };
+        // Most values are texts that stay what they are.
+        if matches!(schema.row.shape, Shape::Text | Shape::Path | Shape::Context | Shape::Plain)
+            && scalar.kind == ScalarKind::String
+            && !scalar.text.is_empty()
+        {
+            return Some(node);
+        }
         let text = scalar.text.as_str();
         let whole = || match scalar.kind {
             ScalarKind::Integer => scalar::integer(text),
+            // A whole number may be written with a fraction of nothing, except for limits.
+            ScalarKind::Float if !schema.row.path.starts_with("services.*.ulimits") => scalar::float(text)
+                .filter(|number| number.fract() == 0.0 && number.abs() < 1e15)
+                .map(|number| number as i128),
             // A number in a text is decimal; only permission bits are not.
             ScalarKind::String if schema.row.path == "services.*.volumes[].tmpfs.mode" => {
                 scalar::integer(text.trim())
@@ -331,9 +334,10 @@ impl Reader<'_> {
         };
         let cast = match schema.row.shape {
             Shape::Text | Shape::Path | Shape::Context => {
-                is_text(scalar, schema).then(|| (text.to_owned(), ScalarKind::String))
+                is_text(scalar, schema).then(|| (scalar::canonical(text, scalar.kind), ScalarKind::String))
             }
             Shape::Plain => Some((scalar::canonical(text, scalar.kind), ScalarKind::String)),
+            Shape::Boolean if !matches!(scalar.kind, ScalarKind::Boolean | ScalarKind::String) => None,
             Shape::Boolean => boolean(text).map(|(value, plain)| {
                 if !plain {
                     self.diagnostics.push(
@@ -347,6 +351,10 @@ impl Reader<'_> {
             }),
             Shape::Integer => whole()
                 .filter(|number| i64::try_from(*number).is_ok())
+                // The kernel knows no others.
+                .filter(|number| {
+                    schema.row.path != "services.*.oom_score_adj" || (-1000..=1000).contains(number)
+                })
                 .map(|number| (number.to_string(), ScalarKind::Integer)),
             Shape::Count => whole()
                 .filter(|number| u32::try_from(*number).is_ok())
@@ -358,6 +366,7 @@ impl Reader<'_> {
             }
             .filter(|number| number.is_finite() && *number >= 0.0)
             .map(|number| (scalar::float_text(number), ScalarKind::Float)),
+            Shape::Duration if scalar.kind != ScalarKind::String => None,
             Shape::Duration => {
                 quantity::duration(text).map(|time| (quantity::duration_text(time), ScalarKind::String))
             }
@@ -465,6 +474,30 @@ impl Reader<'_> {
     }
 }
 
+/// Replaces the value of every entry, or takes the entry out, where it stands: the keys stay, and
+/// nothing is made anew.
+fn retain(entries: &mut Entries, mut read: impl FnMut(&str, &Origin, Node) -> Option<Node>) {
+    entries.retain(|key, entry| {
+        let nothing = Node::scalar(String::new(), ScalarKind::Null, entry.key.clone());
+        let node = std::mem::replace(&mut entry.node, nothing);
+        match read(key, &entry.key, node) {
+            Some(node) => {
+                entry.node = node;
+                true
+            }
+            None => false,
+        }
+    });
+}
+
+/// The text that a value is kept as.
+fn as_text(scalar: Scalar) -> String {
+    match scalar.kind {
+        ScalarKind::String => scalar.text,
+        kind => scalar::canonical(&scalar.text, kind),
+    }
+}
+
 /// The text of a scalar; empty for anything else.
 pub(crate) fn text(node: &Node) -> &str {
     node.as_scalar().map_or("", |scalar| &scalar.text)
@@ -473,13 +506,19 @@ pub(crate) fn text(node: &Node) -> &str {
 /// Texts that may be written as whole numbers.
 const NUMBERS: &[&str] = &["services.*.ports[].published", "services.*.expose", "services.*.group_add"];
 
-/// Whether a scalar can stand for a text: numbers only where nothing is lost.
+/// Pairs whose values are texts or numbers, and no truths.
+const NO_TRUTHS: &[&str] = &[
+    "services.*.logging.options",
+    "services.*.networks.*.driver_opts",
+    "networks.*.driver_opts",
+    "volumes.*.driver_opts",
+];
+
+/// Whether a scalar can stand for a text.
 fn is_text(scalar: &Scalar, schema: &Schema) -> bool {
     match scalar.kind {
         ScalarKind::String => true,
-        ScalarKind::Integer => {
-            NUMBERS.contains(&schema.row.path) && scalar::canonical(&scalar.text, scalar.kind) == scalar.text
-        }
+        ScalarKind::Integer => NUMBERS.contains(&schema.row.path),
         _ => false,
     }
 }
@@ -489,8 +528,8 @@ fn boolean(text: &str) -> Option<(bool, bool)> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Some((true, true)),
         "false" => Some((false, true)),
-        "1" | "t" | "y" | "yes" | "on" => Some((true, false)),
-        "0" | "f" | "n" | "no" | "off" => Some((false, false)),
+        "y" | "yes" | "on" => Some((true, false)),
+        "n" | "no" | "off" => Some((false, false)),
         _ => None,
     }
 }

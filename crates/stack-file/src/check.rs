@@ -2,21 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use indexmap::IndexMap;
-
 use crate::canonical::{closest, outside_of, text};
 use crate::complete::Disabled;
 use crate::diagnostic::Diagnostic;
 use crate::model::{DependencyCondition, Port, Service, Stack};
 use crate::source::{Origin, Spanned};
-use crate::tree::{Entry, Node};
+use crate::tree::{Entries, Entry, Node};
 
 mod references;
 
 /// What the file declares, in use or not, by kind of resource and key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declared {
-    by_kind: HashMap<&'static str, IndexMap<String, Entry>>,
+    by_kind: HashMap<&'static str, Entries>,
     /// Services that lack what they should have got from another, which is told already.
     incomplete: HashSet<String>,
 }
@@ -32,6 +30,11 @@ impl Declared {
     /// The resources of a kind.
     fn resources(&self, kind: &str) -> impl Iterator<Item = (&String, &Entry)> {
         self.by_kind.get(kind).into_iter().flatten()
+    }
+
+    /// Whether there is one of this kind and key.
+    fn has(&self, kind: &str, key: &str) -> bool {
+        self.by_kind.get(kind).is_some_and(|all| all.contains_key(key))
     }
 
     /// The keys of a kind.
@@ -76,7 +79,12 @@ struct Checker<'a> {
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    /// An attribute of a service as it stands in the tree.
+    fn written(&self, service: &str, attribute: &str) -> Option<&'a Node> {
+        self.stack.written_service(service)?.get(attribute)
+    }
+
     fn say(&mut self, told: Diagnostic) {
         self.diagnostics.push(told);
     }
@@ -85,7 +93,7 @@ impl Checker<'_> {
         let name = &service.name.value;
         let at = |rest: &str| format!("services.{name}{rest}");
         // An `image` or `build` that was found faulty, or misspelt, is told already.
-        if service.image.is_none() && service.build.is_none() && service.tree.get("provider").is_none() {
+        if service.image.is_none() && service.build.is_none() && self.written(name, "provider").is_none() {
             let told_already = self.diagnostics.iter().any(|told| {
                 let misspelt =
                     |part| told.replacement.as_deref() == Some(part) && told.path.starts_with(&at("."));
@@ -179,7 +187,7 @@ impl Checker<'_> {
             }
         }
         let Some(mode) = &service.network_mode else { return };
-        if let Some(networks) = service.tree.get("networks") {
+        if let Some(networks) = self.written(name, "networks") {
             self.say(
                 Diagnostic::error(format!("`{name}` has both `network_mode` and `networks`"))
                     .at(&mode.origin)
@@ -253,9 +261,10 @@ impl Checker<'_> {
     /// The same limit may stand in two places, but not with two values.
     fn limits(&mut self, service: &Service) {
         let name = &service.name.value;
+        let Some(tree) = self.stack.written_service(name) else { return };
         let below = |path: &[&str]| {
             path.iter()
-                .try_fold(&service.tree, |node: &Node, key| node.get(key))
+                .try_fold(tree, |node: &Node, key| node.get(key))
                 .map(|node| (text(node), &node.origin))
         };
         for (own, deep) in [

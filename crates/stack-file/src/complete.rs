@@ -12,12 +12,10 @@ use crate::diagnostic::Diagnostic;
 use crate::interpolate::Variables;
 use crate::load::Omitted;
 use crate::source::{Origin, SourceId, Sources, Variable};
-use crate::tree::{Entry, Kind, Node, ScalarKind};
+use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 pub(crate) mod dependencies;
 mod files;
-
-type Entries = IndexMap<String, Entry>;
 
 /// What the tree is completed with.
 pub(crate) struct Completion<'a> {
@@ -122,11 +120,12 @@ impl Completion<'_> {
                 entries.insert("default".to_owned(), empty(origin));
             }
         }
-        self.resources(top, "networks", |key| networks.contains_key(key));
-        self.resources(top, "volumes", |key| used.volumes.contains(key));
-        self.resources(top, "secrets", |key| used.secrets.contains(key));
-        self.resources(top, "configs", |key| used.configs.contains(key));
-        self.resources(top, "models", |key| used.models.contains(key));
+        let all = self.omitted.unused;
+        self.resources(top, "networks", |key| all || networks.contains_key(key));
+        self.resources(top, "volumes", |key| all || used.volumes.contains(key));
+        self.resources(top, "secrets", |key| all || used.secrets.contains(key));
+        self.resources(top, "configs", |key| all || used.configs.contains(key));
+        self.resources(top, "models", |key| all || used.models.contains(key));
         Schema::root().order(top);
         disabled
     }
@@ -167,7 +166,7 @@ impl Completion<'_> {
                 resource.shift_insert(0, "name".to_owned(), Entry { key: origin, node });
             }
         }
-        if top.get(kind).is_some_and(|entry| entry.node.as_mapping().is_some_and(IndexMap::is_empty)) {
+        if top.get(kind).is_some_and(|entry| entry.node.as_mapping().is_some_and(|all| all.is_empty())) {
             top.shift_remove(kind);
         }
     }
@@ -203,7 +202,7 @@ impl Completion<'_> {
             && !service.contains_key("provider")
             && service
                 .get("networks")
-                .is_none_or(|entry| entry.node.as_mapping().is_none_or(IndexMap::is_empty))
+                .is_none_or(|entry| entry.node.as_mapping().is_none_or(|all| all.is_empty()))
         {
             let networks = service.entry("networks".to_owned()).or_insert_with(|| empty(key));
             if let Kind::Mapping(entries) = &mut networks.node.kind {

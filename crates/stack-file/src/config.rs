@@ -1,12 +1,10 @@
 //! The stack as `docker compose config` writes it, which reads back to the same stack.
 
-use indexmap::IndexMap;
-
 use crate::attributes::{Schema, Shape, Short};
 use crate::canonical::text;
 use crate::model::Stack;
 use crate::source::Origin;
-use crate::tree::{Entry, Kind, Node, ScalarKind};
+use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 /// For whom the stack is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +74,7 @@ impl Writer {
             }
             (Shape::Keyed, Kind::Mapping(entries)) => {
                 let each = schema.each.as_deref()?;
-                let mut written = IndexMap::with_capacity(entries.len());
+                let mut written = Entries::with_capacity(entries.len());
                 for (key, entry) in entries {
                     if let Some(node) = self.value(&entry.node, each) {
                         written.insert(key.clone(), Entry { key: entry.key.clone(), node });
@@ -122,7 +120,7 @@ impl Writer {
     }
 
     fn mapping(&self, node: &Node, schema: &Schema) -> Node {
-        let mut written = IndexMap::new();
+        let mut written = Entries::new();
         for (key, entry) in node.as_mapping().into_iter().flatten() {
             let kept = if key.starts_with("x-") {
                 let kept = self.form == Form::Yaml || schema.row.path.is_empty();
@@ -140,9 +138,9 @@ impl Writer {
     }
 
     /// What is written though the file does not say it.
-    fn unsaid(&self, written: &mut IndexMap<String, Entry>, path: &str, origin: &Origin) {
+    fn unsaid(&self, written: &mut Entries, path: &str, origin: &Origin) {
         let nothing = || Node::scalar("", ScalarKind::Null, origin.clone());
-        let empty = || Node { kind: Kind::Mapping(IndexMap::new()), origin: origin.clone() };
+        let empty = || Node { kind: Kind::Mapping(Entries::new()), origin: origin.clone() };
         let mut add = |key: &str, node: Node| {
             written.entry(key.to_owned()).or_insert_with(|| Entry { key: origin.clone(), node });
         };
@@ -164,7 +162,7 @@ impl Writer {
             }
             "services.*.develop.watch[]" => {
                 let command = Entry { key: origin.clone(), node: nothing() };
-                let kind = Kind::Mapping(IndexMap::from([("command".to_owned(), command)]));
+                let kind = Kind::Mapping(Entries::from([("command".to_owned(), command)]));
                 add("exec", Node { kind, origin: origin.clone() });
             }
             "services.*.deploy" => {
@@ -178,7 +176,7 @@ impl Writer {
 }
 
 /// The short form of a limit stands in one place for both: it is written as it was.
-fn single_limit(entries: &IndexMap<String, Entry>, schema: &Schema) -> Option<Node> {
+fn single_limit(entries: &Entries, schema: &Schema) -> Option<Node> {
     if schema.row.short != Short::Ulimit {
         return None;
     }

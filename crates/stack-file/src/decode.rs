@@ -10,6 +10,7 @@ mod service;
 mod update;
 mod values;
 mod volume;
+mod watch;
 
 use crate::attributes::Schema;
 

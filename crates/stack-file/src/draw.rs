@@ -115,7 +115,8 @@ fn snippets<'a>(places: &[(&Origin, &'a str)], sources: &'a Sources) -> Vec<Elem
             }
             continue;
         }
-        let line = sources.place(&Origin { source: origin.source, span: first..first, via: None }).line;
+        let line =
+            sources.place(&Origin { source: origin.source, span: (first..first).into(), via: None }).line;
         let mut snippet =
             Snippet::source(&source.text[first..last]).line_start(line).path(tame(&source.name));
         for (nth, (origin, label)) in here.iter().enumerate() {
@@ -152,7 +153,7 @@ fn replacement<'a>(origin: &Origin, text: &'a str, sources: &'a Sources) -> Opti
 /// The first line of a place, without its line break.
 fn line_range(source: &Source, origin: &Origin) -> Range<usize> {
     let text = &source.text;
-    let at = floor(text, origin.span.start);
+    let at = floor(text, origin.span.start());
     let start = text[..at].rfind('\n').map_or(0, |found| found + 1);
     let end = text[at..].find('\n').map_or(text.len(), |found| at + found);
     start..end
@@ -161,8 +162,8 @@ fn line_range(source: &Source, origin: &Origin) -> Range<usize> {
 /// The part of a place that lies in its first line.
 fn within_line(source: &Source, origin: &Origin) -> Range<usize> {
     let line = line_range(source, origin);
-    let start = floor(&source.text, origin.span.start).min(line.end);
-    let end = floor(&source.text, origin.span.end).clamp(start, line.end);
+    let start = floor(&source.text, origin.span.start()).min(line.end);
+    let end = floor(&source.text, origin.span.end()).clamp(start, line.end);
     start..end
 }
 

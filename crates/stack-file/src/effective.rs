@@ -3,13 +3,11 @@
 
 use std::path::Path;
 
-use indexmap::IndexMap;
-
 use crate::attributes::{Schema, Shape, Support};
 use crate::canonical::{clean, text};
 use crate::short_syntax::exposed;
 use crate::source::Origin;
-use crate::tree::{Entry, Kind, Node, ScalarKind};
+use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 /// The tree of a service, a network or a volume as an engine is to have it. Keys of
 /// the reader's choice, as those of labels, stay whatever they are.
@@ -41,9 +39,7 @@ pub(crate) fn effective(node: &Node, schema: Option<&Schema>) -> Node {
                 _ => items,
             })
         }
-        Kind::Scalar(_) if node.is_null() && path == "services.*.networks.*" => {
-            Kind::Mapping(IndexMap::new())
-        }
+        Kind::Scalar(_) if node.is_null() && path == "services.*.networks.*" => Kind::Mapping(Entries::new()),
         Kind::Scalar(scalar) => Kind::Scalar(scalar.clone()),
     };
     if let Kind::Mapping(entries) = &mut kind {
@@ -63,21 +59,24 @@ fn says_nothing(schema: &Schema) -> bool {
     matches!(schema.row.support, Support::Told | Support::Ignored(_) | Support::NoEffect(_))
 }
 
-/// `disable: true` and the probe `NONE` mean the same.
-fn healthcheck(service: &mut IndexMap<String, Entry>) {
+/// What turns a health check off: `disable: true` and the probe `NONE` mean the same.
+pub(crate) fn turned_off(check: &Entries) -> Option<&Node> {
+    let disable = check.get("disable").filter(|entry| text(&entry.node) == "true");
+    let test = check.get("test");
+    let none = |node: &Node| node.as_sequence().and_then(<[Node]>::first).map(text) == Some("NONE");
+    disable.or_else(|| test.filter(|entry| none(&entry.node))).map(|entry| &entry.node)
+}
+
+/// A health check that is off says nothing else.
+fn healthcheck(service: &mut Entries) {
     let Some(entry) = service.get_mut("healthcheck") else { return };
     let Kind::Mapping(check) = &mut entry.node.kind else { return };
-    let off = check.get("disable").filter(|entry| text(&entry.node) == "true").or_else(|| {
-        check
-            .get("test")
-            .filter(|entry| entry.node.as_sequence().and_then(<[Node]>::first).map(text) == Some("NONE"))
-    });
-    if let Some(off) = off {
-        let origin = off.node.origin.clone();
+    if let Some(off) = turned_off(check) {
+        let origin = off.origin.clone();
         let none = Kind::Sequence(vec![Node::string("NONE", origin.clone())]);
         let test = Node { kind: none, origin: origin.clone() };
         let disable = Node::scalar("true", ScalarKind::Boolean, origin.clone());
-        *check = IndexMap::from([
+        *check = Entries::from([
             ("test".to_owned(), Entry { key: origin.clone(), node: test }),
             ("disable".to_owned(), Entry { key: origin, node: disable }),
         ]);
@@ -90,7 +89,7 @@ fn healthcheck(service: &mut IndexMap<String, Entry>) {
 }
 
 /// An empty name means the usual one.
-fn dockerfile(build: &mut IndexMap<String, Entry>) {
+fn dockerfile(build: &mut Entries) {
     let inline = build.contains_key("dockerfile_inline");
     if let Some(file) = build.get_mut("dockerfile").filter(|entry| text(&entry.node).is_empty()) {
         file.node = Node::string("Dockerfile", file.node.origin.clone());
@@ -102,14 +101,14 @@ fn dockerfile(build: &mut IndexMap<String, Entry>) {
 
 /// A missing path of a bind is made unless the file says otherwise, and options
 /// that are at their defaults are none.
-fn mount(mount: &mut IndexMap<String, Entry>, origin: &Origin) {
+fn mount(mount: &mut Entries, origin: &Origin) {
     if let Some(Kind::Mapping(volume)) = mount.get_mut("volume").map(|entry| &mut entry.node.kind)
         && volume.get("nocopy").is_some_and(|entry| text(&entry.node) == "false")
     {
         volume.shift_remove("nocopy");
     }
     mount.retain(|key, entry| {
-        let empty = entry.node.as_mapping().is_some_and(IndexMap::is_empty);
+        let empty = entry.node.as_mapping().is_some_and(|empty| empty.is_empty());
         !(key == "read_only" && text(&entry.node) == "false"
             || matches!(key.as_str(), "volume" | "tmpfs") && empty)
     });
@@ -120,7 +119,7 @@ fn mount(mount: &mut IndexMap<String, Entry>, origin: &Origin) {
         }
         let bind = mount.entry("bind".to_owned()).or_insert_with(|| Entry {
             key: origin.clone(),
-            node: Node { kind: Kind::Mapping(IndexMap::new()), origin: origin.clone() },
+            node: Node { kind: Kind::Mapping(Entries::new()), origin: origin.clone() },
         });
         if let Kind::Mapping(bind) = &mut bind.node.kind
             && !bind.contains_key("create_host_path")
@@ -134,7 +133,7 @@ fn mount(mount: &mut IndexMap<String, Entry>, origin: &Origin) {
 
 /// The default driver of addresses is what there is without one, and addresses are of the
 /// fourth version unless the file says otherwise.
-fn addresses(network: &mut IndexMap<String, Entry>) {
+fn addresses(network: &mut Entries) {
     if network.get("enable_ipv4").is_some_and(|enable| text(&enable.node) == "true") {
         network.shift_remove("enable_ipv4");
     }

@@ -80,7 +80,7 @@ pub(crate) fn parse_raw(
         }
         let span = begin..begin + whole.trim_end().len();
         if name.contains(char::is_whitespace) {
-            let origin = Origin { source, span, via: None };
+            let origin = Origin { source, span: span.into(), via: None };
             let told = Diagnostic::error("the name of a variable cannot have spaces").at(&origin);
             diagnostics.push(told.help("write NAME=value; with `format: raw` a line is taken as it is"));
             continue;
@@ -120,7 +120,7 @@ impl Reader<'_> {
     }
 
     fn fault(&mut self, span: Range<usize>, message: impl Into<String>, help: &str) {
-        let origin = Origin { source: self.source, span, via: None };
+        let origin = Origin { source: self.source, span: span.into(), via: None };
         self.diagnostics.push(Diagnostic::error(message).at(&origin).help(help));
     }
 
@@ -167,7 +167,7 @@ impl Reader<'_> {
             }
         }?;
         if name.starts_with(|first: char| first.is_ascii_digit()) {
-            let origin = Origin { source: self.source, span, via: None };
+            let origin = Origin { source: self.source, span: span.into(), via: None };
             let told = Diagnostic::warning(format!("`{name}` begins with a digit and is left out"));
             self.diagnostics.push(told.at(&origin));
             return None;
@@ -236,7 +236,7 @@ impl Reader<'_> {
         match interpolate::fill(value, &lookup) {
             Ok(filled) => {
                 if !filled.unset.is_empty() {
-                    let origin = Origin { source: self.source, span: place, via: None };
+                    let origin = Origin { source: self.source, span: place.into(), via: None };
                     self.diagnostics.push(
                         Diagnostic::warning(format!(
                             "a `$` in the value of `{name}` names a variable that is not set, and stands for an empty text"
@@ -316,7 +316,7 @@ mod tests {
         let all = parse(text, source, &outer, &mut diagnostics);
         for told in &diagnostics {
             let origin = told.origin.as_ref().expect("a place");
-            assert!(origin.span.end <= text.len());
+            assert!(origin.span.end() <= text.len());
         }
         let pairs = all.into_iter().map(|each| (each.name, each.value)).collect();
         (pairs, diagnostics.into_iter().map(|told| told.message).collect())

@@ -77,6 +77,17 @@ pub struct Used {
     pub from: VariableSource,
     /// Its value, if somebody set it.
     pub value: Option<String>,
+    /// Who else set it, in vain, the strongest first.
+    pub in_vain: Vec<InVain>,
+}
+
+/// A source of a variable that another one won over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InVain {
+    /// The source.
+    pub from: VariableSource,
+    /// The value that it gives.
+    pub value: String,
 }
 
 /// A value that another took the place of.
@@ -302,8 +313,7 @@ impl<'a> Explainer<'a> {
         let whence = if matches!(from, VariableSource::Environment | VariableSource::EnvFile(..))
             && self.history.variables.get("COMPOSE_PROJECT_NAME") == Some(name)
         {
-            let value = Some(name.to_owned());
-            variables.push(Used { name: "COMPOSE_PROJECT_NAME".to_owned(), from, value });
+            variables.push(self.used("COMPOSE_PROJECT_NAME", from, Some(name.to_owned())));
             Whence::Outside
         } else if let Some(written) = written.filter(|written| text(written) == name) {
             variables = self.variables(written);
@@ -349,7 +359,7 @@ impl<'a> Explainer<'a> {
             };
             let own = assignments.into_iter().filter(|assignment| assignment.name == *name);
             found.extend(own.map(|assignment| {
-                Node::string(assignment.value, Origin { source: id, span: assignment.span, via: None })
+                Node::string(assignment.value, Origin { source: id, span: assignment.span.into(), via: None })
             }));
         }
         found
@@ -364,7 +374,7 @@ impl<'a> Explainer<'a> {
         }
         let variables = &self.history.variables;
         let names = RefCell::new(Vec::new());
-        let written = source.text.get(node.origin.span.clone()).unwrap_or_default();
+        let written = source.text.get(node.origin.span.range()).unwrap_or_default();
         let filled = interpolate::fill(written, &|name| {
             if !names.borrow().iter().any(|known| known == name) {
                 names.borrow_mut().push(name.to_owned());
@@ -383,15 +393,21 @@ impl<'a> Explainer<'a> {
                     None if unset.contains(&name) => VariableSource::Unset,
                     _ => VariableSource::Default,
                 };
-                Used { name, from, value }
+                self.used(&name, from, value)
             })
             .collect();
         // A key without a value takes that of the variable of the same name.
         if used.is_empty() {
             let value = variables.get(&via.name).map(str::to_owned);
-            used.push(Used { name: via.name.clone(), from: via.from.clone(), value });
+            used.push(self.used(&via.name, via.from.clone(), value));
         }
         used
+    }
+
+    fn used(&self, name: &str, from: VariableSource, value: Option<String>) -> Used {
+        let in_vain = self.history.variables.in_vain(name);
+        let in_vain = in_vain.into_iter().map(|(from, value)| InVain { from, value: value.to_owned() });
+        Used { name: name.to_owned(), from, value, in_vain: in_vain.collect() }
     }
 
     fn confidential(&self, row: &Attribute, variables: &[Used], origin: &Origin) -> bool {

@@ -4,8 +4,6 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
-
 use crate::attributes::Schema;
 use crate::canonical::{Base, canonical, clean, closest, outside_of, text};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -13,11 +11,11 @@ use crate::interpolate;
 use crate::load::Model;
 use crate::merge;
 use crate::reading::{Reading, is_remote};
-use crate::source::{Origin, Reference, Referrer};
-use crate::tree::{Entry, Kind, Node};
+use crate::source::{Origin, Reference, Referrer, Span};
+use crate::tree::{Entries, Entry, Kind, Node};
 use crate::yaml::{Document, Mark};
 
-type Services = IndexMap<String, Entry>;
+type Services = Entries;
 
 /// Resolves every `extends` of the canonical tree of a document; `marks` are its own.
 pub(crate) fn extend(root: &mut Node, marks: &[Mark], model: Model<'_>, reading: &mut Reading<'_>) {
@@ -211,8 +209,8 @@ impl Resolver<'_, '_> {
         });
         // A service that is faulty as a whole is told, and gives nothing.
         let nothing = || Node {
-            kind: Kind::Mapping(IndexMap::new()),
-            origin: Origin { source: documents[0].root.origin.source, span: 0..0, via: None },
+            kind: Kind::Mapping(Entries::new()),
+            origin: Origin { source: documents[0].root.origin.source, span: Span::default(), via: None },
         };
         service.map(|entry| entry.node).or_else(|| found.then(nothing))
     }
@@ -281,7 +279,11 @@ impl Resolver<'_, '_> {
             let documents = self.files[*file].documents.iter();
             let services = documents.filter_map(|document| services_of(&document.root));
             let itself = |other: &&str| from == file && other == name;
-            services.flat_map(IndexMap::keys).map(String::as_str).filter(|other| !itself(other)).collect()
+            services
+                .flat_map(|services| services.keys())
+                .map(String::as_str)
+                .filter(|other| !itself(other))
+                .collect()
         };
         let within =
             self.files[*file].documents.first().map_or(place.source, |first| first.root.origin.source);
@@ -347,8 +349,8 @@ fn services_of(root: &Node) -> Option<&Services> {
 fn alone(name: &str, entry: Entry, whole: &Origin) -> Node {
     let key = entry.key.clone();
     let services =
-        Node { kind: Kind::Mapping(IndexMap::from([(name.to_owned(), entry)])), origin: key.clone() };
-    let top = IndexMap::from([("services".to_owned(), Entry { key, node: services })]);
+        Node { kind: Kind::Mapping(Entries::from([(name.to_owned(), entry)])), origin: key.clone() };
+    let top = Entries::from([("services".to_owned(), Entry { key, node: services })]);
     Node { kind: Kind::Mapping(top), origin: whole.clone() }
 }
 

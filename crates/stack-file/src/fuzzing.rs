@@ -8,8 +8,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
-
 use crate::attributes::Schema;
 use crate::canonical::{Base, canonical};
 use crate::config::Form;
@@ -18,8 +16,8 @@ use crate::draw::draw;
 use crate::explain::explain;
 use crate::lint::lint;
 use crate::load::{Omitted, Request, load, load_with_history, load_without};
-use crate::source::{Origin, SourceId, Sources};
-use crate::tree::{Kind, Node, ScalarKind};
+use crate::source::{Origin, SourceId, Sources, Span};
+use crate::tree::{Entries, Kind, Node, ScalarKind};
 use crate::{env_file, interpolate, merge, yaml};
 
 /// A line of this text parts the files of one input.
@@ -73,7 +71,7 @@ pub fn env_file(text: &str) {
     all.extend(env_file::parse_raw(text, id, &lookup, &mut diagnostics));
     for assignment in all {
         assert!(!assignment.name.is_empty(), "a variable has no name");
-        let origin = Origin { source: id, span: assignment.span, via: None };
+        let origin = Origin { source: id, span: assignment.span.into(), via: None };
         within(&origin, &sources);
         assert_eq!(sources.place(&origin).line, assignment.line, "{}", assignment.name);
     }
@@ -89,8 +87,8 @@ pub fn env_file(text: &str) {
 pub fn merge(text: &str) {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
-    let start = Origin { source: sources.add("<no file>", None, ""), span: 0..0, via: None };
-    let nothing = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
+    let start = Origin { source: sources.add("<no file>", None, ""), span: Span::default(), via: None };
+    let nothing = Node { kind: Kind::Mapping(Entries::new()), origin: start };
     let mut merged = nothing.clone();
     for (index, part) in parts(text).into_iter().enumerate() {
         let id: SourceId = sources.add(format!("{index}.yaml"), None, part);
@@ -147,8 +145,15 @@ pub fn decode(text: &str, directory: &Path) {
     };
     for omitted in [
         Omitted { variables: true, ..Omitted::default() },
-        Omitted { variables: true, defaults: true, paths: true, checks: true, env_files: true },
-        Omitted { variables: false, defaults: true, paths: true, checks: true, env_files: true },
+        Omitted { variables: true, defaults: true, paths: true, checks: true, env_files: true, unused: true },
+        Omitted {
+            variables: false,
+            defaults: true,
+            paths: true,
+            checks: true,
+            env_files: true,
+            unused: true,
+        },
     ] {
         let loaded = load_without(&request, omitted);
         drawn(&loaded.diagnostics, &loaded.sources);
@@ -228,7 +233,7 @@ fn placed(node: &Node, sources: &Sources) {
 /// A place is a piece of its text.
 fn within(origin: &Origin, sources: &Sources) {
     let text = &sources.get(origin.source).text;
-    assert!(text.get(origin.span.clone()).is_some(), "{:?} is no piece of {text:?}", origin.span);
+    assert!(text.get(origin.span.range()).is_some(), "{:?} is no piece of {text:?}", origin.span);
     let (start, end) = (sources.place(origin), sources.end(origin));
     assert!((start.line, start.column) <= (end.line, end.column), "{start} and {end}");
 }

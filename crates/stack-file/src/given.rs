@@ -104,7 +104,7 @@ pub fn variables(
 fn long(given: &str, short: Short) -> Result<Vec<Node>, Wrong> {
     let mut sources = Sources::default();
     let source = sources.add("the command line", None, given);
-    let node = Node::string(given, Origin { source, span: 0..given.len(), via: None });
+    let node = Node::string(given, Origin { source, span: (0..given.len()).into(), via: None });
     // A text is always a short form.
     Ok(items(&node, short).unwrap_or_else(|| Ok(vec![node]))?)
 }

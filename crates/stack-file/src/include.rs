@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use indexmap::map::Entry as Slot;
 
 use crate::attributes::Schema;
@@ -15,7 +14,7 @@ use crate::load::{self, Model};
 use crate::model::FileKind;
 use crate::reading::{Reading, is_remote};
 use crate::source::{Origin, Reference, Referrer, Variable};
-use crate::tree::{Entry, Kind, Node};
+use crate::tree::{Entries, Entry, Kind, Node};
 
 /// What an included file brings; its name and its extensions stay its own.
 const JOINED: [&str; 6] = ["services", "networks", "volumes", "configs", "secrets", "models"];
@@ -191,7 +190,7 @@ fn settle(tree: &mut Node, model: Model<'_>, reading: &mut Reading<'_>) {
 
 /// Adds what an included file declares. The same key may stand on both sides only
 /// with the same settings.
-fn join(top: &mut IndexMap<String, Entry>, included: Node, reading: &mut Reading<'_>) {
+fn join(top: &mut Entries, included: Node, reading: &mut Reading<'_>) {
     let Kind::Mapping(mut included) = included.kind else { return };
     for kind in JOINED {
         let Some(Entry { key, node }) = included.shift_remove(kind) else { continue };
@@ -199,7 +198,7 @@ fn join(top: &mut IndexMap<String, Entry>, included: Node, reading: &mut Reading
         let Kind::Mapping(all) = node.kind else { continue };
         let target = top
             .entry(kind.to_owned())
-            .or_insert_with(|| Entry { key, node: Node { kind: Kind::Mapping(IndexMap::new()), origin } });
+            .or_insert_with(|| Entry { key, node: Node { kind: Kind::Mapping(Entries::new()), origin } });
         let Kind::Mapping(target) = &mut target.node.kind else { continue };
         for (name, entry) in all {
             match target.entry(name) {

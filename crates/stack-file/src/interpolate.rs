@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::canonical::Trail;
 use crate::diagnostic::Diagnostic;
-use crate::source::{Origin, Sources, Variable, VariableSource};
+use crate::source::{Origin, Sources, Span, Variable, VariableSource};
 use crate::tree::{Kind, Node, ScalarKind};
 
 /// Defaults within defaults, at most.
@@ -22,15 +22,20 @@ pub(crate) struct Variables<'a> {
     process: &'a BTreeMap<String, String>,
     /// Variables that win over all of these: those of the file that includes another.
     above: Option<&'a Variables<'a>>,
-    files: HashMap<String, (String, PathBuf, usize)>,
+    files: HashMap<String, Line>,
+    /// Lines of environment files that another one took the place of, by name in the order of reading.
+    beaten: HashMap<String, Vec<Line>>,
     implied: HashMap<&'static str, String>,
 }
+
+/// What a line of an environment file says: the value, the file and the line, from 1.
+type Line = (String, PathBuf, usize);
 
 impl<'a> Variables<'a> {
     /// The environment of the process alone.
     #[must_use]
     pub(crate) fn new(process: &'a BTreeMap<String, String>) -> Self {
-        Self { process, above: None, files: HashMap::new(), implied: HashMap::new() }
+        Self { process, above: None, files: HashMap::new(), beaten: HashMap::new(), implied: HashMap::new() }
     }
 
     /// The variables of an included file: those of the including one, and below them its own.
@@ -42,8 +47,14 @@ impl<'a> Variables<'a> {
     /// Adds a variable of an environment file: its path and line, from 1. One that
     /// is there already is replaced if `stronger`.
     pub(crate) fn add(&mut self, name: &str, value: String, path: &Path, line: usize, stronger: bool) {
-        if stronger || !self.files.contains_key(name) {
-            self.files.insert(name.to_owned(), (value, path.to_owned(), line));
+        let line = (value, path.to_owned(), line);
+        let beaten = if stronger || !self.files.contains_key(name) {
+            self.files.insert(name.to_owned(), line)
+        } else {
+            Some(line)
+        };
+        if let Some(beaten) = beaten {
+            self.beaten.entry(name.to_owned()).or_default().push(beaten);
         }
     }
 
@@ -84,6 +95,20 @@ impl<'a> Variables<'a> {
             self.files.iter().map(|(name, (value, ..))| (name.clone(), value.clone())).collect();
         all.extend(self.process.clone());
         all
+    }
+
+    /// The lines of environment files that set a variable in vain, the strongest first.
+    pub(crate) fn in_vain(&self, name: &str) -> Vec<(VariableSource, &str)> {
+        fn told((value, path, line): &Line) -> (VariableSource, &str) {
+            (VariableSource::EnvFile(path.clone(), *line), value)
+        }
+        let above = self.above.filter(|above| above.get(name).is_some());
+        let mut lines = above.map_or_else(Vec::new, |above| above.in_vain(name));
+        if above.is_some() || self.process.contains_key(name) {
+            lines.extend(self.files.get(name).map(told));
+        }
+        lines.extend(self.beaten.get(name).into_iter().flatten().rev().map(told));
+        lines
     }
 
     /// Who set a variable.
@@ -360,11 +385,11 @@ impl Filler<'_> {
     }
 
     fn unset(&mut self, name: &str, origin: &Origin, trail: Trail<'_>) {
-        if !self.told.insert((name.to_owned(), origin.span.start)) {
+        if !self.told.insert((name.to_owned(), origin.span.start())) {
             return;
         }
         let text = &self.sources.get(origin.source).text;
-        let span = place_of(name, text, &origin.span).unwrap_or_else(|| origin.span.clone());
+        let span = place_of(name, text, &origin.span.range()).map_or(origin.span, Span::from);
         let place = Origin { source: origin.source, span, via: None };
         self.diagnostics.push(
             Diagnostic::warning(format!("the variable `{name}` is not set, and stands for an empty text"))

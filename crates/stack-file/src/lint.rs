@@ -23,9 +23,7 @@ pub fn lint(loaded: &Loaded, exists: &dyn Fn(&Path) -> bool) -> Vec<Diagnostic> 
         missing_binds(stack, service, &loaded.sources, exists, &mut found);
         target_published_twice(service, &loaded.sources, &mut found);
     }
-    found.sort_by_key(|told| {
-        told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))
-    });
+    found.sort_by_key(|told| told.origin.as_ref().map(|origin| (origin.source, origin.span)));
     found
 }
 
@@ -74,7 +72,7 @@ fn overlapping_ports(stack: &Stack, found: &mut Vec<Diagnostic>) {
         let later = all[index + 1..].iter().take_while(|two| two.first <= one.last);
         for two in later.filter(|two| (one.is_range() || two.is_range()) && one.meets(two)) {
             let mut pair = [one, two];
-            pair.sort_by_key(|published| (published.port.origin.source, published.port.origin.span.start));
+            pair.sort_by_key(|published| (published.port.origin.source, published.port.origin.span.start()));
             let [first, second] = pair;
             let names = (first.service, second.service);
             if told.contains(&names) {

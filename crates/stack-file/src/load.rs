@@ -22,9 +22,9 @@ use crate::merge;
 use crate::model::{FileKind, Stack};
 use crate::name;
 use crate::reading::Reading;
-use crate::source::{self, Origin, SourceId, Sources, Spanned};
+use crate::source::{self, Origin, SourceId, Sources, Span, Spanned};
 use crate::support;
-use crate::tree::{Kind, Node};
+use crate::tree::{Entries, Kind, Node};
 use crate::verbatim::Verbatim;
 use crate::yaml::Document;
 
@@ -62,6 +62,8 @@ pub struct Omitted {
     pub checks: bool,
     /// Environment files are not read, and variables without a value get none.
     pub env_files: bool,
+    /// Networks, volumes, configs, secrets and models that no service uses are not left out.
+    pub unused: bool,
 }
 
 /// A stack, and everything there is to say about its files.
@@ -119,7 +121,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
 
     let documents = documents(request, &files, &mut reading);
     let start = documents.first().map_or_else(
-        || Origin { source: reading.sources.add("<no file>", None, ""), span: 0..0, via: None },
+        || Origin { source: reading.sources.add("<no file>", None, ""), span: Span::default(), via: None },
         |document| document.root.origin.clone(),
     );
     let explicit = request.project_name.as_deref();
@@ -130,7 +132,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     if omitted.variables {
         let base = Base { directory: start_of_paths(&directory, omitted), home: variables.get("HOME") };
         let verbatim = Verbatim { base, variables: &variables, omitted };
-        let mut tree = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
+        let mut tree = Node { kind: Kind::Mapping(Entries::new()), origin: start };
         for Document { mut root, marks } in documents {
             verbatim.long(&mut root, Schema::root());
             merge::clear(&mut tree, &marks);
@@ -237,7 +239,7 @@ pub(crate) fn merged(
     let start_of_paths = start_of_paths(model.directory, model.omitted);
     let base = Base { directory: start_of_paths, home: model.variables.get("HOME") };
     let mut usable = false;
-    let mut tree = Node { kind: Kind::Mapping(IndexMap::new()), origin: start };
+    let mut tree = Node { kind: Kind::Mapping(Entries::new()), origin: start };
     for Document { mut root, marks } in documents {
         interpolate::interpolate(&mut root, model.variables, &reading.sources, &mut reading.diagnostics);
         merge::clear(&mut tree, &marks);
@@ -405,15 +407,10 @@ fn decoded<T>(tree: &Node, kind: &str, read: impl Fn(&str, &crate::tree::Entry) 
 fn in_order(mut diagnostics: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
     diagnostics.retain(|told| {
-        let place = told
-            .origin
-            .as_ref()
-            .map(|origin| (sources.get(origin.source).name.clone(), origin.span.start, origin.span.end));
+        let place = told.origin.as_ref().map(|origin| (sources.get(origin.source).name.clone(), origin.span));
         seen.insert((place, told.message.clone()))
     });
-    diagnostics.sort_by_key(|told| {
-        told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))
-    });
+    diagnostics.sort_by_key(|told| told.origin.as_ref().map(|origin| (origin.source, origin.span)));
     diagnostics
 }
 

@@ -7,7 +7,7 @@ use indexmap::map::Entry as Slot;
 
 use crate::attributes::{Identity, Merge, Schema, Shape, Short};
 use crate::canonical::text;
-use crate::tree::{Kind, Node};
+use crate::tree::{Entries, Kind, Node};
 use crate::yaml::Mark;
 
 /// Takes out of the earlier files what a later one marks with `!reset` or `!override`.
@@ -45,9 +45,8 @@ fn merge_below(base: Node, over: Node, schema: Option<&Schema>) -> Node {
     let kind = match (base.kind, over.kind) {
         (Kind::Mapping(mut base), Kind::Mapping(over)) => {
             if rule == Merge::Logging {
-                let driver = |entries: &indexmap::IndexMap<String, crate::tree::Entry>| {
-                    entries.get("driver").map(|entry| text(&entry.node).to_owned())
-                };
+                let driver =
+                    |entries: &Entries| entries.get("driver").map(|entry| text(&entry.node).to_owned());
                 if let (Some(before), Some(after)) = (driver(&base), driver(&over))
                     && before != after
                 {
@@ -102,7 +101,9 @@ pub(crate) fn unique(node: &mut Node, schema: &Schema) {
             if let Some(below) = schema.item.as_deref() {
                 items.iter_mut().for_each(|item| unique(item, below));
             }
-            if let Merge::Unique(identity) = schema.row.merge {
+            if let Merge::Unique(identity) = schema.row.merge
+                && items.len() > 1
+            {
                 let mut places: HashMap<String, usize> = HashMap::with_capacity(items.len());
                 let mut kept: Vec<Node> = Vec::with_capacity(items.len());
                 for item in std::mem::take(items) {

@@ -13,11 +13,14 @@ mod resources;
 mod service;
 mod update;
 mod volume;
+mod watch;
 
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+use crate::attributes::Schema;
+use crate::effective::effective;
 use crate::source::Spanned;
 use crate::tree::Node;
 
@@ -31,6 +34,7 @@ pub use self::resources::{Blkio, Device, DeviceRate, DeviceRequest, DeviceWeight
 pub use self::service::{Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service};
 pub use self::update::{FailureAction, UpdateConfig, UpdateOrder};
 pub use self::volume::Volume;
+pub use self::watch::{WatchAction, WatchRule};
 
 /// A whole stack: one project.
 #[derive(Clone, Debug)]
@@ -62,4 +66,21 @@ pub struct Stack {
     pub models: IndexMap<String, Model>,
     /// The whole document in canonical form: long syntax, casts done, paths absolute.
     pub tree: Node,
+}
+
+impl Stack {
+    /// A service as it stands in [`Stack::tree`].
+    #[must_use]
+    pub fn written_service(&self, name: &str) -> Option<&Node> {
+        self.tree.get("services")?.get(name)
+    }
+
+    /// What a service comes to on an engine: without extensions and remarks to readers, and with
+    /// what the file leaves unsaid. It is as large as the service in the tree, and made anew
+    /// for each call.
+    #[must_use]
+    pub fn service_on_engine(&self, name: &str) -> Option<Node> {
+        let row = Schema::root().below("services").and_then(|services| services.each.as_deref());
+        self.written_service(name).map(|service| effective(service, row))
+    }
 }

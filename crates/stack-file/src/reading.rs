@@ -4,12 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use indexmap::IndexMap;
-
 use crate::canonical::{closest, outside_of};
 use crate::diagnostic::Diagnostic;
-use crate::source::{self, Origin, Reference, Referrer, SourceId, Sources};
-use crate::tree::{Entry, Kind, Node};
+use crate::source::{self, Origin, Reference, Referrer, SourceId, Sources, Span};
+use crate::tree::{Entries, Entry, Kind, Node};
 use crate::yaml::{self, Document};
 
 /// Files that include or extend one another in a row, at most.
@@ -75,7 +73,7 @@ impl<'a> Reading<'a> {
         for key in [service, "services"] {
             let origin = node.origin.clone();
             let entry = Entry { key: origin.clone(), node };
-            node = Node { kind: Kind::Mapping(IndexMap::from([(key.to_owned(), entry)])), origin };
+            node = Node { kind: Kind::Mapping(Entries::from([(key.to_owned(), entry)])), origin };
         }
         layers.push(node);
     }
@@ -92,7 +90,7 @@ impl<'a> Reading<'a> {
         let mut all = yaml::parse(&text, id, &mut self.diagnostics);
         let several = all.len() > 1;
         if all.is_empty() && self.diagnostics.len() == before {
-            let place = Origin { source: id, span: 0..0, via: None };
+            let place = Origin { source: id, span: Span::default(), via: None };
             // An included file that is empty is harmless: the stack has other files.
             let told = match self.sources.get(id).referrer.as_ref().map(|referrer| referrer.by) {
                 Some(Reference::Include) => Diagnostic::warning("the file is empty"),

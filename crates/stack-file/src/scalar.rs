@@ -11,6 +11,10 @@ pub(crate) fn resolve(text: &str) -> ScalarKind {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => ScalarKind::Null,
         "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => ScalarKind::Boolean,
+        // Most texts begin as no number does.
+        _ if !text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.')) => {
+            ScalarKind::String
+        }
         _ if integer(text).is_some() => ScalarKind::Integer,
         _ if float(text).is_some() => ScalarKind::Float,
         _ => ScalarKind::String,
@@ -37,10 +41,14 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
-    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+    // A number may not begin with what only parts its digits, but for a sign.
+    if !text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+')) {
         return None;
     }
     let digits = digits.replace('_', "");
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
     let radix = |prefix: [&str; 2]| prefix.iter().find_map(|prefix| digits.strip_prefix(prefix));
     let (digits, base) = if let Some(rest) = radix(["0x", "0X"]) {
         (rest, 16)
@@ -70,17 +78,19 @@ pub(crate) fn float(text: &str) -> Option<f64> {
         "-.inf" | "-.Inf" | "-.INF" => return Some(f64::NEG_INFINITY),
         _ => {}
     }
-    let plain = text.replace('_', "");
+    let plain = if text.starts_with(['_', '.']) { text.to_owned() } else { text.replace('_', "") };
     let unsigned = plain.strip_prefix(['-', '+']).unwrap_or(&plain);
     let starts_well = unsigned.starts_with(|first: char| first.is_ascii_digit())
         || (unsigned.starts_with('.') && unsigned[1..].starts_with(|next: char| next.is_ascii_digit()));
     let only_digits =
         unsigned.chars().all(|each| each.is_ascii_digit() || matches!(each, '.' | 'e' | 'E' | '+' | '-'));
-    if starts_well && only_digits { plain.parse().ok() } else { None }
+    // What no number of 64 bits can hold is none.
+    let number = if starts_well && only_digits { plain.parse::<f64>().ok() } else { None };
+    number.filter(|number| number.is_finite())
 }
 
-/// The shortest text that reads back as the same number, with an exponent for
-/// very large and very small ones.
+/// The shortest text that reads back as the same number, with an exponent from a million on
+/// and for very small ones: as Go prints numbers, so that texts made of them are the same.
 #[must_use]
 pub(crate) fn float_text(number: f64) -> String {
     if number.is_nan() {
@@ -92,7 +102,7 @@ pub(crate) fn float_text(number: f64) -> String {
     let scientific = format!("{number:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if number != 0.0 && !(-4..21).contains(&exponent) {
+    if number != 0.0 && !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
@@ -110,6 +120,13 @@ mod tests {
             ("0644", "420"),
             ("3.10", "3.1"),
             ("1e3", "1000"),
+            ("1e6", "1e+06"),
+            ("123456.70", "123456.7"),
+            ("1234567.8", "1.2345678e+06"),
+            ("1e400", "1e400"),
+            ("_1", "_1"),
+            ("+_1", "1"),
+            ("._5", "._5"),
             ("1_000", "1000"),
             ("0o17", "15"),
             ("0x1F", "31"),

@@ -1,11 +1,10 @@
 //! Short forms: one text, or a list, in place of the long form.
 
-use indexmap::IndexMap;
-
 use crate::attributes::Short;
 use crate::canonical::{closest, text};
+use crate::scalar;
 use crate::source::Origin;
-use crate::tree::{Entry, Kind, Node, ScalarKind};
+use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 mod hosts;
 mod mount;
@@ -51,7 +50,7 @@ pub(crate) fn long_form(node: Node, short: Short) -> Result<Node, Fault> {
         }
         (Short::EnvFiles, Kind::Sequence(items)) => Kind::Sequence(items.into_iter().map(env_file).collect()),
         (Short::Assignments, Kind::Sequence(items)) => Kind::Mapping(assignments(items)?),
-        (Short::Words, Kind::Scalar(scalar)) => {
+        (Short::Words, Kind::Scalar(scalar)) if scalar.kind == ScalarKind::String => {
             let words = words::split(&scalar.text)?;
             Kind::Sequence(words.into_iter().map(|word| Node::string(word, origin.clone())).collect())
         }
@@ -90,7 +89,7 @@ pub(crate) fn items(node: &Node, short: Short) -> Option<Result<Vec<Node>, Fault
         scalar.kind == ScalarKind::String || (short == Short::Port && scalar.kind == ScalarKind::Integer)
     })?;
     match short {
-        Short::Port => Some(port::long(&scalar.text, &node.origin)),
+        Short::Port => Some(port::long(&scalar::canonical(&scalar.text, scalar.kind), &node.origin)),
         Short::Mount => Some(mount::long(&scalar.text, &node.origin).map(|node| vec![node])),
         Short::Device => Some(request::device(&scalar.text, &node.origin).map(|node| vec![node])),
         Short::Source => {
@@ -122,8 +121,8 @@ fn env_file(node: Node) -> Node {
 }
 
 /// `KEY=value` items; a key alone has no value.
-fn assignments(items: Vec<Node>) -> Result<IndexMap<String, Entry>, Fault> {
-    let mut entries = IndexMap::with_capacity(items.len());
+fn assignments(items: Vec<Node>) -> Result<Entries, Fault> {
+    let mut entries = Entries::with_capacity(items.len());
     for item in items {
         let Some(scalar) = item.as_scalar().filter(|scalar| scalar.kind != ScalarKind::Null) else {
             return Err(Fault::new(
@@ -141,8 +140,8 @@ fn assignments(items: Vec<Node>) -> Result<IndexMap<String, Entry>, Fault> {
     Ok(entries)
 }
 
-fn names(items: Vec<Node>) -> Result<IndexMap<String, Entry>, Fault> {
-    let mut entries = IndexMap::with_capacity(items.len());
+fn names(items: Vec<Node>) -> Result<Entries, Fault> {
+    let mut entries = Entries::with_capacity(items.len());
     for item in items {
         let Some(scalar) = item.as_scalar().filter(|scalar| scalar.kind != ScalarKind::Null) else {
             return Err(Fault::new(
@@ -158,10 +157,10 @@ fn names(items: Vec<Node>) -> Result<IndexMap<String, Entry>, Fault> {
 }
 
 /// `external: {name: NAME}` means `external: true` and `name: NAME`.
-pub(crate) fn hoist_external(entries: &mut IndexMap<String, Entry>) {
+pub(crate) fn hoist_external(entries: &mut Entries) {
     let Some(external) = entries.get_mut("external") else { return };
     let name = external.node.get("name").cloned();
-    let empty = external.node.as_mapping().is_some_and(IndexMap::is_empty);
+    let empty = external.node.as_mapping().is_some_and(|entries| entries.is_empty());
     if name.is_none() && !empty {
         return;
     }
@@ -264,7 +263,7 @@ pub(crate) fn settle_attachment(node: &mut Node) {
 }
 
 /// A key and a value that the short form or the default implies.
-fn implied(entries: &mut IndexMap<String, Entry>, key: &str, node: Node) {
+fn implied(entries: &mut Entries, key: &str, node: Node) {
     let origin: Origin = node.origin.clone();
     entries.insert(key.to_owned(), Entry { key: origin, node });
 }

@@ -130,7 +130,7 @@ impl Sources {
     #[must_use]
     pub fn line(&self, origin: &Origin) -> &str {
         let source = self.get(origin.source);
-        let at = origin.span.start.min(source.text.len());
+        let at = origin.span.start().min(source.text.len());
         let start = source.lines[source.lines.partition_point(|&start| start <= at).max(1) - 1];
         source.text[start..].lines().next().unwrap_or_default().trim()
     }
@@ -138,7 +138,7 @@ impl Sources {
     /// Line and column behind the last character of `origin`.
     #[must_use]
     pub fn end(&self, origin: &Origin) -> Place {
-        let span = origin.span.end..origin.span.end;
+        let span = Span { start: origin.span.end, end: origin.span.end };
         self.place(&Origin { source: origin.source, span, via: None })
     }
 
@@ -151,11 +151,46 @@ impl Sources {
     #[must_use]
     pub fn place(&self, origin: &Origin) -> Place {
         let source = self.get(origin.source);
-        let at = origin.span.start.min(source.text.len());
+        let at = origin.span.start().min(source.text.len());
         let line = source.lines.partition_point(|&start| start <= at).max(1);
         let start = source.lines[line - 1];
         let column = source.text.get(start..at).map_or(0, |text| text.chars().count()) + 1;
         Place { file: source.name.clone(), line, column }
+    }
+}
+
+/// A range of bytes in a text, end exclusive. No text is larger than [`SIZE_LIMIT`], so that
+/// half of the usual size is enough: there is one for every key and value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// The first byte.
+    #[must_use]
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// The first byte behind it.
+    #[must_use]
+    pub fn end(self) -> usize {
+        self.end as usize
+    }
+
+    /// As a range.
+    #[must_use]
+    pub fn range(self) -> Range<usize> {
+        self.start()..self.end()
+    }
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Self {
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: narrow(range.start), end: narrow(range.end) }
     }
 }
 
@@ -165,8 +200,8 @@ impl Sources {
 pub struct Origin {
     /// The text.
     pub source: SourceId,
-    /// Range of bytes in the text, end exclusive.
-    pub span: Range<usize>,
+    /// Range of bytes in the text.
+    pub span: Span,
     /// The first variable whose value went into this one.
     pub via: Option<Arc<Variable>>,
 }

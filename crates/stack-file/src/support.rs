@@ -3,7 +3,7 @@
 //! warns, and says why.
 
 use crate::attributes::{Schema, Shape, Support};
-use crate::canonical::{is_remote, outside_of, text};
+use crate::canonical::{Trail, is_remote, outside_of, text};
 use crate::diagnostic::Diagnostic;
 use crate::model::Stack;
 use crate::quantity;
@@ -15,7 +15,7 @@ use crate::tree::{Kind, Node};
 #[must_use]
 pub(crate) fn unsupported(stack: &Stack, usable: bool) -> Vec<Diagnostic> {
     let mut told = Vec::new();
-    visit(&stack.tree, Schema::root(), "", &mut told);
+    visit(&stack.tree, Schema::root(), Trail::Top, &mut told);
     empty_names(stack, &mut told);
     if usable && stack.services.is_empty() && stack.disabled.is_empty() {
         told.push(
@@ -48,29 +48,29 @@ fn empty_names(stack: &Stack, told: &mut Vec<Diagnostic>) {
     }
 }
 
-fn visit(node: &Node, schema: &Schema, path: &str, told: &mut Vec<Diagnostic>) {
+fn visit(node: &Node, schema: &Schema, path: Trail<'_>, told: &mut Vec<Diagnostic>) {
     value(node, schema, path, told);
     match &node.kind {
         Kind::Mapping(entries) => {
             for (key, entry) in entries {
                 let Some(child) = schema.below(key) else { continue };
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let path = Trail::Key(&path, key);
                 match child.row.support {
                     Support::NotYet(instead) if asks(&entry.node, child) => {
-                        told.push(error(key, instead).at(&entry.key).path(path));
+                        told.push(error(key, instead).at(&entry.key).path(path.to_string()));
                     }
                     Support::Ignored(why) if asks(&entry.node, child) => {
-                        told.push(ignored(key, why).at(&entry.key).path(path));
+                        told.push(ignored(key, why).at(&entry.key).path(path.to_string()));
                     }
                     Support::NotYet(_) | Support::Ignored(_) => {}
-                    _ => visit(&entry.node, child, &path, told),
+                    _ => visit(&entry.node, child, path, told),
                 }
             }
         }
         Kind::Sequence(items) => {
             let Some(child) = schema.item.as_deref() else { return };
             for (index, item) in items.iter().enumerate() {
-                visit(item, child, &format!("{path}[{index}]"), told);
+                visit(item, child, Trail::Item(&path, index), told);
             }
         }
         Kind::Scalar(_) => {}
@@ -87,7 +87,7 @@ fn asks(node: &Node, schema: &Schema) -> bool {
 }
 
 /// Attributes that are honoured with some values only.
-fn value(node: &Node, schema: &Schema, path: &str, told: &mut Vec<Diagnostic>) {
+fn value(node: &Node, schema: &Schema, path: Trail<'_>, told: &mut Vec<Diagnostic>) {
     let text = text(node);
     let instead = match schema.row.path {
         "services.*.deploy.mode" if !MODES.contains(&text) => return mode(node, path, told),
@@ -108,18 +108,18 @@ fn value(node: &Node, schema: &Schema, path: &str, told: &mut Vec<Diagnostic>) {
     told.push(
         Diagnostic::error(format!("stackctl does not honour {shown} for `{}`", schema.row.name()))
             .at(&node.origin)
-            .path(path)
+            .path(path.to_string())
             .label("not supported yet")
             .help(instead),
     );
 }
 
 /// Options that belong to another type of mount.
-fn mount(node: &Node, path: &str, told: &mut Vec<Diagnostic>) {
+fn mount(node: &Node, path: Trail<'_>, told: &mut Vec<Diagnostic>) {
     let kind = node.get("type").map_or("", text);
     for (options, entry) in node.as_mapping().into_iter().flatten() {
         let own = options == kind || !matches!(options.as_str(), "bind" | "volume" | "tmpfs" | "image");
-        if own || entry.node.as_mapping().is_none_or(indexmap::IndexMap::is_empty) {
+        if own || entry.node.as_mapping().is_none_or(|options| options.is_empty()) {
             continue;
         }
         let place: &Origin = &entry.key;
@@ -137,7 +137,7 @@ fn mount(node: &Node, path: &str, told: &mut Vec<Diagnostic>) {
 const MODES: &[&str] = &["replicated", "global", "replicated-job", "global-job"];
 
 /// Another mode is none; docker compose does not look at it.
-fn mode(node: &Node, path: &str, told: &mut Vec<Diagnostic>) {
+fn mode(node: &Node, path: Trail<'_>, told: &mut Vec<Diagnostic>) {
     let shown = match outside_of(&node.origin) {
         Some(name) => format!("the value of `{name}`"),
         None => format!("`{}`", text(node)),
@@ -145,7 +145,7 @@ fn mode(node: &Node, path: &str, told: &mut Vec<Diagnostic>) {
     told.push(
         Diagnostic::warning(format!("{shown} is no mode of `deploy`"))
             .at(&node.origin)
-            .path(path)
+            .path(path.to_string())
             .label("taken as `replicated`")
             .help(format!("use {}", MODES.join(", "))),
     );

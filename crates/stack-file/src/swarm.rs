@@ -15,13 +15,11 @@ pub fn not_honoured(loaded: &Loaded) -> Vec<Diagnostic> {
     // Links and shared namespaces imply a dependency, which stands where they stand.
     found.retain(|told| {
         let written = told.origin.as_ref().map_or("", |origin| {
-            loaded.sources.get(origin.source).text.get(origin.span.clone()).unwrap_or_default()
+            loaded.sources.get(origin.source).text.get(origin.span.range()).unwrap_or_default()
         });
         !told.path.ends_with(".depends_on") || written.contains("depends_on")
     });
-    found.sort_by_key(|told| {
-        told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))
-    });
+    found.sort_by_key(|told| told.origin.as_ref().map(|origin| (origin.source, origin.span)));
     // An anchor brings one place to several services.
     found.dedup_by(|later, earlier| later.origin == earlier.origin && later.message == earlier.message);
     found

@@ -1,9 +1,12 @@
 //! The tree of a file: every node with its place.
 
-use indexmap::IndexMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::source::Origin;
+
+mod entries;
+
+pub use entries::Entries;
 
 /// A node of a stack file.
 #[derive(Clone, Debug)]
@@ -22,7 +25,7 @@ pub enum Kind {
     /// A list.
     Sequence(Vec<Node>),
     /// Keys and values, in the order of the file.
-    Mapping(IndexMap<String, Entry>),
+    Mapping(Entries),
 }
 
 /// The value of a key, with the place of the key itself.
@@ -83,7 +86,7 @@ impl Node {
 
     /// The entries of a mapping; `None` for anything else.
     #[must_use]
-    pub fn as_mapping(&self) -> Option<&IndexMap<String, Entry>> {
+    pub fn as_mapping(&self) -> Option<&Entries> {
         match &self.kind {
             Kind::Mapping(entries) => Some(entries),
             _ => None,

@@ -4,8 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
 use crate::attributes::{Schema, Shape, Short};
 use crate::canonical::{Base, absolute, is_remote, text};
 use crate::complete::dependencies;
@@ -13,9 +11,7 @@ use crate::interpolate::Variables;
 use crate::load::Omitted;
 use crate::short_syntax;
 use crate::source::{Origin, Variable};
-use crate::tree::{Entry, Kind, Node, ScalarKind};
-
-type Entries = IndexMap<String, Entry>;
+use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 /// What a tree is made readable with.
 pub(crate) struct Verbatim<'a> {

@@ -3,13 +3,14 @@
 
 mod expand;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
+use granit_parser::{Event, Options, Parser, ScalarStyle, StructureStyle, Tag};
 
 use crate::diagnostic::Diagnostic;
-use crate::source::{Origin, SourceId};
+use crate::source::{Origin, SourceId, Span};
 use crate::tree::Node;
 use expand::Expander;
 
@@ -38,8 +39,8 @@ pub(crate) struct Mark {
     pub(crate) reset: bool,
 }
 
-enum Raw {
-    Scalar { text: String, plain: bool },
+enum Raw<'a> {
+    Scalar { text: Cow<'a, str>, plain: bool },
     Sequence(Vec<usize>),
     Mapping(Vec<(usize, usize)>),
     Alias(usize),
@@ -56,10 +57,10 @@ enum Given {
     Unknown,
 }
 
-struct RawNode {
-    raw: Raw,
+struct RawNode<'a> {
+    raw: Raw<'a>,
     given: Given,
-    span: Range<usize>,
+    span: Span,
 }
 
 /// Reads the documents of a text. What cannot be read is told in `diagnostics`
@@ -89,7 +90,7 @@ pub(crate) fn parse(text: &str, source: SourceId, diagnostics: &mut Vec<Diagnost
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
                 let span = at..end_of_char(text, at);
-                let origin = Origin { source, span, via: None };
+                let origin = Origin { source, span: span.into(), via: None };
                 let told = Diagnostic::error(format!("this is not valid YAML: {}", error.info())).at(&origin);
                 reader.diagnostics.push(hint_for_syntax(told, text, at));
                 return Vec::new();
@@ -118,7 +119,7 @@ fn hint_for_syntax(told: Diagnostic, text: &str, at: usize) -> Diagnostic {
 struct Reader<'a> {
     text: &'a str,
     source: SourceId,
-    arena: Vec<RawNode>,
+    arena: Vec<RawNode<'a>>,
     /// Anchor to node, and whether that node is complete.
     anchors: HashMap<usize, (usize, bool)>,
     open: Vec<Open>,
@@ -133,13 +134,13 @@ struct Open {
     flow: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// Takes one event; `false` ends the reading.
-    fn event(&mut self, event: Event<'_>, span: Span) -> bool {
+    fn event(&mut self, event: Event<'a>, span: granit_parser::Span) -> bool {
         let range = span.byte_range().unwrap_or(0..0);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let raw = Raw::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                let raw = Raw::Scalar { text, plain: style == ScalarStyle::Plain };
                 let node = self.add(raw, tag.as_deref(), range);
                 self.name(anchor, node, true);
                 self.place(node);
@@ -170,7 +171,7 @@ impl Reader<'_> {
                 if let Some(done) = self.open.pop() {
                     self.name(done.anchor, done.node, true);
                     let span = self.span_of(done.node, done.flow, range.end);
-                    self.arena[done.node].span = span;
+                    self.arena[done.node].span = span.into();
                     self.place(done.node);
                 }
             }
@@ -181,7 +182,7 @@ impl Reader<'_> {
 
     fn start(
         &mut self,
-        raw: Raw,
+        raw: Raw<'a>,
         style: StructureStyle,
         anchor: usize,
         tag: Option<&Tag>,
@@ -197,7 +198,7 @@ impl Reader<'_> {
         true
     }
 
-    fn add(&mut self, raw: Raw, tag: Option<&Tag>, span: Range<usize>) -> usize {
+    fn add(&mut self, raw: Raw<'a>, tag: Option<&Tag>, span: Range<usize>) -> usize {
         let given = match tag {
             None => Given::Nothing,
             Some(tag) if tag.handle() == "!" && tag.suffix() == "reset" => Given::Reset,
@@ -215,7 +216,7 @@ impl Reader<'_> {
                 Given::Unknown
             }
         };
-        self.arena.push(RawNode { raw, given, span });
+        self.arena.push(RawNode { raw, given, span: span.into() });
         self.arena.len() - 1
     }
 
@@ -243,20 +244,20 @@ impl Reader<'_> {
 
     /// Brackets and all for flow style; the first key or the first dash for block style.
     fn span_of(&self, node: usize, flow: bool, end: usize) -> Range<usize> {
-        let start = self.arena[node].span.start;
+        let start = self.arena[node].span.start();
         if flow {
             return start..end.max(start);
         }
         match &self.arena[node].raw {
             Raw::Mapping(pairs) => {
-                pairs.first().map_or(start..start, |&(key, _)| self.arena[key].span.clone())
+                pairs.first().map_or(start..start, |&(key, _)| self.arena[key].span.range())
             }
             _ => start..end_of_char(self.text, start.min(self.text.len())),
         }
     }
 
     fn fault(&mut self, span: Range<usize>, message: &str) {
-        let origin = Origin { source: self.source, span, via: None };
+        let origin = Origin { source: self.source, span: span.into(), via: None };
         self.diagnostics.push(Diagnostic::error(message).at(&origin));
     }
 }

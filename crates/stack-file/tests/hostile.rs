@@ -332,7 +332,8 @@ fn values_come_from_the_files_that_say_them() {
     let place = |origin: &stack_file::source::Origin| loaded.sources.place(origin).to_string();
     let web = &loaded.stack.services["web"];
     assert_eq!(place(&web.name.origin), "0.yaml:2:12");
-    assert_eq!(place(&web.tree.origin), "0.yaml:2:17");
+    let tree = loaded.stack.written_service("web").expect("a service");
+    assert_eq!(place(&tree.origin), "0.yaml:2:17");
     assert_eq!(web.hostname.as_ref().map(|name| place(&name.origin)).as_deref(), Some("0.yaml:2:68"));
     assert_eq!(web.image.as_ref().map(|image| place(&image.origin)).as_deref(), Some("1.yaml:1:26"));
     assert_eq!(place(&web.environment["A"].origin), "1.yaml:1:59");

@@ -56,7 +56,8 @@ impl Desired {
     /// Unrolls a stack into its resources. `scale` overrides the number of containers by service.
     #[must_use]
     pub fn of(stack: &Stack, scale: &BTreeMap<String, u32>) -> Self {
-        let stack = &*socket::expand(stack);
+        let written = stack;
+        let stack = &*socket::expand(written);
         let project = stack.name.value.as_str();
         let config_files = joined(&stack.files);
         let networks = stack.networks.values().map(|network| network_spec(stack, network)).collect();
@@ -64,7 +65,10 @@ impl Desired {
         let common = labels::of_project(project, &stack.directory, &config_files, &joined(&stack.env_files));
         let services: Vec<ServiceSpec> = in_start_order(&stack.services)
             .into_iter()
-            .map(|service| service_spec(stack, service, &common, scale.get(service.name.as_str()).copied()))
+            .map(|service| {
+                let scale = scale.get(service.name.as_str()).copied();
+                service_spec(stack, service, written.service_on_engine(&service.name), &common, scale)
+            })
             .collect();
         let images = images(project, stack);
         Self {

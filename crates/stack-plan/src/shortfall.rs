@@ -41,7 +41,7 @@ impl fmt::Display for Shortfall {
 /// What a container of the service goes without on an engine of this version.
 pub(crate) fn of_service(spec: &ServiceSpec, api: Api) -> Vec<Shortfall> {
     let mut found = Found { subject: spec.name().to_owned(), api, found: Vec::new() };
-    let tree = &spec.service.tree;
+    let tree = &spec.tree;
     found.look(tree, "annotations", Api(1, 43), "the container has none");
     found.look(tree, "healthcheck.start_interval", Api(1, 44), "the probes keep to `interval`");
     let first = spec.networks.first().map(|joined| joined.key.as_str());
@@ -58,6 +58,11 @@ pub(crate) fn of_service(spec: &ServiceSpec, api: Api) -> Vec<Shortfall> {
     for (index, node) in mounts.iter().enumerate() {
         let below = format!("volumes[{index}].");
         found.look_below(node, &below, "volume.subpath", Api(1, 45), "the whole volume is mounted");
+    }
+    if let (Some(address), Some(mode)) = (&spec.service.mac_address, &spec.service.network_mode)
+        && (matches!(mode.as_str(), "host" | "none" | "disabled") || mode.contains(':'))
+    {
+        found.never("mac_address".to_owned(), &address.origin, "the container has no network of its own");
     }
     for mount in &spec.service.volumes {
         let MountSource::Bind { create, selinux, recursive, .. } = &mount.source else { continue };

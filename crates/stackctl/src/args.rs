@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod page;
+pub(crate) mod parse;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -11,9 +12,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
 
 use crate::commands::{
-    apply, attach, build, check, commit, completion, config, cp, create, down, events, exec, explain, export,
-    images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push, restart, rm, rollout,
-    run, scale, schema, start, stats, stop, top, unpause, up, version, volumes, wait,
+    apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
+    export, generate, graph, images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push,
+    replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top, unpause, up,
+    version, volumes, wait, watch, why,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -35,8 +37,12 @@ Exit codes:
   4    no engine answers
   5    data would be lost, and nobody agreed to that
   6    a written plan does not fit what is there now
+  7    not ready in the time that was given
+  8    the plan was refused: what it needs is not there, or others have it
   64   the command line is wrong
-  130  interrupted";
+  130  interrupted
+`run`, `exec`, `wait` and `up --exit-code-from` pass on the exit code of the container,
+`up --abort-on-container-exit` that of the one that ended first.";
 
 /// What holds for every command.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -69,6 +75,9 @@ pub(crate) struct Global {
     /// Names with `_` between their parts, as the first docker-compose made them
     #[arg(long, global = true, env = "COMPOSE_COMPATIBILITY", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) compatibility: bool,
+    /// Also networks, volumes, configs and secrets that no service uses
+    #[arg(long, global = true)]
+    pub(crate) all_resources: bool,
     /// How many calls to the engine may be under way at once; -1 is no limit [default: 48]
     #[arg(long, value_name = "NUMBER", global = true, env = "COMPOSE_PARALLEL_LIMIT", value_parser = parallel, allow_negative_numbers = true)]
     pub(crate) parallel: Option<usize>,
@@ -78,12 +87,24 @@ pub(crate) struct Global {
     /// Leave nothing out: every step, every probe, all that is known of a failure
     #[arg(long, global = true)]
     pub(crate) verbose: bool,
+    /// The same, before the command
+    #[arg(short = 'v')]
+    pub(crate) verbosely: bool,
+    /// Show nothing but failures, as `--progress quiet`; before the command
+    #[arg(short = 'q', long = "quiet")]
+    pub(crate) hushed: bool,
     /// JSON instead of text: messages as with `--progress json`, results as with `--format json` where there is one
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// When colours are used
     #[arg(long, value_parser = OrDefault::<Ansi>::new(), value_name = "WHEN", global = true, env = "COMPOSE_ANSI", default_value = "auto")]
     pub(crate) ansi: Ansi,
+    /// The same as `--project-directory`, as the first docker-compose had it
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "project_directory")]
+    pub(crate) workdir: Option<PathBuf>,
+    /// The same as `--ansi never`, as the first docker-compose had it
+    #[arg(long, hide = true)]
+    pub(crate) no_ansi: bool,
     /// Where relative paths of the command line start from; `None` is the working directory.
     #[arg(skip)]
     pub(crate) directory: Option<PathBuf>,
@@ -114,8 +135,11 @@ impl Global {
         self.profiles.iter().for_each(|profile| option("--profile", profile.clone()));
         self.host.iter().for_each(|host| option("-H", host.clone()));
         self.context.iter().for_each(|context| option("--context", context.clone()));
-        if self.compatibility {
-            words.push("--compatibility".to_owned());
+        for (set, flag) in [(self.compatibility, "--compatibility"), (self.all_resources, "--all-resources")]
+        {
+            if set {
+                words.push(flag.to_owned());
+            }
         }
         words
     }
@@ -245,6 +269,8 @@ pub(crate) enum Command {
     Port(port::PortArgs),
     /// List the volumes
     Volumes(volumes::VolumesArgs),
+    /// Follow the files of this machine: sync, rebuild or restart when they change
+    Watch(watch::WatchArgs),
     /// Pull the images
     Pull(pull::PullArgs),
     /// Push the images that were built here to their registries
@@ -258,6 +284,19 @@ pub(crate) enum Command {
     Check(check::CheckArgs),
     /// Tell where a value came from: file and line, variables, files that were overridden
     Explain(explain::ExplainArgs),
+    /// Say what is not well, why, and what to do about it
+    Why(why::WhyArgs),
+    /// Show what took how long in the last run, and what waited for what
+    Timeline(timeline::TimelineArgs),
+    /// Show a recorded run again
+    Replay(replay::ReplayArgs),
+    /// Look for what is wrong with the engine, its machine and the settings, with a remedy for each
+    Doctor(doctor::DoctorArgs),
+    /// Write a stack file for containers that are there
+    Generate(generate::GenerateArgs),
+    /// Draw what the services need of each other, for graphviz
+    #[command(visible_alias = "viz")]
+    Graph(graph::GraphArgs),
     /// Print the JSON schema of a stack file, for editors
     Schema(schema::SchemaArgs),
     /// Let `docker compose` run stackctl
@@ -268,16 +307,45 @@ pub(crate) enum Command {
     Man(man::ManArgs),
     /// Show the version
     Version(version::VersionArgs),
+    /// Commands that docker compose tries out
+    #[command(hide = true, subcommand)]
+    Alpha(Alpha),
+}
+
+/// Commands under the name that docker compose has them by.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alpha {
+    /// Write a stack file for containers that are there
+    Generate(generate::GenerateArgs),
+    /// Change how many containers services have
+    Scale(scale::ScaleArgs),
+    /// Draw what the services need of each other, for graphviz
+    Viz(graph::GraphArgs),
+    /// Follow the files of this machine: sync, rebuild or restart when they change
+    Watch(watch::WatchArgs),
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory;
+
+    use super::*;
 
     #[test]
     fn no_two_flags_of_a_command_have_the_same_name() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn one_letter_before_the_command_says_how_much_is_told() {
+        let parse = |words: &[&str]| Args::try_parse_from(words).expect("a command line").global;
+        assert!(
+            parse(&["stackctl", "-v", "up"]).verbosely && parse(&["stackctl", "up", "--verbose"]).verbose
+        );
+        assert!(parse(&["stackctl", "-q", "up"]).hushed && parse(&["stackctl", "--quiet", "ps"]).hushed);
+        // Behind it these letters are those of the command.
+        let global = parse(&["stackctl", "down", "-v"]);
+        assert!(!global.verbosely && !parse(&["stackctl", "ps", "-q"]).hushed);
     }
 
     #[test]

@@ -103,13 +103,13 @@ fn candidates(names: BTreeSet<String>, current: &OsStr) -> Vec<CompletionCandida
 }
 
 /// What a command line that is not finished says of the stack it is about.
-struct Line {
-    global: Global,
-    command: Option<String>,
+pub(crate) struct Line {
+    pub(crate) global: Global,
+    pub(crate) command: Option<String>,
 }
 
 impl Line {
-    fn read(words: &[OsString]) -> Self {
+    pub(crate) fn read(words: &[OsString]) -> Self {
         let mut global = Global::default();
         let mut command = None;
         let mut words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned());

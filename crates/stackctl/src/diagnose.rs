@@ -2,57 +2,106 @@
 
 mod container;
 mod harmless;
+mod place;
+pub(crate) mod present;
+mod together;
 mod wrap;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
-use stack_engine::engine::{EngineError, Failure, NotReady, Taken};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stack_engine::engine::{EngineError, Failure, NotReady};
 use stack_engine::evidence::Evidence;
-use stack_engine::{exit, refusal};
+use stack_engine::refusal;
 use stack_file::source::Origin;
-use stack_file::tree::Node;
-use stack_plan::address::Address;
-use stack_plan::plan::{Action, HookEvent, Plan, Step, StepId};
+use stack_plan::plan::{Action, Plan, Step, StepId};
 
 use crate::render::words;
 use crate::settings::Project;
 
 pub(crate) use self::harmless::harmless;
+pub(crate) use self::together::{Told, together};
 
 /// How many lines of output and log are shown.
 const SHOWN_LINES: usize = 8;
 
 /// A failure, ready to be told in any form.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Diagnosis {
-    /// What it is about.
-    pub(crate) address: Address,
+    /// What it is about, as `db/1`.
+    #[serde(skip)]
+    pub(crate) address: String,
     /// What it could not do or become, as `is not ready`.
     pub(crate) what: String,
+    /// Of which kind it is, in one word for programs, as `timed_out`.
+    pub(crate) kind: String,
     /// Why.
+    #[serde(rename = "error")]
     pub(crate) cause: String,
+    /// The engine's own words, where ours stand in their place.
+    pub(crate) engine: Option<String>,
+    /// The service, of a container or of what a provider makes.
+    pub(crate) service: Option<String>,
     /// The services that wait for it.
     pub(crate) waiting: Vec<String>,
-    /// What is known, each under its name.
-    rows: Vec<(String, String)>,
+    /// The services that it needs itself, directly or not.
+    pub(crate) needs: Vec<String>,
     /// The next steps, the most useful first.
     pub(crate) next: Vec<String>,
     /// The value of the file that has to do with it.
-    pub(crate) origin: Option<Origin>,
+    pub(crate) declared: Option<Place>,
+    /// What is known of the container, for programs.
+    pub(crate) evidence: Value,
+    /// What is known, each under its name.
+    rows: Vec<Row>,
+    /// All of it, for people.
+    text: String,
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The file, as it was named.
+    pub(crate) file: String,
+    /// Line, from 1.
+    pub(crate) line: usize,
+    /// Column in characters, from 1.
+    pub(crate) column: usize,
+}
+
+impl Place {
+    /// Where a value of a project stands.
+    pub(crate) fn of(project: &Project, origin: &Origin) -> Self {
+        let place = project.loaded.sources.place(origin);
+        Self { file: place.file, line: place.line, column: place.column }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// Something that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Row {
+    /// Under which name.
+    name: String,
+    /// What, in one or more lines.
+    text: String,
+    /// How many of the last lines are shown where nothing asks for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    most: Option<usize>,
 }
 
 impl Diagnosis {
-    /// What a failed step comes to. `all` leaves nothing out for the sake of brevity.
-    pub(crate) fn of(
-        plan: &Plan,
-        step: &Step,
-        failure: &Failure,
-        project: Option<&Project>,
-        all: bool,
-    ) -> Self {
-        // What is taken back is gone when somebody reads this: all of it is told now.
+    /// What a failed step comes to.
+    pub(crate) fn of(plan: &Plan, step: &Step, failure: &Failure, project: Option<&Project>) -> Self {
+        // What is taken back is gone when somebody reads this.
         let taken_back = plan.rollouts.iter().any(|rollout| rollout.has(step.id));
-        let all = all || taken_back;
         let error = &failure.error;
         let mut cause = error.to_string();
         let evidence = failure.evidence.as_deref();
@@ -60,32 +109,40 @@ impl Diagnosis {
         if let Some(told) = &told {
             cause = format!("{cause}; {}", told.cause);
         }
+        // A builder hands on what the engine says below it.
+        let below = match error {
+            EngineError::Build(error) => refusal::known(&error.to_string()),
+            _ => None,
+        };
+        let said = below.as_ref().map(|_| cause.clone()).or_else(|| error.said().map(str::to_owned));
+        if let Some(below) = &below {
+            cause.clone_from(&below.cause);
+        }
         let mut diagnosis = Self {
-            address: step.address.clone(),
+            address: step.address.to_string(),
             what: words::failed(step).to_owned(),
+            kind: error.kind().to_owned(),
             cause: harmless(&cause),
+            engine: said.as_deref().map(harmless),
+            service: step.address.service().map(str::to_owned),
             waiting: waiting_for(plan, step, project),
-            rows: Vec::new(),
-            next: Vec::new(),
-            origin: None,
+            needs: needed_by(plan, step, project),
+            ..Self::default()
         };
-        let mut row = |name: &str, value: String| {
-            diagnosis.rows.push((name.to_owned(), harmless(&value)));
-        };
-        if let Some(said) = error.said() {
-            row("engine", said.to_owned());
+        if let Some(said) = &said {
+            diagnosis.row("engine", said, None);
         }
         if let Some(evidence) = evidence {
-            container::describe(evidence, all, &mut row);
+            diagnosis.look(evidence);
         }
         if let EngineError::Build(error) = error {
             if let Some(line) = error.line() {
-                row("at", format!("{}:{}  {}", line.file, line.number, line.text));
+                diagnosis.row("at", &format!("{}:{}  {}", line.file, line.number, line.text), None);
             }
             if let Some(step) = error.step() {
-                row("step", words::build_step(step));
+                diagnosis.row("step", &words::build_step(step), None);
             }
-            row("log", last(error.log(), if all { usize::MAX } else { 3 * SHOWN_LINES }));
+            diagnosis.row("log", &error.log().join("\n"), Some(3 * SHOWN_LINES));
         }
         let output = match error {
             EngineError::Hook { output, .. } => output,
@@ -93,20 +150,50 @@ impl Diagnosis {
             _ => &[][..],
         };
         if let (EngineError::Hook { .. }, Action::Run { hook, .. }) = (error, &step.action) {
-            row("command", words::command_line(&hook.command));
+            diagnosis.row("command", &words::command_line(&hook.command), None);
         }
-        row("output", last(output, if all { usize::MAX } else { SHOWN_LINES }));
-        diagnosis.rows.retain(|(_, value)| !value.is_empty());
+        diagnosis.row("output", &output.join("\n"), Some(SHOWN_LINES));
 
-        let hint = told.as_ref().map(|told| told.next.to_owned()).or_else(|| error.hint());
+        let next = told.as_ref().or(below.as_ref()).map(|known| known.next.to_owned());
+        let hint = next.or_else(|| error.hint());
         diagnosis.next.extend(hint);
         if let (Some(evidence), Some(service), false) = (evidence, step.address.service(), taken_back) {
             diagnosis.next.extend(commands(evidence, service));
         }
         let known = told.or_else(|| error.refusal());
-        let attributes = known.map_or_else(|| attributes(step, error), |known| known.attributes);
-        diagnosis.origin = project.and_then(|project| place(project, step, error, attributes));
-        diagnosis
+        let attributes = known.map_or_else(|| place::attributes(step, error), |known| known.attributes);
+        let origin = project.and_then(|project| place::place(project, step, error, attributes));
+        if let (Some(project), Some(origin)) = (project, origin) {
+            diagnosis.declared = Some(Place::of(project, &origin));
+        }
+        diagnosis.finish()
+    }
+
+    /// Adds something that is known, unless it is nothing.
+    pub(crate) fn row(&mut self, name: &str, text: &str, most: Option<usize>) {
+        if !text.is_empty() {
+            self.rows.push(Row { name: name.to_owned(), text: harmless(text), most });
+        }
+    }
+
+    /// Adds what is known of a container.
+    pub(crate) fn look(&mut self, evidence: &Evidence) {
+        container::describe(evidence, &mut |name, text, most| self.row(name, &text, most));
+        self.evidence = container::value(evidence);
+    }
+
+    /// Writes all of it down for people, once everything is known.
+    pub(crate) fn finish(mut self) -> Self {
+        self.text = self.text(None, true);
+        self
+    }
+
+    /// A line of a failure, broken to `width` columns where there is one.
+    pub(crate) fn broken(line: &str, width: Option<usize>) -> String {
+        match width {
+            Some(width) => wrap::wrap(line, width.saturating_sub(4).max(20)).join("\n    "),
+            None => line.to_owned(),
+        }
     }
 
     /// What it is, in one line: `db/1 is not ready: unhealthy after …; app waits for it`.
@@ -120,78 +207,34 @@ impl Diagnosis {
     }
 
     /// All of it, a row per line; broken to `width` columns where there is one. The first two
-    /// columns are left to a mark.
-    pub(crate) fn text(&self, project: Option<&Project>, width: Option<usize>) -> String {
+    /// columns are left to a mark. `all` leaves nothing out for the sake of brevity.
+    pub(crate) fn text(&self, width: Option<usize>, all: bool) -> String {
         const HEAD: usize = 14;
         let broken = |line: &str, indent: usize| match width {
             Some(width) => wrap::wrap(line, width.saturating_sub(indent).max(20)),
             None => vec![line.to_owned()],
         };
         let mut text = broken(&self.headline(), 4).join("\n    ");
-        let mut rows = self.rows.clone();
-        if !self.next.is_empty() {
-            rows.push(("next".to_owned(), self.next.join("\n")));
-        }
-        if let (Some(project), Some(origin)) = (project, &self.origin) {
-            rows.push(("declared".to_owned(), format!("at {}", project.place(origin))));
-        }
-        for (name, value) in rows {
-            let lines = value.lines().flat_map(|line| broken(line, HEAD));
+        let mut add = |name: &str, value: &str, most: Option<usize>| {
+            let lines: Vec<&str> = value.lines().collect();
+            let skipped = most.filter(|_| !all).map_or(0, |most| lines.len().saturating_sub(most));
+            let lines = lines[skipped..].iter().flat_map(|line| broken(line, HEAD));
             for (index, line) in lines.enumerate() {
-                let name = if index == 0 { name.as_str() } else { "" };
+                let name = if index == 0 { name } else { "" };
                 text.push_str(&format!("\n    {name:<9} {line}"));
             }
+        };
+        for row in &self.rows {
+            add(&row.name, &row.text, row.most);
+        }
+        if !self.next.is_empty() {
+            add("next", &self.next.join("\n"), None);
+        }
+        if let Some(place) = &self.declared {
+            add("declared", &format!("at {place}"), None);
         }
         text
     }
-
-    /// All of it as data.
-    pub(crate) fn value(&self, project: Option<&Project>, failure: &Failure) -> Value {
-        let place = match (project, &self.origin) {
-            (Some(project), Some(origin)) => {
-                let place = project.loaded.sources.place(origin);
-                json!({ "file": place.file, "line": place.line, "column": place.column })
-            }
-            _ => Value::Null,
-        };
-        let evidence = failure.evidence.as_deref().map(|evidence| {
-            let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
-            json!({
-                "container": evidence.container,
-                "state": evidence.state,
-                "exit_code": evidence.exit_code,
-                "out_of_memory": evidence.out_of_memory,
-                "memory_limit": evidence.memory_limit,
-                "restarts": evidence.restarts,
-                "loops": evidence.loops(),
-                "ran_seconds": seconds(evidence.ran),
-                "waited_seconds": seconds(evidence.waited),
-                "probe": evidence.probe,
-                "probes": evidence.probes.iter().map(|probe| json!({
-                    "exit_code": probe.exit_code,
-                    "output": probe.output,
-                    "at": probe.at.map(crate::render::moment),
-                })).collect::<Vec<_>>(),
-                "log": evidence.log.iter().map(|said| json!({
-                    "channel": if said.stderr { "stderr" } else { "stdout" },
-                    "text": said.text,
-                })).collect::<Vec<_>>(),
-            })
-        });
-        json!({
-            "error": self.cause,
-            "engine": failure.error.said(),
-            "waiting": self.waiting,
-            "next": self.next,
-            "declared": place,
-            "evidence": evidence,
-            "text": self.text(project, None),
-        })
-    }
-}
-
-fn last(lines: &[String], most: usize) -> String {
-    lines[lines.len().saturating_sub(most)..].join("\n")
 }
 
 /// What the last words of a container that has ended mean, where they are the system's and
@@ -207,71 +250,13 @@ fn told(error: &EngineError, evidence: &Evidence) -> Option<refusal::Refusal> {
 }
 
 /// The commands that show more of a container.
-fn commands(evidence: &Evidence, service: &str) -> Vec<String> {
+pub(crate) fn commands(evidence: &Evidence, service: &str) -> Vec<String> {
     let logs = format!("stackctl logs {service}");
     match evidence.state.as_str() {
         "running" => vec![format!("{logs} · stackctl exec {service} sh")],
         "created" => vec![format!("docker inspect {}", evidence.container)],
         _ => vec![format!("{logs} · docker inspect {}", evidence.container)],
     }
-}
-
-/// The attributes that a failure has to do with, the likeliest first.
-fn attributes(step: &Step, error: &EngineError) -> &'static [&'static str] {
-    const HEALTH: &[&str] = &["healthcheck.test", "healthcheck"];
-    match (error, &step.action) {
-        (EngineError::NotReady(NotReady::OutOfMemory { .. }), _) => {
-            &["mem_limit", "deploy.resources.limits.memory"]
-        }
-        (EngineError::NotReady(NotReady::Unhealthy { .. } | NotReady::TimedOut { .. }), _) => HEALTH,
-        (EngineError::NotReady(NotReady::Exited { code } | NotReady::Loops { code, .. }), _)
-            if exit::meaning(*code).is_some_and(|_| matches!(code, 126 | 127)) =>
-        {
-            &["command", "entrypoint"]
-        }
-        (EngineError::NoImage { .. }, _) => &["image"],
-        (EngineError::Taken { what: Taken::Name(_), .. }, _) => &["container_name"],
-        (EngineError::Taken { what: Taken::Subnet { .. }, .. }, _) => &["ipam.config", "ipam"],
-        (EngineError::Taken { what: Taken::Address(_), .. }, _) => &["networks"],
-        (_, Action::Run { event: HookEvent::PostStart, .. }) => &["post_start"],
-        (_, Action::Run { event: HookEvent::PreStop, .. }) => &["pre_stop"],
-        _ => &[],
-    }
-}
-
-/// The value of the file that has to do with a failure: that of the attribute, else the key of
-/// the resource.
-fn place(project: &Project, step: &Step, error: &EngineError, attributes: &[&str]) -> Option<Origin> {
-    let (section, key) = match &step.address {
-        Address::Container(service, _) | Address::Service(service) => ("services", service.as_str()),
-        Address::Network(key) => ("networks", key.as_str()),
-        Address::Volume(key) => ("volumes", key.as_str()),
-        Address::Model(key) => ("models", key.as_str()),
-        Address::Image(_) => {
-            let mut images = project.desired.images.iter();
-            let image = images.find(|image| image.address == step.address);
-            return image.map(|image| match (&image.build, &step.action) {
-                (Some(build), Action::Build(_)) => build.context.origin.clone(),
-                _ => image.origin.clone(),
-            });
-        }
-    };
-    if let (EngineError::PortInUse { port, .. }, Some(spec)) = (error, project.desired.service(key)) {
-        let mut ports = spec.service.ports.iter();
-        let published = ports.find(|published| published.published.as_deref() == Some(port));
-        if let Some(published) = published {
-            return Some(published.origin.clone());
-        }
-    }
-    let entry = project.loaded.stack.tree.get(section)?.as_mapping()?.get(key)?;
-    let found = attributes.iter().find_map(|path| at(&entry.node, path));
-    Some(found.unwrap_or_else(|| entry.key.clone()))
-}
-
-/// Where the value at a path stands, as `deploy.resources`.
-fn at(node: &Node, path: &str) -> Option<Origin> {
-    let node = path.split('.').try_fold(node, |node, key| node.get(key))?;
-    (!node.is_null()).then(|| node.origin.clone())
 }
 
 /// The services of the steps that wait for this one, directly or not, and those that use an image.
@@ -289,5 +274,24 @@ fn waiting_for(plan: &Plan, failed: &Step, project: Option<&Project>) -> Vec<Str
         let images = project.desired.images.iter().filter(|image| image.address == failed.address);
         services.extend(images.flat_map(|image| image.services.iter().cloned()));
     }
+    services.into_iter().collect()
+}
+
+/// The services that the step's own needs, directly or not: those of the steps before it, and
+/// what the file says.
+fn needed_by(plan: &Plan, step: &Step, project: Option<&Project>) -> Vec<String> {
+    let Some(own) = step.address.service() else { return Vec::new() };
+    let mut reached: BTreeSet<StepId> = BTreeSet::from([step.id]);
+    let mut services = BTreeSet::new();
+    for earlier in plan.steps.iter().rev().filter(|earlier| earlier.id <= step.id) {
+        if reached.contains(&earlier.id) {
+            reached.extend(earlier.after.iter().chain(&earlier.after_any));
+            services.extend(earlier.address.service().map(str::to_owned));
+        }
+    }
+    if let Some(project) = project {
+        services.extend(project.needs(own));
+    }
+    services.remove(own);
     services.into_iter().collect()
 }

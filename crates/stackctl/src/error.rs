@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use stack_engine::docker::connect::ConnectError;
 use stack_engine::engine::EngineError;
-use stack_engine::event::Summary;
+
+use crate::invocation::{self, Name};
 
 /// An error with an exit code of its own.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) enum Kind {
     Consent,
     /// What a plan was made for is not what is there now.
     Moved,
+    /// What a plan needs is not there, or others have it; nothing was done.
+    Refused,
     /// What is there does not allow it.
     Engine,
 }
@@ -58,11 +61,11 @@ pub(crate) fn changes() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Shows what is wrong with the command line, or the help that it asks for.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+/// Shows the help that a command line asks for, or lacks.
+pub(crate) fn help(error: &clap::Error) -> ExitCode {
     // Nobody is there to be told if this fails.
     let _: std::io::Result<()> = error.print();
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() { own(USAGE) } else { ExitCode::SUCCESS }
 }
 
 /// The exit code after a run in which something failed that was already told.
@@ -70,20 +73,24 @@ pub(crate) fn failed() -> ExitCode {
     ExitCode::from(1)
 }
 
-/// The exit code of a run: 7 when nothing failed but new versions that were rolled back.
-pub(crate) fn of_run(summary: &Summary) -> ExitCode {
-    if summary.succeeded() {
-        ExitCode::SUCCESS
-    } else if summary.is_rolled_back() {
-        ExitCode::from(7)
-    } else {
-        failed()
-    }
+/// The exit code after waits that took longer than they were given, and nothing else that failed.
+pub(crate) fn timed_out() -> ExitCode {
+    ExitCode::from(7)
+}
+
+/// The exit code after new versions that were not good, in whose place the old ones serve again.
+pub(crate) fn rolled_back() -> ExitCode {
+    ExitCode::from(9)
+}
+
+/// The exit code after the engine went away in the middle of a run.
+pub(crate) fn lost() -> ExitCode {
+    ExitCode::from(4)
 }
 
 /// The exit code after a stack file was found wrong and all of it was told.
 pub(crate) fn faulty() -> ExitCode {
-    ExitCode::from(3)
+    own(3)
 }
 
 /// The exit code after Ctrl-C, as shells count signals.
@@ -108,10 +115,16 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
             Some(Kind::File) => 3,
             Some(Kind::Consent) => 5,
             Some(Kind::Moved) => 6,
+            Some(Kind::Refused) => 8,
             Some(Kind::Engine) | None => 1,
         }
     };
-    ExitCode::from(code)
+    own(code)
+}
+
+/// An exit code of ours; under the name of docker compose it is the one that it has for every failure.
+fn own(code: u8) -> ExitCode {
+    ExitCode::from(if invocation::name() == Name::Stackctl { code } else { 1 })
 }
 
 /// The exit code of a command that an engine could not start, as shells have it; `None` when the

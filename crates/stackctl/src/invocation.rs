@@ -45,7 +45,17 @@ impl Invocation {
     pub(crate) fn of(words: Vec<OsString>) -> Result<Self, String> {
         let invocation = Self::read(words)?;
         let _ = NAME.set(invocation.name);
-        Ok(invocation)
+        Ok(invocation.with_version())
+    }
+
+    /// docker compose tells its own version where an option asks for one.
+    fn with_version(mut self) -> Self {
+        if self.name != Name::Stackctl
+            && let Some(word) = self.words.get_mut(1).filter(|word| *word == "-v" || *word == "--version")
+        {
+            *word = "version".into();
+        }
+        self
     }
 
     fn read(mut words: Vec<OsString>) -> Result<Self, String> {

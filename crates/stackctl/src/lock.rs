@@ -7,6 +7,7 @@ use stack_engine::docker::DockerEngine;
 use stack_engine::lock::{Holder, Lock, Place};
 use time::macros::format_description;
 
+use crate::record;
 use crate::render::Renderer;
 
 /// The right to change a project, as long as it lives.
@@ -60,9 +61,7 @@ pub(crate) async fn alone(
 
 /// Where the files are: of this user, the same in every session.
 fn directory() -> PathBuf {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    state.unwrap_or_else(std::env::temp_dir).join("stackctl").join("locks")
+    record::state_directory().join("locks")
 }
 
 fn waiting(project: &str, holder: Option<&Holder>) -> String {

@@ -9,22 +9,23 @@ mod completion;
 mod conversation;
 mod diagnose;
 mod error;
+mod grace;
 mod invocation;
 mod lock;
 mod moment;
 mod plan_file;
 mod ports;
+mod record;
 mod render;
 mod settings;
 mod template;
 mod terminal;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::args::{Args, Command, Progress};
+use crate::args::{Alpha, Ansi, Args, Command, Progress};
 use crate::error::{Fault, Kind, code_of};
 use crate::invocation::Invocation;
 
@@ -44,13 +45,29 @@ fn main() -> ExitCode {
         let _ = render::line(&invocation::metadata());
         return ExitCode::SUCCESS;
     }
-    let mut args = match Args::try_parse_from(invocation.words) {
+    let mut args = match args::parse::parse(&invocation.words) {
         Ok(args) => args,
-        Err(error) => return error::usage(&error),
+        Err(error) => match usage::fault(&error, &invocation.words) {
+            Some(fault) => {
+                let fault = fault.into();
+                render::fault(&fault);
+                return code_of(&fault);
+            }
+            None => return error::help(&error),
+        },
     };
     args.global.docker_config = invocation.docker_config.map(PathBuf::from);
+    args.global.verbose |= args.global.verbosely;
     if args.global.json {
         args.global.progress = Progress::Json;
+    } else if args.global.hushed {
+        args.global.progress = Progress::Quiet;
+    }
+    if let Some(directory) = args.global.workdir.take() {
+        args.global.project_directory = Some(directory);
+    }
+    if args.global.no_ansi {
+        args.global.ansi = Ansi::Never;
     }
     render::colour(args.global.ansi);
     render::form(args.global.progress);
@@ -107,16 +124,28 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Port(args) => commands::port::run(&global, args).await,
         Command::Volumes(args) => commands::volumes::run(&global, args).await,
         Command::Logs(args) => commands::logs::run(&global, args).await,
+        Command::Watch(args) => commands::watch::run(&global, args).await,
         Command::Pull(args) => commands::pull::run(&global, args).await,
         Command::Push(args) => commands::push::run(&global, args).await,
         Command::Build(args) => commands::build::run(&global, args).await,
         Command::Config(args) => commands::config::run(&global, &args).await,
         Command::Check(args) => commands::check::run(&global, &args),
         Command::Explain(args) => commands::explain::run(&global, &args),
+        Command::Why(args) => commands::why::run(&global, args).await,
+        Command::Timeline(args) => commands::timeline::run(&global, args).await,
+        Command::Replay(args) => commands::replay::run(&global, args).await,
+        Command::Doctor(args) => commands::doctor::run(&global, &args).await,
         Command::Schema(_) => commands::schema::run(),
         Command::InstallPlugin(args) => commands::install_plugin::run(&global, &args),
         Command::Completion(args) => commands::completion::run(&args),
         Command::Man(args) => commands::man::run(&args),
+        Command::Generate(args) | Command::Alpha(Alpha::Generate(args)) => {
+            commands::generate::run(&global, args).await
+        }
+        Command::Graph(args) => commands::graph::run(&global, &args),
+        Command::Alpha(Alpha::Scale(args)) => commands::scale::run(&global, args).await,
+        Command::Alpha(Alpha::Viz(args)) => commands::graph::run(&global, &args),
+        Command::Alpha(Alpha::Watch(args)) => commands::watch::run(&global, args).await,
         Command::Version(args) => commands::version::run(&global, &args),
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn check(
         return Ok(());
     }
     let next = format!("{}, or publish another port in the file", remedy(&first.holder));
-    Err(Fault::new(Kind::Engine, format!("{}; nothing was done", lines.join("\n       "))).hint(next).into())
+    Err(Fault::new(Kind::Refused, format!("{}; nothing was done", lines.join("\n       "))).hint(next).into())
 }
 
 fn line(conflict: &Conflict, project: &Project) -> String {

@@ -1,6 +1,6 @@
 //! From the command line and the environment to a stack and an engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use stack_engine::docker::connect::{self, Where};
 use stack_engine::engine::Query;
 use stack_engine::provider::Programs;
 use stack_file::diagnostic::Diagnostic;
-use stack_file::load::{Loaded, Request, load, variables_of};
-use stack_file::source::Origin;
+use stack_file::load::{Loaded, Omitted, Request, load, load_without, variables_of};
+use stack_file::source::{Origin, Spanned};
 use stack_plan::desired::{Desired, Provided};
 use stack_plan::plan::Plan;
 
@@ -20,7 +20,11 @@ use crate::closest::closest;
 use crate::error::{Fault, Kind};
 use crate::render;
 
+/// The variable that names the platform of services that name none, as docker has it.
+const DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
+
 /// A stack that can be used.
+#[derive(Clone)]
 pub(crate) struct Project {
     pub(crate) loaded: Loaded,
     pub(crate) desired: Desired,
@@ -45,9 +49,31 @@ impl Project {
         Desired::with_provided(&self.loaded.stack, &self.scale, provided)
     }
 
+    /// The same with other numbers of containers for some services.
+    pub(crate) fn scaled(&self, numbers: &BTreeMap<String, u32>) -> Self {
+        let mut scale = self.scale.clone();
+        scale.extend(numbers.iter().map(|(service, number)| (service.clone(), *number)));
+        Self::of(self.loaded.clone(), self.environment.clone(), &scale)
+    }
+
     /// Where programs that make services are looked for.
     pub(crate) fn programs(&self) -> Programs {
         Programs { environment: self.environment.clone() }
+    }
+
+    /// The services that a service needs to be there, directly or not, itself left out.
+    pub(crate) fn needs(&self, service: &str) -> BTreeSet<String> {
+        let mut needed = BTreeSet::new();
+        let mut next = vec![service.to_owned()];
+        while let Some(name) = next.pop() {
+            let Some(spec) = self.desired.service(&name) else { continue };
+            let more = spec.service.depends_on.keys().filter(|name| !needed.contains(*name)).cloned();
+            let more: Vec<String> = more.collect();
+            needed.extend(more.iter().cloned());
+            next.extend(more);
+        }
+        needed.remove(service);
+        needed
     }
 
     /// Where a value stands: `stack.yaml:14:5`.
@@ -75,7 +101,7 @@ impl Project {
             .map(|obstacle| Diagnostic::error(&obstacle.what).at(&obstacle.origin).help(&obstacle.next))
             .collect();
         render::diagnostics(&told, &self.loaded.sources);
-        anyhow::bail!("nothing was done: the stack cannot come up on this engine");
+        Err(Fault::new(Kind::Refused, "nothing was done: the stack cannot come up on this engine").into())
     }
 
     /// Refuses names that the file does not have.
@@ -109,7 +135,7 @@ fn environment() -> BTreeMap<String, String> {
 /// Reads the stack file, shows what there is to say about it, and refuses one with errors.
 /// What stackctl cannot do yet is no error to a reader: see [`to_act`].
 pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let (loaded, environment) = with_request(global, load_with_variables)?;
+    let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
     accept(&loaded)?;
     Ok(Project::of(loaded, environment, scale))
 }
@@ -117,7 +143,7 @@ pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Re
 /// As [`read`], for a command that does what the file says: it also refuses what stackctl
 /// cannot do yet, so that nothing is ignored silently.
 pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
-    let (loaded, environment) = with_request(global, load_with_variables)?;
+    let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
     fit_to_act(loaded, environment, scale)
 }
 
@@ -134,8 +160,18 @@ pub(crate) fn fit_to_act(
 }
 
 /// A stack, and the variables for the programs that make its services.
-pub(crate) fn load_with_variables(request: &Request<'_>) -> (Loaded, BTreeMap<String, String>) {
-    let loaded = load(request);
+pub(crate) fn load_with_variables(
+    global: &Global,
+    request: &Request<'_>,
+) -> (Loaded, BTreeMap<String, String>) {
+    let mut loaded = load_without(request, Omitted { unused: global.all_resources, ..Omitted::default() });
+    if let Some(platform) = request.environment.get(DEFAULT_PLATFORM).filter(|name| !name.is_empty()) {
+        let mut services = loaded.stack.services.values_mut();
+        let without = services.by_ref().filter(|service| service.platform.is_none());
+        for service in without.filter(|service| service.provider.is_none()) {
+            service.platform = Some(Spanned::new(platform.clone(), service.name.origin.clone()));
+        }
+    }
     let mut services = loaded.stack.services.values();
     let programs = services.any(|service| service.provider.is_some() || !service.models.is_empty());
     let environment = if programs { variables_of(request) } else { BTreeMap::new() };

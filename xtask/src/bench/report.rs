@@ -27,15 +27,16 @@ pub(super) struct Report {
 }
 
 /// Something that was promised.
-struct Promise {
-    what: &'static str,
-    measured: f64,
-    unit: Unit,
-    limit: f64,
+pub(super) struct Promise {
+    pub(super) what: String,
+    pub(super) measured: f64,
+    pub(super) unit: Unit,
+    pub(super) limit: f64,
 }
 
+/// In what something is measured.
 #[derive(Clone, Copy)]
-enum Unit {
+pub(super) enum Unit {
     Times,
     Milliseconds,
     Mebibytes,
@@ -44,7 +45,8 @@ enum Unit {
 impl Report {
     fn promises(&self) -> Vec<Promise> {
         use Unit::{Mebibytes, Milliseconds, Times};
-        let promise = |what, measured, unit, limit| Promise { what, measured, unit, limit };
+        let promise =
+            |what: &str, measured, unit, limit| Promise { what: what.to_owned(), measured, unit, limit };
         let (ours, floor) = (&self.stackctl, &self.floor);
         if let Some(services) = self.services {
             let mut all = vec![promise("up, to the floor", ratio(&ours.up, &floor.up), Times, 1.15)];
@@ -83,7 +85,7 @@ impl Report {
 }
 
 impl Promise {
-    fn is_kept(&self) -> bool {
+    pub(super) fn is_kept(&self) -> bool {
         self.measured <= self.limit
     }
 }
@@ -105,19 +107,24 @@ impl fmt::Display for Report {
                 memory.unwrap_or_else(|| "-".to_owned())
             )?;
         }
-        writeln!(f, "\n{:32}{:>12}{:>20}", "stackctl", "measured", "target")?;
-        for promise in self.promises() {
-            let measured = promise.unit.shown(promise.measured);
-            let limit = format!("at most {}", promise.unit.shown(promise.limit));
-            let verdict = if promise.is_kept() { "" } else { "  missed" };
-            writeln!(f, "{:32}{measured:>12}{limit:>20}{verdict}", promise.what)?;
-        }
-        Ok(())
+        write_promises(f, &self.promises())
     }
 }
 
+/// What was promised, and whether it is kept.
+pub(super) fn write_promises(f: &mut fmt::Formatter<'_>, promises: &[Promise]) -> fmt::Result {
+    writeln!(f, "\n{:32}{:>12}{:>20}", "stackctl", "measured", "target")?;
+    for promise in promises {
+        let measured = promise.unit.shown(promise.measured);
+        let limit = format!("at most {}", promise.unit.shown(promise.limit));
+        let verdict = if promise.is_kept() { "" } else { "  missed" };
+        writeln!(f, "{:32}{measured:>12}{limit:>20}{verdict}", promise.what)?;
+    }
+    Ok(())
+}
+
 impl Unit {
-    fn shown(self, value: f64) -> String {
+    pub(super) fn shown(self, value: f64) -> String {
         match self {
             Self::Times if value < 0.1 => format!("{value:.3} ×"),
             Self::Times => format!("{value:.2} ×"),
@@ -127,17 +134,17 @@ impl Unit {
     }
 }
 
-fn median(times: &[Duration]) -> Duration {
+pub(super) fn median(times: &[Duration]) -> Duration {
     let mut times = times.to_vec();
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-fn ratio(one: &[Duration], other: &[Duration]) -> f64 {
+pub(super) fn ratio(one: &[Duration], other: &[Duration]) -> f64 {
     median(one).as_secs_f64() / median(other).as_secs_f64()
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 

@@ -35,6 +35,9 @@ pub(super) const KEPT_OUTPUT: usize = 1024;
 /// engine doubles its pause each time.
 const RESTARTS: u32 = 5;
 
+/// How many failed probes make a container unhealthy where it does not say.
+const RETRIES: u32 = 3;
+
 /// A health check of ours that is under way.
 type Probing<'a> = Pin<Box<dyn Future<Output = Result<Probe, Error>> + 'a>>;
 
@@ -60,6 +63,7 @@ pub(super) async fn wait(
     let mut probe: Option<Probing<'_>> = None;
     let mut last_probe = None;
     let mut failures = 0;
+    let mut told: Option<Waiting> = None;
     let mut pause = FIRST_PAUSE;
     let begun = Instant::now();
     let mut next = begun;
@@ -107,6 +111,13 @@ pub(super) async fn wait(
                 {
                     probe = Some(Box::pin(run(docker, id, command)));
                 }
+                if !engine.probe
+                    && let Some(waiting) = engines_probe(&look)
+                    && told.as_ref() != Some(&waiting)
+                {
+                    report(Progress::Waiting(waiting.clone()));
+                    told = Some(waiting);
+                }
             }
             Verdict::NotYet(doing) => {
                 probe = None;
@@ -141,7 +152,8 @@ pub(super) async fn wait(
                             Some(line) => line.to_owned(),
                             None => format!("exit {}", found.exit_code),
                         };
-                        report(Progress::Waiting(Waiting::Probed { failures, last }));
+                        let counted = counted(&look);
+                        report(Progress::Waiting(Waiting::Probed { failures, counted, last }));
                         last_probe = Some(found);
                     }
                     // The container may just have ended: the next look tells.
@@ -290,6 +302,27 @@ fn is_restarted(look: &ContainerInspectResponse) -> bool {
         .and_then(|host| host.restart_policy.as_ref())
         .and_then(|policy| policy.name);
     matches!(policy, Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED))
+}
+
+/// The failed probes that the engine has counted in a row, and how many make it unhealthy.
+fn counted(look: &ContainerInspectResponse) -> Option<(u32, u32)> {
+    let streak = look.state.as_ref()?.health.as_ref()?.failing_streak?;
+    let streak = u32::try_from(streak).ok().filter(|streak| *streak > 0)?;
+    let retries = look.config.as_ref()?.healthcheck.as_ref()?.retries.unwrap_or_default();
+    let retries = u32::try_from(retries).ok().filter(|retries| *retries > 0).unwrap_or(RETRIES);
+    Some((streak, retries))
+}
+
+/// The last failed probe of the engine's own.
+fn engines_probe(look: &ContainerInspectResponse) -> Option<Waiting> {
+    let counted = counted(look)?;
+    let last = look.state.as_ref()?.health.as_ref()?.log.as_ref()?.last()?;
+    let output = last.output.as_deref().unwrap_or_default().trim();
+    let last = match output.lines().last() {
+        Some(line) => line.chars().take(KEPT_OUTPUT).collect(),
+        None => format!("exit {}", last.exit_code.unwrap_or(-1)),
+    };
+    Some(Waiting::Probed { failures: counted.0, counted: Some(counted), last })
 }
 
 /// The health check as a command to run, as the engine itself would run it.

@@ -1,5 +1,6 @@
 //! Runs a hook in a container.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use bollard::container::LogOutput;
@@ -26,6 +27,35 @@ pub(super) async fn run(
     hook: &Hook,
     report: &dyn Fn(Progress),
 ) -> Result<(), EngineError> {
+    let kept = RefCell::new(VecDeque::new());
+    let tell = |line: &str| {
+        report(Progress::Hook(line.to_owned()));
+        let mut kept = kept.borrow_mut();
+        if kept.len() == KEPT_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(line.to_owned());
+    };
+    match exec(engine, id, hook, &tell).await {
+        Ok(0) => Ok(()),
+        Ok(code) => Err(EngineError::Hook { event, code, output: kept.take().into() }),
+        // What has ended meanwhile, or is gone, needs no preparation for its stop.
+        Err(Error::DockerResponseServerError { status_code: 404 | 409, .. })
+            if event == HookEvent::PreStop =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(answered(error)),
+    }
+}
+
+/// Runs a command in a container to its end, and tells each line that it writes; returns its exit code.
+pub(super) async fn exec(
+    engine: &DockerEngine,
+    id: &str,
+    hook: &Hook,
+    tell: &dyn Fn(&str),
+) -> Result<i64, Error> {
     let docker = &engine.docker;
     let environment: Vec<String> = (hook.environment.iter())
         .map(|(name, value)| match &value.value {
@@ -43,38 +73,24 @@ pub(super) async fn run(
         attach_stderr: Some(true),
         ..CreateExecOptions::default()
     };
-    let exec = match docker.create_exec(id, options).await {
-        Ok(exec) => exec.id,
-        // What has ended meanwhile, or is gone, needs no preparation for its stop.
-        Err(Error::DockerResponseServerError { status_code: 404 | 409, .. })
-            if event == HookEvent::PreStop =>
-        {
-            return Ok(());
-        }
-        Err(error) => return Err(answered(error)),
-    };
-    let mut lines = Lines { report, begun: [Vec::new(), Vec::new()], kept: VecDeque::new() };
-    let started = docker.start_exec(&exec, None).await.map_err(answered)?;
-    if let StartExecResults::Attached { mut output, .. } = started {
+    let exec = docker.create_exec(id, options).await?.id;
+    let mut lines = Lines { tell, begun: [Vec::new(), Vec::new()] };
+    if let StartExecResults::Attached { mut output, .. } = docker.start_exec(&exec, None).await? {
         while let Some(part) = output.next().await {
-            let part = part.map_err(answered)?;
+            let part = part?;
             let stderr = matches!(part, LogOutput::StdErr { .. });
             lines.feed(&part.into_bytes(), usize::from(stderr));
         }
     }
     lines.end();
-    match docker.inspect_exec(&exec).await.map_err(answered)?.exit_code.unwrap_or(-1) {
-        0 => Ok(()),
-        code => Err(EngineError::Hook { event, code, output: lines.kept.into() }),
-    }
+    Ok(docker.inspect_exec(&exec).await?.exit_code.unwrap_or(-1))
 }
 
 /// Puts pieces of output together to lines.
 struct Lines<'a> {
-    report: &'a dyn Fn(Progress),
+    tell: &'a dyn Fn(&str),
     /// The line begun on standard output, and that on standard error.
     begun: [Vec<u8>; 2],
-    kept: VecDeque<String>,
 }
 
 impl Lines<'_> {
@@ -99,39 +115,23 @@ impl Lines<'_> {
     }
 
     fn say(&mut self, line: &[u8]) {
-        let line = String::from_utf8_lossy(line).trim_end().to_owned();
-        (self.report)(Progress::Hook(line.clone()));
-        if self.kept.len() == KEPT_LINES {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(line);
+        (self.tell)(String::from_utf8_lossy(line).trim_end());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
     use super::*;
 
     #[test]
-    fn pieces_become_lines_and_the_last_are_kept() {
+    fn pieces_become_lines() {
         let told = RefCell::new(Vec::new());
-        let report = |progress| {
-            if let Progress::Hook(line) = progress {
-                told.borrow_mut().push(line);
-            }
-        };
-        let mut lines = Lines { report: &report, begun: [Vec::new(), Vec::new()], kept: VecDeque::new() };
+        let tell = |line: &str| told.borrow_mut().push(line.to_owned());
+        let mut lines = Lines { tell: &tell, begun: [Vec::new(), Vec::new()] };
         lines.feed(b"on", 0);
         lines.feed(b"err\n", 1);
         lines.feed(b"e\r\ntwo", 0);
         lines.end();
         assert_eq!(*told.borrow(), ["err", "one", "two"]);
-        for number in 0..100 {
-            lines.feed(format!("{number}\n").as_bytes(), 0);
-        }
-        assert_eq!(lines.kept.len(), KEPT_LINES);
-        assert_eq!(lines.kept.back().map(String::as_str), Some("99"));
     }
 }

@@ -2,11 +2,14 @@
 
 pub mod archive;
 pub mod attach;
+pub mod checkup;
 pub mod connect;
 mod copy;
+mod deliver;
 mod evidence;
 pub mod exec;
 mod explain;
+mod generate;
 mod health;
 mod hook;
 mod logs;
@@ -36,6 +39,7 @@ use stack_plan::ports::HeldPort;
 use crate::docker::connect::Connection;
 use crate::docker::watch::Watch;
 use crate::engine::{Engine, EngineError, Failure, LogLine, Outcome, Query, Selection, Work};
+use crate::evidence::Evidence;
 use crate::image::digest;
 use crate::image::pull::PullError;
 use crate::provider::Programs;
@@ -74,6 +78,11 @@ impl DockerEngine {
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// What is known of a container; `None` when it is gone.
+    pub async fn evidence(&self, id: &str) -> Option<Box<Evidence>> {
+        evidence::evidence_of(&self.docker, id).await
     }
 
     /// The id of the image that a reference names now; `None` if there is none.

@@ -22,6 +22,9 @@ struct Manner {
     grace: Option<Duration>,
 }
 
+/// The grace period of a container that is never killed, however long it takes.
+const WITHOUT_END: Duration = Duration::MAX;
+
 /// Sends the stop signal and waits for the end, which the engine brings about after the grace period.
 pub(super) async fn stop(
     docker: &Docker,
@@ -32,9 +35,17 @@ pub(super) async fn stop(
     let begun = Instant::now();
     let mut options = StopContainerOptionsBuilder::new();
     if let Some(grace) = grace {
-        options = options.t(translate::whole_seconds(grace));
+        options = options.t(if grace == WITHOUT_END { -1 } else { translate::whole_seconds(grace) });
     }
-    let mut call = pin!(docker.stop_container(id, Some(options.build())));
+    let options = options.build();
+    let call = async || loop {
+        let ended = docker.stop_container(id, Some(options.clone())).await;
+        // What waits without end waits longer than for one answer.
+        if grace != Some(WITHOUT_END) || !matches!(ended, Err(Error::RequestTimeoutError)) {
+            return ended;
+        }
+    };
+    let mut call = pin!(call());
     let mut next = begun + PATIENCE;
     let mut manner: Option<Manner> = None;
     loop {
@@ -65,5 +76,8 @@ async fn manner(docker: &Docker, id: &str, grace: Option<Duration>) -> Option<Ma
         Some(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
         None => Some(GRACE),
     };
-    Some(Manner { signal: signal.unwrap_or_else(|| "SIGTERM".to_owned()), grace: grace.or(own) })
+    Some(Manner {
+        signal: signal.unwrap_or_else(|| "SIGTERM".to_owned()),
+        grace: grace.or(own).filter(|grace| *grace != WITHOUT_END),
+    })
 }

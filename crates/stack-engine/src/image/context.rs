@@ -122,6 +122,11 @@ impl Context {
         Self::open(directory, None, Some(""))
     }
 
+    /// What is left out of it.
+    pub(crate) fn into_ignore(self) -> Ignore {
+        self.ignore
+    }
+
     /// The directory that is sent.
     #[must_use]
     pub fn directory(&self) -> &Path {

@@ -10,6 +10,7 @@ use docker_credential::DockerCredential;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::checkup::CredentialsCheckup;
 use crate::engine::EngineError;
 
 /// The name under which docker keeps the credentials of Docker Hub.
@@ -79,32 +80,60 @@ pub(crate) async fn config_json() -> Result<Vec<u8>, EngineError> {
     })
 }
 
-/// The registries for which docker's configuration has credentials.
-fn servers() -> Result<BTreeSet<String>, String> {
+/// Docker's configuration; that of nobody where there is none.
+fn config() -> Result<Config, String> {
     let folder = std::env::var_os("DOCKER_CONFIG")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker")));
     let text = match folder.map(|folder| std::fs::read(folder.join("config.json"))) {
         Some(Ok(text)) => text,
         Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.to_string()),
-        _ => return Ok(BTreeSet::new()),
+        _ => return Ok(Config::default()),
     };
-    let config: Config =
-        serde_json::from_slice(&text).map_err(|_| "config.json is no valid JSON".to_owned())?;
+    serde_json::from_slice(&text).map_err(|_| "config.json is no valid JSON".to_owned())
+}
+
+/// The registries for which docker's configuration has credentials.
+fn servers() -> Result<BTreeSet<String>, String> {
+    let config = config()?;
     let mut servers: BTreeSet<String> = config.auths.into_keys().collect();
     servers.extend(config.cred_helpers.into_keys());
     if !config.creds_store.is_empty() {
-        let program = format!("docker-credential-{}", config.creds_store);
-        let listed = std::process::Command::new(&program)
-            .arg("list")
-            .stdin(std::process::Stdio::null())
-            .output()
-            .map_err(|error| format!("{program}: {error}"))?;
-        let listed: BTreeMap<String, serde::de::IgnoredAny> =
-            serde_json::from_slice(&listed.stdout).map_err(|_| format!("{program} gave no list"))?;
-        servers.extend(listed.into_keys());
+        servers.extend(listed(&format!("docker-credential-{}", config.creds_store))?);
     }
     Ok(servers)
+}
+
+/// The registries that a helper program knows.
+fn listed(program: &str) -> Result<Vec<String>, String> {
+    let answer = std::process::Command::new(program)
+        .arg("list")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    let listed: BTreeMap<String, serde::de::IgnoredAny> =
+        serde_json::from_slice(&answer.stdout).map_err(|_| format!("{program} gave no list"))?;
+    Ok(listed.into_keys().collect())
+}
+
+/// Whether the configuration can be read, and whether the programs that it names answer.
+pub(crate) fn checkup() -> CredentialsCheckup {
+    let config = match config() {
+        Ok(config) => config,
+        Err(fault) => return CredentialsCheckup { fault: Some(fault), ..CredentialsCheckup::default() },
+    };
+    let store = Some(config.creds_store).filter(|store| !store.is_empty());
+    let programs: BTreeSet<String> = (config.cred_helpers.into_values().chain(store))
+        .map(|helper| format!("docker-credential-{helper}"))
+        .collect();
+    let helpers = programs.into_iter().map(|program| {
+        let found = listed(&program).map(|registries| registries.len());
+        (program, found)
+    });
+    let helpers: Vec<_> = helpers.collect();
+    // With a helper the entries only name the registries that were logged in to.
+    let plain = if helpers.is_empty() { config.auths.into_keys().collect() } else { Vec::new() };
+    CredentialsCheckup { fault: None, plain, helpers }
 }
 
 #[cfg(test)]

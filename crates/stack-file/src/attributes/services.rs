@@ -171,7 +171,7 @@ pub(super) const ROWS: &[Attribute] = &[
         .merged(UNIQUE)
         .like("[example.org]"),
     honoured("services.*.shm_size", Shape::Bytes, "The size of /dev/shm.").like("64m"),
-    honoured("services.*.mem_limit", Shape::Bytes, "The memory limit.").like("512m"),
+    honoured("services.*.mem_limit", Shape::Limit, "The memory limit.").like("512m"),
     honoured("services.*.mem_reservation", Shape::Bytes, "The memory kept free.").like("128m"),
     honoured("services.*.cpus", Shape::Number, "The limit in processors.").like("1.5"),
     honoured("services.*.pids_limit", Shape::Integer, "The limit of processes; -1 for none.").like("200"),

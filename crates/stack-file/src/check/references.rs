@@ -13,12 +13,13 @@ impl Checker<'_> {
     /// Secrets, configs and models that a service uses must be declared.
     pub(super) fn references(&mut self, service: &Service) {
         let name = &service.name.value;
-        let build = service.tree.get("build");
+        let Some(tree) = self.stack.written_service(name) else { return };
+        let build = tree.get("build");
         let mut used: Vec<(&str, String, String, Origin)> = Vec::new();
         for (kind, place, list) in [
-            ("secrets", "secrets", service.tree.get("secrets")),
+            ("secrets", "secrets", tree.get("secrets")),
             ("secrets", "build.secrets", build.and_then(|build| build.get("secrets"))),
-            ("configs", "configs", service.tree.get("configs")),
+            ("configs", "configs", tree.get("configs")),
         ] {
             for (index, item) in list.and_then(Node::as_sequence).unwrap_or_default().iter().enumerate() {
                 let Some(source) = item.get("source") else { continue };
@@ -26,11 +27,11 @@ impl Checker<'_> {
                 used.push((kind, text(source).to_owned(), path, source.origin.clone()));
             }
         }
-        for (key, entry) in service.tree.get("models").and_then(Node::as_mapping).into_iter().flatten() {
+        for (key, entry) in tree.get("models").and_then(Node::as_mapping).into_iter().flatten() {
             used.push(("models", key.clone(), format!("services.{name}.models.{key}"), entry.key.clone()));
         }
         for (kind, key, path, origin) in used {
-            if self.declared.keys(kind).any(|declared| declared == key) {
+            if self.declared.has(kind, &key) {
                 continue;
             }
             let one = kind.trim_end_matches('s');
@@ -63,8 +64,8 @@ impl Checker<'_> {
             let what = format!("the model `{key}`");
             needs(&entry.node, what, "model", "model: ai/smollm2", format!("models.{key}"));
         }
-        for (name, service) in &self.stack.services {
-            if let Some(provider) = service.tree.get("provider") {
+        for name in self.stack.services.keys() {
+            if let Some(provider) = self.written(name, "provider") {
                 let what = format!("the provider of `{name}`");
                 let path = format!("services.{name}.provider");
                 needs(provider, what, "type", "type: awesomecloud", path);
@@ -76,7 +77,7 @@ impl Checker<'_> {
     /// Images of other services as contexts, and the platforms of a build.
     pub(super) fn builds(&mut self, service: &Service) {
         let name = &service.name.value;
-        let Some(build) = service.tree.get("build") else { return };
+        let Some(build) = self.written(name, "build") else { return };
         for (key, entry) in build.get("additional_contexts").and_then(Node::as_mapping).into_iter().flatten()
         {
             let Some(other) = text(&entry.node).strip_prefix("service:") else { continue };

@@ -1,9 +1,9 @@
 //! Dependencies: those of the file in full, and those that other attributes imply.
 
-use super::{Entries, empty};
+use super::empty;
 use crate::canonical::text;
 use crate::source::Origin;
-use crate::tree::{Entry, Kind, Node, ScalarKind};
+use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 /// Every dependency in full, those that other attributes imply included if `with_implied`.
 pub(crate) fn complete(service: &mut Entries, with_implied: bool) {

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Completion, Entries, empty};
+use super::{Completion, empty};
 use crate::canonical::text;
 use crate::diagnostic::Diagnostic;
 use crate::env_file;
 use crate::source::{self, Origin, SourceId, Variable, VariableSource};
-use crate::tree::{Entry, Kind, Node};
+use crate::tree::{Entries, Entry, Kind, Node};
 
 impl Completion<'_> {
     /// One mapping of variables: environment files below, `environment` on top.
@@ -80,7 +80,7 @@ impl Completion<'_> {
                 name: assignment.name.clone(),
                 from: VariableSource::EnvFile(path.clone(), assignment.line),
             };
-            let origin = Origin { source, span: assignment.span, via: Some(Arc::new(variable)) };
+            let origin = Origin { source, span: assignment.span.into(), via: Some(Arc::new(variable)) };
             let node = Node::string(assignment.value, origin.clone());
             all.insert(assignment.name, Entry { key: origin, node });
         }
@@ -127,7 +127,7 @@ impl Completion<'_> {
             let lookup = |name: &str| all.get(name).map(|entry| text(&entry.node).to_owned());
             let assignments = env_file::parse(&content, source, &lookup, self.diagnostics);
             for assignment in assignments {
-                let origin = Origin { source, span: assignment.span, via: None };
+                let origin = Origin { source, span: assignment.span.into(), via: None };
                 let node = Node::string(assignment.value, origin.clone());
                 all.insert(assignment.name, Entry { key: origin, node });
             }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::values::{is_true, number, plain_pairs, value};
-use crate::canonical::text;
+use crate::canonical::{clean, text};
 use crate::model::{Mount, MountSource, VolumeOptions};
 use crate::tree::Node;
 
@@ -13,7 +13,7 @@ pub(crate) fn mount(node: &Node) -> Mount {
         (Some("bind"), source) => {
             let bind = node.get("bind");
             MountSource::Bind {
-                path: PathBuf::from(source.unwrap_or_default()),
+                path: clean(&PathBuf::from(source.unwrap_or_default())),
                 create: bind.is_none_or(|bind| value(bind, "create_host_path").as_deref() != Some("false")),
                 propagation: bind.and_then(|bind| value(bind, "propagation")),
                 selinux: bind.and_then(|bind| value(bind, "selinux")),

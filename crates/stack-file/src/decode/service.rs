@@ -10,27 +10,27 @@ use super::hook::hook;
 use super::mount::mount;
 use super::network::attachment;
 use super::provider::{model_use, provider};
-use super::row_of;
 use super::update::update_config;
 use super::values::{
     flag, is_true, items, keyed, number, pairs, parsed, plain_pairs, spanned, string, strings, texts, time,
     value, variables, words,
 };
+use super::watch::watch_rules;
 use crate::canonical::text;
-use crate::effective::effective;
+use crate::effective::turned_off;
 use crate::model::{
     Blkio, Build, BuildSecret, Dependency, DependencyCondition, Device, DeviceRate, DeviceRequest,
     DeviceWeight, Healthcheck, Logging, Port, PullPolicy, Restart, Service, Ulimit,
 };
 use crate::quantity;
+use crate::short_syntax::exposed;
 use crate::source::Spanned;
 use crate::tree::{Entry, Node};
 
 /// Reads a completed service.
 #[must_use]
 pub(crate) fn service(name: &str, entry: &Entry) -> Service {
-    let tree = effective(&entry.node, row_of("services"));
-    let node = &tree;
+    let node = &entry.node;
     let limits = node.get("deploy").and_then(|deploy| deploy.get("resources"));
     let limit = |name: &str| limits.and_then(|all| all.get("limits")).and_then(|limits| limits.get(name));
     let reserved = limits.and_then(|all| all.get("reservations")).and_then(|kept| kept.get("memory"));
@@ -43,7 +43,7 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         entrypoint: words(node, "entrypoint"),
         environment: variables(node, "environment"),
         ports: items(node, "ports").map(|item| spanned(item, port(item))).collect(),
-        expose: strings(node, "expose"),
+        expose: expose(node),
         volumes: items(node, "volumes")
             .filter(|item| matches!(item.get("type").map(text), Some("bind" | "volume" | "tmpfs" | "image")))
             .map(|item| spanned(item, mount(item)))
@@ -56,7 +56,7 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         },
         network_mode: string(node, "network_mode"),
         depends_on: keyed(node, "depends_on", dependency),
-        healthcheck: node.get("healthcheck").map(|node| spanned(node, healthcheck(node))),
+        healthcheck: node.get("healthcheck").and_then(|node| Some(spanned(node, healthcheck(node)?))),
         restart: (node.get("deploy").and_then(|deploy| deploy.get("restart_policy")))
             .map(|policy| spanned(policy, restart_policy(policy)))
             .or_else(|| node.get("restart").map(|node| spanned(node, restart(text(node))))),
@@ -134,10 +134,11 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         files: files(node),
         post_start: items(node, "post_start").map(|item| spanned(item, hook(item))).collect(),
         pre_stop: items(node, "pre_stop").map(|item| spanned(item, hook(item))).collect(),
+        // It is nothing of a container, and so not in what comes to one.
+        watch: watch_rules(&entry.node),
         provider: node.get("provider").map(|node| spanned(node, provider(node))),
         models: keyed(node, "models", model_use),
         use_api_socket: is_true(node, "use_api_socket"),
-        tree,
     }
 }
 
@@ -145,7 +146,7 @@ fn build(node: &Node) -> Build {
     let context = node.get("context").unwrap_or(node);
     Build {
         context: spanned(context, PathBuf::from(text(context))),
-        dockerfile: string(node, "dockerfile"),
+        dockerfile: dockerfile(node),
         dockerfile_inline: string(node, "dockerfile_inline"),
         args: variables(node, "args"),
         target: string(node, "target"),
@@ -200,17 +201,43 @@ fn dependency(node: &Node) -> Dependency {
     }
 }
 
-fn healthcheck(node: &Node) -> Healthcheck {
+/// Exposed ports, each with its protocol.
+fn expose(node: &Node) -> Vec<Spanned<String>> {
+    let items: Vec<Node> = items(node, "expose").cloned().collect();
+    let ports = exposed(items.clone()).unwrap_or(items);
+    ports.iter().map(|item| spanned(item, text(item).to_owned())).collect()
+}
+
+/// An empty name is the usual one.
+fn dockerfile(build: &Node) -> Option<Spanned<String>> {
+    let name = string(build, "dockerfile")?;
+    match name.is_empty() {
+        false => Some(name),
+        true if build.get("dockerfile_inline").is_some() => None,
+        true => Some(name.map(|_| "Dockerfile".to_owned())),
+    }
+}
+
+/// `None` for a health check that says nothing.
+fn healthcheck(node: &Node) -> Option<Healthcheck> {
+    let entries = node.as_mapping()?;
+    if turned_off(entries).is_some() {
+        let test = vec!["NONE".to_owned()];
+        return Some(Healthcheck { test, disable: true, ..Healthcheck::default() });
+    }
+    if entries.keys().all(|key| key == "disable" || key.starts_with("x-")) {
+        return None;
+    }
     let duration = |name: &str| node.get(name).and_then(time).map(|time| time.value);
-    Healthcheck {
+    Some(Healthcheck {
         test: items(node, "test").map(|word| text(word).to_owned()).collect(),
         interval: duration("interval"),
         timeout: duration("timeout"),
         retries: number(node, "retries"),
         start_period: duration("start_period"),
         start_interval: duration("start_interval"),
-        disable: is_true(node, "disable"),
-    }
+        disable: false,
+    })
 }
 
 fn restart(policy: &str) -> Restart {

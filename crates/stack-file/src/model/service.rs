@@ -6,18 +6,15 @@ use indexmap::IndexMap;
 
 use super::{
     Attachment, Blkio, Build, Device, DeviceRequest, FileReference, Hook, ModelUse, Mount, Provider,
-    PullPolicy, Ulimit, UpdateConfig,
+    PullPolicy, Ulimit, UpdateConfig, WatchRule,
 };
 use crate::source::Spanned;
-use crate::tree::Node;
 
 /// A service: one container or several equal ones.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// The key under `services`.
     pub name: Spanned<String>,
-    /// The service in canonical form, as in [`Stack::tree`](crate::model::Stack::tree).
-    pub tree: Node,
     /// The image reference as written.
     pub image: Option<Spanned<String>>,
     /// How to build the image.
@@ -186,6 +183,8 @@ pub struct Service {
     pub post_start: Vec<Spanned<Hook>>,
     /// Commands that run in a container before its stop, one after the other.
     pub pre_stop: Vec<Spanned<Hook>>,
+    /// What follows while files of this machine change.
+    pub watch: Vec<Spanned<WatchRule>>,
     /// The program that makes the service, in place of containers.
     pub provider: Option<Spanned<Provider>>,
     /// AI models that it uses, by key of [`Stack::models`](super::Stack::models).
@@ -249,7 +248,7 @@ pub enum DependencyCondition {
 }
 
 /// A health check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Healthcheck {
     /// `["CMD", …]`, `["CMD-SHELL", text]`, `["NONE"]`; empty leaves the image's.
     pub test: Vec<String>,

@@ -1,20 +1,19 @@
 //! Lines for `/etc/hosts`.
 
-use indexmap::IndexMap;
-
 use super::Fault;
-use crate::tree::{Entry, Kind, Node};
+use crate::tree::{Entries, Kind, Node, Scalar, ScalarKind};
 
 /// `name:address` for every address of every name.
-pub(super) fn of_mapping(entries: IndexMap<String, Entry>) -> Vec<Node> {
+pub(super) fn of_mapping(entries: Entries) -> Vec<Node> {
     let mut lines = Vec::new();
     for (name, entry) in entries {
         match entry.node.kind {
-            Kind::Scalar(address) => {
+            // What is no text stays what it is, and is told where texts are read.
+            Kind::Scalar(address) if address.kind == ScalarKind::String => {
                 lines.push(Node::string(host(&name, &address.text), entry.node.origin));
             }
             Kind::Sequence(addresses) => lines.extend(addresses.into_iter().map(|address| {
-                match address.as_scalar().map(|scalar| host(&name, &scalar.text)) {
+                match address.as_scalar().filter(is_text).map(|scalar| host(&name, &scalar.text)) {
                     Some(line) => Node::string(line, address.origin),
                     None => address,
                 }
@@ -46,6 +45,10 @@ pub(super) fn of_list(items: Vec<Node>) -> Result<Vec<Node>, Fault> {
         );
     }
     Ok(lines)
+}
+
+fn is_text(scalar: &&Scalar) -> bool {
+    scalar.kind == ScalarKind::String
 }
 
 fn host(name: &str, address: &str) -> String {

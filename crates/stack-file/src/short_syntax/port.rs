@@ -155,7 +155,7 @@ mod tests {
 
     fn origin() -> Origin {
         let mut sources = Sources::default();
-        Origin { source: sources.add("test", None, ""), span: 0..0, via: None }
+        Origin { source: sources.add("test", None, ""), span: (0..0).into(), via: None }
     }
 
     fn ports(short: &str) -> Result<Vec<String>, String> {

@@ -3,30 +3,32 @@
 
 use std::collections::{HashMap, HashSet};
 
-use indexmap::IndexMap;
-
 use super::{ALIAS_LIMIT, DEPTH_LIMIT, Document, Given, Mark, Raw, RawNode};
 use crate::diagnostic::Diagnostic;
 use crate::scalar;
 use crate::source::{Origin, SourceId};
-use crate::tree::{Entry, Kind, Node, ScalarKind};
+use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 const TOO_LARGE: &str = "aliases make this file too large";
 
 pub(super) struct Expander<'a> {
-    arena: &'a [RawNode],
+    arena: &'a [RawNode<'a>],
     source: SourceId,
     /// Nodes that aliases may still add.
     budget: usize,
     diagnostics: &'a mut Vec<Diagnostic>,
     /// What was told, and of which node: aliases lead to a fault as often as to a value.
     told: HashSet<(usize, String)>,
-    path: Vec<String>,
+    path: Vec<&'a str>,
     in_list: usize,
 }
 
 impl<'a> Expander<'a> {
-    pub(super) fn new(arena: &'a [RawNode], source: SourceId, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(
+        arena: &'a [RawNode<'a>],
+        source: SourceId,
+        diagnostics: &'a mut Vec<Diagnostic>,
+    ) -> Self {
         Self {
             arena,
             source,
@@ -47,7 +49,7 @@ impl<'a> Expander<'a> {
     }
 
     fn origin(&self, node: usize) -> Origin {
-        Origin { source: self.source, span: self.arena[node].span.clone(), via: None }
+        Origin { source: self.source, span: self.arena[node].span, via: None }
     }
 
     /// Makes the tree of a node; `None` when it is unusable or was reset.
@@ -77,10 +79,10 @@ impl<'a> Expander<'a> {
                 return None;
             }
             Given::Reset => {
-                marks.push(Mark { path: self.path.clone(), reset: true });
+                marks.push(self.mark(true));
                 return None;
             }
-            Given::Override => marks.push(Mark { path: self.path.clone(), reset: false }),
+            Given::Override => marks.push(self.mark(false)),
             Given::Unknown => return None,
             Given::Nothing | Given::Text | Given::Standard => {}
         }
@@ -89,7 +91,7 @@ impl<'a> Expander<'a> {
             Raw::Scalar { text, plain } => {
                 let resolve = (*plain && raw.given != Given::Text) || raw.given == Given::Standard;
                 let kind = if resolve { scalar::resolve(text) } else { ScalarKind::String };
-                return Some(Node::scalar(text.clone(), kind, origin));
+                return Some(Node::scalar(text.as_ref(), kind, origin));
             }
             Raw::Sequence(items) => {
                 self.in_list += 1;
@@ -106,20 +108,25 @@ impl<'a> Expander<'a> {
         Some(Node { kind, origin })
     }
 
+    /// The place that is being read, marked.
+    fn mark(&self, reset: bool) -> Mark {
+        Mark { path: self.path.iter().map(|&key| key.to_owned()).collect(), reset }
+    }
+
     fn mapping(
         &mut self,
         pairs: &[(usize, usize)],
         depth: usize,
         aliased: bool,
         marks: &mut Vec<Mark>,
-    ) -> IndexMap<String, Entry> {
-        let own: HashSet<&str> = pairs
-            .iter()
-            .filter(|(key, _)| !self.merges(*key))
-            .filter_map(|(key, _)| self.key(*key))
-            .collect();
-        let mut entries: IndexMap<String, Entry> = IndexMap::with_capacity(pairs.len());
-        let mut seen: HashMap<&str, usize> = HashMap::new();
+    ) -> Entries {
+        // What merge keys bring stands below the own keys, wherever these stand.
+        let merging = pairs.iter().any(|&(key, _)| self.merges(key));
+        let own = pairs.iter().filter(|(key, _)| merging && !self.merges(*key));
+        let own: HashSet<&str> = own.filter_map(|(key, _)| self.key(*key)).collect();
+        let mut entries = Entries::with_capacity(pairs.len());
+        // Keys without a usable value: they too must not stand twice.
+        let mut left_out: HashMap<&str, usize> = HashMap::new();
         let mut merge_keys = pairs.iter().filter(|(key, _)| self.merges(*key)).map(|&(key, _)| key);
         if let (Some(first), Some(second)) = (merge_keys.next(), merge_keys.next()) {
             let told = Diagnostic::error("the key `<<` stands here twice")
@@ -141,23 +148,40 @@ impl<'a> Expander<'a> {
                 self.tell(key, told);
                 continue;
             };
-            if let Some(&first) = seen.get(name) {
+            if let Some(what) = self.no_text(key) {
+                self.charge(aliased);
+                let told = Diagnostic::error(format!("a key must be a text, and `{name}` is read as {what}"))
+                    .at(&self.origin(key))
+                    .path(self.path_text(name))
+                    .help(format!("put it in quotes: \"{name}\""));
+                self.tell(key, told);
+                continue;
+            }
+            let first = match entries.get(name) {
+                Some(entry) => Some(entry.key.clone()),
+                None => left_out.get(name).map(|&first| self.origin(first)),
+            };
+            if let Some(first) = first {
                 self.charge(aliased);
                 let told = Diagnostic::error(format!("the key `{name}` stands here twice"))
                     .at(&self.origin(key))
                     .path(self.path_text(name))
                     .label("again here")
-                    .related(&self.origin(first), "first here")
+                    .related(&first, "first here")
                     .help("keep one of the two");
                 self.tell(key, told);
                 continue;
             }
-            seen.insert(name, key);
-            self.path.push(name.to_owned());
+            self.path.push(name);
             let node = self.expand(value, depth + 1, aliased, marks);
             self.path.pop();
-            if let Some(node) = node {
-                entries.insert(name.to_owned(), Entry { key: self.origin(key), node });
+            match node {
+                Some(node) => {
+                    entries.insert(name.to_owned(), Entry { key: self.origin(key), node });
+                }
+                None => {
+                    left_out.insert(name, key);
+                }
             }
         }
         entries
@@ -169,7 +193,7 @@ impl<'a> Expander<'a> {
         value: usize,
         depth: usize,
         own: &HashSet<&str>,
-        entries: &mut IndexMap<String, Entry>,
+        entries: &mut Entries,
         marks: &mut Vec<Mark>,
     ) {
         let arena = self.arena;
@@ -245,8 +269,23 @@ impl<'a> Expander<'a> {
         }
     }
 
+    /// What a key is taken for, when that is no text.
+    fn no_text(&self, key: usize) -> Option<&'static str> {
+        let node = &self.arena[self.target(key)];
+        let Raw::Scalar { text, plain } = &node.raw else { return None };
+        if (!plain && node.given != Given::Standard) || node.given == Given::Text {
+            return None;
+        }
+        match scalar::resolve(text) {
+            ScalarKind::String => None,
+            ScalarKind::Null => Some("no value"),
+            ScalarKind::Boolean => Some("true or false"),
+            ScalarKind::Integer | ScalarKind::Float => Some("a number"),
+        }
+    }
+
     fn path_text(&self, last: &str) -> String {
-        self.path.iter().map(String::as_str).chain([last]).collect::<Vec<_>>().join(".")
+        self.path.iter().copied().chain([last]).collect::<Vec<_>>().join(".")
     }
 
     /// Counts one more node that an alias brings, or that is looked at because of one.

@@ -53,6 +53,8 @@ pub struct Policy {
     pub wait: bool,
     /// Removes containers of services that the file does not have.
     pub remove_orphans: bool,
+    /// Does not tell of containers of services that the file does not have.
+    pub ignore_orphans: bool,
     /// Overrides every stop grace period.
     pub grace: Option<Duration>,
     /// Makes new anonymous volumes instead of keeping those of the container replaced.
@@ -244,12 +246,12 @@ impl<'a> Planner<'a> {
             }
             if self.policy.remove_orphans {
                 self.retire(container, Change::Remove, &Cause::Orphaned, []);
-            } else if container.config_files == self.desired.config_files {
+            } else if container.config_files == self.desired.config_files && !self.policy.ignore_orphans {
                 // The same project name with other files is another stack, not an orphan of this one.
                 kept.insert(container.service.as_str());
             }
         }
-        if !kept.is_empty() {
+        if !kept.is_empty() && !self.policy.ignore_orphans {
             let names: Vec<_> = kept.into_iter().collect();
             self.warnings.push(format!(
                 "the file no longer has {}; remove what is left with: stackctl up --remove-orphans",

@@ -102,7 +102,8 @@ pub(super) fn files(stack: &Stack, service: &Service) -> Vec<Arc<FileSpec>> {
         }));
     }
     if service.use_api_socket {
-        let place = service.tree.get("use_api_socket").map_or(&service.name.origin, |node| &node.origin);
+        let written = stack.written_service(&service.name).and_then(|own| own.get("use_api_socket"));
+        let place = written.map_or(&service.name.origin, |node| &node.origin);
         files.push(Arc::new(FileSpec {
             kind: FileKind::Config,
             key: CREDENTIALS.to_owned(),

@@ -70,6 +70,11 @@ pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
             Some(image) => image,
             None => {
                 let mut image = image_spec(project, service, &reference, build, platform, policy);
+                if image.build.is_some() {
+                    let service = stack.service_on_engine(&service.name);
+                    let build = service.as_ref().and_then(|service| service.get("build"));
+                    image.definition = build.map(definition).unwrap_or_default();
+                }
                 image.secrets = secrets(stack, service);
                 images.push(image);
                 continue;
@@ -170,7 +175,7 @@ pub(super) fn image_spec(
         address: Address::Image(reference.to_owned()),
         references,
         named: service.image.is_some(),
-        definition: service.tree.get("build").map(definition).unwrap_or_default(),
+        definition: String::new(),
         build,
         platform,
         policy,

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use stack_file::model::{Model, ModelUse, Stack};
 use stack_file::source::{Origin, Spanned};
-use stack_file::tree::{Entry, Kind, Node};
+use stack_file::tree::{Entries, Entry, Kind, Node};
 
 use crate::address::Address;
 
@@ -113,17 +112,13 @@ pub(super) fn with(stack: &Stack, provided: &Provided) -> Stack {
 }
 
 /// The variables of a service in the tree of the stack.
-fn environment_of<'a>(
-    tree: &'a mut Node,
-    service: &str,
-    origin: &Origin,
-) -> Option<&'a mut IndexMap<String, Entry>> {
+fn environment_of<'a>(tree: &'a mut Node, service: &str, origin: &Origin) -> Option<&'a mut Entries> {
     let Kind::Mapping(top) = &mut tree.kind else { return None };
     let Kind::Mapping(services) = &mut top.get_mut("services")?.node.kind else { return None };
     let Kind::Mapping(service) = &mut services.get_mut(service)?.node.kind else { return None };
     let empty = || Entry {
         key: origin.clone(),
-        node: Node { kind: Kind::Mapping(IndexMap::new()), origin: origin.clone() },
+        node: Node { kind: Kind::Mapping(Entries::new()), origin: origin.clone() },
     };
     match &mut service.entry("environment".to_owned()).or_insert_with(empty).node.kind {
         Kind::Mapping(environment) => Some(environment),

@@ -7,12 +7,12 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use stack_file::model::{Attachment, Hook, Provider, Service, Stack};
 use stack_file::source::Spanned;
-use stack_file::tree::Node;
+use stack_file::tree::{Entries, Kind, Node};
 
 use super::files::{self, FileSpec, files};
 use super::images::reference;
 use super::networks::Joined;
-use super::{plain, written};
+use super::plain;
 use crate::address::Address;
 use crate::config_hash;
 use crate::fields::Fields;
@@ -43,6 +43,8 @@ const COMES_TO_VALUES: &[&str] = &["environment", "env_file"];
 pub struct ServiceSpec {
     /// The settings.
     pub service: Arc<Service>,
+    /// The settings as a tree, as they are on an engine.
+    pub tree: Node,
     /// The reference of its image.
     pub image: String,
     /// What stands between the parts of its containers' names.
@@ -150,12 +152,16 @@ impl ServiceSpec {
 pub(super) fn service_spec(
     stack: &Stack,
     service: &Service,
+    on_engine: Option<Node>,
     common: &BTreeMap<String, String>,
     scale: Option<u32>,
 ) -> ServiceSpec {
     let name = &service.name.value;
     let image = reference(stack, service);
-    let mut fields = Fields::of(&service.tree, &[NOT_OF_THE_CONTAINER, COMES_TO_VALUES].concat());
+    // Every service of the model stands in the tree.
+    let tree = on_engine
+        .unwrap_or_else(|| Node { kind: Kind::Mapping(Entries::new()), origin: service.name.origin.clone() });
+    let mut fields = Fields::of(&tree, &[NOT_OF_THE_CONTAINER, COMES_TO_VALUES].concat());
     for (name, value) in &service.environment {
         let path = format!("environment.{name}");
         match &value.value {
@@ -184,7 +190,7 @@ pub(super) fn service_spec(
 
     let mut all = plain(&service.labels);
     all.extend(common.clone());
-    let written = written(stack, "services", name, &service.tree);
+    let written = stack.written_service(name).unwrap_or(&tree);
     all.extend(labels::of_service(service, written, &fields));
 
     let mut order: Vec<_> = service.networks.iter().collect();
@@ -243,6 +249,7 @@ pub(super) fn service_spec(
         volume_names,
         lenders,
         hashed_with_ids: by_ids.then(|| Arc::new(written.clone())),
+        tree,
     }
 }
 

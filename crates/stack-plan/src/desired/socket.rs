@@ -3,10 +3,9 @@
 
 use std::borrow::Cow;
 
-use indexmap::IndexMap;
 use stack_file::model::Stack;
 use stack_file::source::{Origin, Spanned};
-use stack_file::tree::{Entry, Kind, Node};
+use stack_file::tree::{Entries, Entry, Kind, Node};
 
 use super::files::{CREDENTIALS, SOCKET, SOCKET_CONFIG};
 
@@ -21,8 +20,8 @@ pub(super) fn expand(stack: &Stack) -> Cow<'_, Stack> {
     let mut stack = stack.clone();
     let Stack { services, tree, .. } = &mut stack;
     for (name, service) in services.iter_mut().filter(|(_, service)| service.use_api_socket) {
-        let origin =
-            service.tree.get("use_api_socket").map_or(&service.name.origin, |node| &node.origin).clone();
+        let origin = written(tree, name).and_then(|own| Some(own.get("use_api_socket")?.node.origin.clone()));
+        let origin = origin.unwrap_or_else(|| service.name.origin.clone());
         let given = service.environment.contains_key(VARIABLE);
         if let Some(written) = written(tree, name) {
             let mount = mapping(&[("type", "bind"), ("source", SOCKET), ("target", SOCKET)], &origin);
@@ -36,7 +35,7 @@ pub(super) fn expand(stack: &Stack) -> Cow<'_, Stack> {
             );
             let environment = written
                 .entry("environment".to_owned())
-                .or_insert_with(|| entry(Kind::Mapping(IndexMap::new()), &origin));
+                .or_insert_with(|| entry(Kind::Mapping(Entries::new()), &origin));
             if let Kind::Mapping(all) = &mut environment.node.kind
                 && !given
             {
@@ -53,7 +52,7 @@ pub(super) fn expand(stack: &Stack) -> Cow<'_, Stack> {
 }
 
 /// A service in the tree of the stack.
-fn written<'a>(tree: &'a mut Node, service: &str) -> Option<&'a mut IndexMap<String, Entry>> {
+fn written<'a>(tree: &'a mut Node, service: &str) -> Option<&'a mut Entries> {
     let Kind::Mapping(top) = &mut tree.kind else { return None };
     let Kind::Mapping(services) = &mut top.get_mut("services")?.node.kind else { return None };
     match &mut services.get_mut(service)?.node.kind {
@@ -62,7 +61,7 @@ fn written<'a>(tree: &'a mut Node, service: &str) -> Option<&'a mut IndexMap<Str
     }
 }
 
-fn add(service: &mut IndexMap<String, Entry>, list: &str, item: Node, origin: &Origin) {
+fn add(service: &mut Entries, list: &str, item: Node, origin: &Origin) {
     let list = service.entry(list.to_owned()).or_insert_with(|| entry(Kind::Sequence(Vec::new()), origin));
     if let Kind::Sequence(items) = &mut list.node.kind {
         items.push(item);

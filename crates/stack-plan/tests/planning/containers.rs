@@ -512,6 +512,19 @@ services:
 }
 
 #[test]
+fn an_address_without_an_interface_is_told() {
+    for (mode, told) in [("host", true), ("none", true), ("\"service:b\"", true), ("bridge", false)] {
+        let file = format!(
+            "services: {{ a: {{ image: a, mac_address: \"02:42:ac:11:00:03\", network_mode: {mode} }}, b: {{ image: b }} }}"
+        );
+        let plan = default(&file, &Observed { images: up(&file).images, ..Observed::default() });
+        let found: Vec<String> = plan.shortfalls.iter().map(ToString::to_string).collect();
+        let line = "mac_address of a has no effect: the container has no network of its own".to_owned();
+        assert_eq!(found, if told { vec![line] } else { Vec::new() }, "{mode}");
+    }
+}
+
+#[test]
 fn orphans_of_this_file_are_named_and_removed_only_when_asked() {
     let before = "services: { a: { image: a }, old: { image: old } }";
     let now = "services: { a: { image: a } }";
@@ -522,6 +535,8 @@ fn orphans_of_this_file_are_named_and_removed_only_when_asked() {
         plan.warnings,
         ["the file no longer has old; remove what is left with: stackctl up --remove-orphans"]
     );
+    let silent = Policy { ignore_orphans: true, ..Policy::default() };
+    assert_eq!(crate::support::plan(now, &observed, &silent).warnings, Vec::<String>::new());
     let remove = Policy { remove_orphans: true, ..Policy::default() };
     assert_plan(
         &crate::support::plan(now, &observed, &remove),

@@ -275,7 +275,7 @@ volumes: { data: { external: true } }
     let plan = default(text, &images_of(text));
     assert!(plan.steps.iter().all(|step| step.address.service().is_some()), "{plan}");
     let told: Vec<_> = (plan.obstacles.iter())
-        .map(|obstacle| format!("{} at {}; {}", obstacle.what, obstacle.origin.span.start, obstacle.next))
+        .map(|obstacle| format!("{} at {}; {}", obstacle.what, obstacle.origin.span.start(), obstacle.next))
         .collect();
     let (network, volume) = (text.find("out: {"), text.find("data: {"));
     assert_eq!(

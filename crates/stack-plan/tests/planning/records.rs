@@ -54,7 +54,7 @@ fn a_difference_names_every_field_in_order_with_what_may_be_shown() {
     assert_eq!(changes[0].was, Shown::Hidden);
     // Each cites the place that says so; what is gone, the service itself.
     assert_eq!(changes[3].origin, spec.service.name.origin);
-    assert!(changes[1].origin.span.start > spec.service.name.origin.span.start);
+    assert!(changes[1].origin.span.start() > spec.service.name.origin.span.start());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::Parser;
 use crate::args::{Args, Command, Global};
 use crate::commands;
 use crate::commands::converge::Converge;
-use crate::error::{Fault, Kind, interrupted, of_run};
+use crate::error::{Fault, Kind, interrupted};
 use crate::plan_file::PlanFile;
 use crate::render::Renderer;
 use crate::settings;
@@ -18,7 +18,8 @@ use crate::settings;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Files, project and engine are those of the plan. Where an image is pulled or built first, \
-                  what follows from it is known only then, and done as `up` does it."
+                  what follows from it is known only then, and done as `up` does it.\n\nExample:\n  \
+                  stackctl plan --out next.plan && stackctl apply next.plan"
 )]
 pub(crate) struct ApplyArgs {
     /// What `stackctl plan --out FILE` has written
@@ -69,9 +70,12 @@ pub(crate) async fn run(global: &Global, args: ApplyArgs) -> anyhow::Result<Exit
     tokio::select! {
         summary = converge.carry_out(looked, &mut renderer) => {
             alone.finish();
-            Ok(of_run(&summary?))
+            Ok(renderer.code(&summary?))
         }
-        () = commands::interrupt() => Ok(interrupted()),
+        () = commands::interrupt() => {
+            renderer.interrupted("`stackctl up` goes on from here");
+            Ok(interrupted())
+        }
     }
 }
 

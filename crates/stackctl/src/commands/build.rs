@@ -18,6 +18,7 @@ use crate::settings;
 
 /// What `build` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl build --pull web")]
 pub(crate) struct BuildArgs {
     /// Only these services [default: all that have something to build]
     services: Vec<String>,
@@ -54,6 +55,12 @@ pub(crate) struct BuildArgs {
     /// Refused: BuildKit has no limit of memory for a build
     #[arg(short, long, value_name = "BYTES", hide = true)]
     memory: Option<String>,
+    /// Has no effect, and is there for old scripts
+    #[arg(long, hide = true)]
+    compress: bool,
+    /// Has no effect, and is there for old scripts: the builder leaves no containers behind
+    #[arg(long, alias = "no-rm", hide = true)]
+    force_rm: bool,
     /// Refused: `stackctl check` checks the stack file
     #[arg(long, hide = true)]
     check: bool,
@@ -164,7 +171,10 @@ pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<Exit
     };
     let summary = tokio::select! {
         summary = work => summary,
-        () = super::interrupt() => return Ok(interrupted()),
+        () = super::interrupt() => {
+            renderer.interrupted("`stackctl build` goes on from here: steps that are done stay in the cache");
+            return Ok(interrupted());
+        }
     };
     if !summary.succeeded() {
         return Ok(failed());
@@ -180,7 +190,7 @@ pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<Exit
 }
 
 /// The named services, and those whose images their builds use as contexts.
-fn with_bases(desired: &Desired, services: &[String]) -> Vec<String> {
+pub(super) fn with_bases(desired: &Desired, services: &[String]) -> Vec<String> {
     let mut all: Vec<String> = services.to_vec();
     let mut next = 0;
     while next < all.len() {

@@ -8,6 +8,7 @@ use stack_file::model::PullPolicy;
 use stack_plan::containers::{BuildPolicy, Policy, Recreate};
 
 use crate::error::{Fault, Kind};
+use crate::grace;
 
 /// What is to be changed, and how far.
 #[derive(Debug, clap::Args)]
@@ -44,12 +45,15 @@ pub(crate) struct ChangeArgs {
     /// Remove containers of services that the file does not have
     #[arg(long, env = "COMPOSE_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
     remove_orphans: bool,
+    /// Say nothing of containers of services that the file does not have
+    #[arg(long, hide = true, env = "COMPOSE_IGNORE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
+    ignore_orphans: bool,
     /// How many containers of a service, in place of the file's number
     #[arg(long, value_name = "SERVICE=NUMBER")]
     scale: Vec<String>,
-    /// Seconds a container may take to stop before it is killed
-    #[arg(short, long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    /// Seconds a container may take to stop before it is killed; -1 waits without end
+    #[arg(short, long, value_name = "SECONDS", value_parser = grace::seconds, allow_negative_numbers = true)]
+    timeout: Option<Duration>,
     /// Replace running containers one after the other, the new one first where ports and volumes
     /// allow; what is not healthy is taken back. Services with `deploy.update_config` do as it says
     #[arg(long, conflicts_with_all = ["no_recreate", "no_start"])]
@@ -121,7 +125,8 @@ impl ChangeArgs {
             no_start: self.no_start,
             wait: false,
             remove_orphans: self.remove_orphans,
-            grace: self.timeout.map(Duration::from_secs),
+            ignore_orphans: self.ignore_orphans && !self.remove_orphans,
+            grace: self.timeout,
             renew_anonymous_volumes: self.renew_anon_volumes,
             rerun: self.rerun,
             rolling: self.rolling,
@@ -143,6 +148,7 @@ impl ChangeArgs {
             (self.no_deps, "--no-deps"),
             (self.no_start, "--no-start"),
             (self.remove_orphans, "--remove-orphans"),
+            (self.ignore_orphans, "--ignore-orphans"),
             (self.renew_anon_volumes, "--renew-anon-volumes"),
         ];
         let mut words: Vec<String> =
@@ -153,7 +159,7 @@ impl ChangeArgs {
             words.extend(["--pull".to_owned(), when.get_name().to_owned()]);
         }
         words.extend(self.scale.iter().flat_map(|scale| ["--scale".to_owned(), scale.clone()]));
-        words.extend(self.timeout.iter().flat_map(|seconds| ["-t".to_owned(), seconds.to_string()]));
+        words.extend(self.timeout.iter().flat_map(|&grace| ["-t".to_owned(), grace::typed(grace)]));
         words.extend(self.services.iter().cloned());
         words
     }

@@ -12,6 +12,7 @@ use crate::{error, render, settings};
 
 /// What `check` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl -f stack.yaml check")]
 pub(crate) struct CheckArgs {
     /// Fail on warnings too, with exit code 3 as for errors
     #[arg(long)]
@@ -44,9 +45,7 @@ pub(crate) fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode>
         Backend::Swarm => found.extend(swarm::not_honoured(&loaded)),
     }
     // Those without a place come first; the rest in the order of the files.
-    found.sort_by_key(|told| {
-        told.origin.as_ref().map(|origin| (origin.source, origin.span.start, origin.span.end))
-    });
+    found.sort_by_key(|told| told.origin.as_ref().map(|origin| (origin.source, origin.span)));
     let errors = found.iter().filter(|told| told.severity == Severity::Error).count();
     let warnings = found.len() - errors;
     let text = if global.json {

@@ -25,6 +25,7 @@ use crate::{render, settings};
 
 /// What `config` takes.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl config --services")]
 pub(crate) struct ConfigArgs {
     /// Only these services, and what they depend on
     #[arg(value_name = "SERVICE")]
@@ -104,7 +105,7 @@ enum Format {
 pub(crate) async fn run(global: &Global, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let format = if global.json { Some(Format::Json) } else { args.format };
     let args = &ConfigArgs { format, ..args.clone() };
-    let text = match settings::with_request(global, |request| shown(request, args))?? {
+    let text = match settings::with_request(global, |request| shown(request, global, args))?? {
         Shown::Text(text) => text,
         Shown::Stack(mut tree, sources) => {
             if args.resolve_image_digests || args.lock_image_digests {
@@ -144,13 +145,14 @@ enum Shown {
 }
 
 impl ConfigArgs {
-    fn omitted(&self) -> Omitted {
+    fn omitted(&self, global: &Global) -> Omitted {
         Omitted {
             variables: self.no_interpolate || self.variables,
             defaults: self.no_normalize,
             paths: self.no_path_resolution,
             checks: self.no_consistency,
             env_files: self.no_env_resolution,
+            unused: global.all_resources,
         }
     }
 
@@ -170,19 +172,21 @@ impl ConfigArgs {
     }
 }
 
-fn shown(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<Shown> {
+fn shown(request: &Request<'_>, global: &Global, args: &ConfigArgs) -> anyhow::Result<Shown> {
     let mut request = request.clone();
     if args.all_profiles {
         request.profiles.push("*".to_owned());
     }
-    let mut loaded = load_without(&request, args.omitted());
+    let mut loaded = load_without(&request, args.omitted(global));
     // A service that is named is wanted, whatever its profiles.
     if args.only.iter().any(|name| loaded.stack.disabled.contains(name)) {
         request.profiles.push("*".to_owned());
-        loaded = load_without(&request, args.omitted());
+        loaded = load_without(&request, args.omitted(global));
     }
     settings::accept(&loaded)?;
     if args.only_checks() {
+        // The process ends, and its memory with it: nobody needs to take the stack apart.
+        std::mem::forget(loaded);
         return Ok(Shown::Text(String::new()));
     }
     if args.environment {
@@ -234,7 +238,7 @@ fn shown(request: &Request<'_>, args: &ConfigArgs) -> anyhow::Result<Shown> {
 
 fn written(value: &impl Serialize, format: Option<Format>) -> anyhow::Result<String> {
     Ok(match format {
-        None | Some(Format::Yaml) => serde_yaml::to_string(value)?,
+        None | Some(Format::Yaml) => render::yaml::document(&serde_json::to_value(value)?),
         Some(Format::Json) => format!("{}\n", serde_json::to_string_pretty(value)?),
     })
 }

@@ -12,8 +12,9 @@ use stack_plan::desired::Provided;
 use stack_plan::observed::Observed;
 use stack_plan::plan::Plan;
 
-use crate::error::{interrupted, of_run};
+use crate::error::interrupted;
 use crate::lock::{self, Alone};
+use crate::record::Recorder;
 use crate::render::Renderer;
 use crate::settings::Project;
 use crate::{ask, commands, ports};
@@ -29,9 +30,15 @@ pub(crate) struct Converge<'a> {
 }
 
 impl Converge<'_> {
-    /// Keeps other runs of stackctl from changing the project, as long as what is returned lives.
+    /// Keeps other runs of stackctl from changing the project, as long as what is returned lives,
+    /// and records the run.
     pub(crate) async fn alone(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<Alone> {
-        lock::alone(self.engine, &self.project.desired.project, command, renderer).await
+        let project = &self.project.desired.project;
+        let alone = lock::alone(self.engine, project, command, renderer).await?;
+        if !renderer.is_dry_run() {
+            renderer.record(Recorder::new(&self.engine.connection().address, project, command));
+        }
+        Ok(alone)
     }
 
     /// What there is, and what has to be done.
@@ -129,8 +136,11 @@ impl Converge<'_> {
             anyhow::Ok(summary)
         };
         tokio::select! {
-            summary = converged => Ok(of_run(&summary?)),
-            () = commands::interrupt() => Ok(interrupted()),
+            summary = converged => Ok(renderer.code(&summary?)),
+            () = commands::interrupt() => {
+                renderer.interrupted(&format!("`stackctl {command}` goes on from here"));
+                Ok(interrupted())
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use crate::settings;
 
 /// What `create` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl create --build")]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     change: ChangeArgs,

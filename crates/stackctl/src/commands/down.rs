@@ -8,18 +8,21 @@ use stack_plan::teardown::{RemoveImages, Teardown, teardown};
 
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
+use crate::grace;
+use crate::record;
 
 /// What `down` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl down --volumes")]
 pub(crate) struct DownArgs {
     /// Only these services; networks and volumes stay then
     services: Vec<String>,
     /// Remove named and anonymous volumes too: their data is lost
     #[arg(short, long)]
     volumes: bool,
-    /// Seconds a container may take to stop before it is killed
-    #[arg(short, long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    /// Seconds a container may take to stop before it is killed; -1 waits without end
+    #[arg(short, long, value_name = "SECONDS", value_parser = grace::seconds, allow_negative_numbers = true)]
+    timeout: Option<Duration>,
     /// Remove containers of services that the file does not have
     #[arg(long, env = "COMPOSE_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
     remove_orphans: bool,
@@ -38,7 +41,7 @@ pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitC
     let standing = Standing::look(global, "down", &args.services, Scope::Everything).await?;
     let policy = Teardown {
         services: args.services,
-        grace: args.timeout.map(Duration::from_secs),
+        grace: args.timeout,
         stop_only: false,
         volumes: args.volumes,
         images: match args.rmi {
@@ -50,5 +53,11 @@ pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitC
     };
     let plan = teardown(&standing.name, standing.desired(), &standing.observed, &policy);
     let nothing = format!("nothing to remove: {} has no containers or networks", standing.name);
-    standing.carry_out(plan, &nothing).await
+    let engine = standing.engine.connection().address.clone();
+    let name = standing.name.clone();
+    let code = standing.carry_out(plan, &nothing).await?;
+    if !global.dry_run {
+        record::undone(&engine, &name, "down");
+    }
+    Ok(code)
 }

@@ -18,6 +18,7 @@ use crate::{render, settings};
 
 /// What `events` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl events --json web")]
 pub(crate) struct EventsArgs {
     /// Only these services
     services: Vec<String>,

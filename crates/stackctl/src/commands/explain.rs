@@ -11,6 +11,7 @@ use crate::{render, settings};
 
 /// What `explain` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl explain services.web.image")]
 pub(crate) struct ExplainArgs {
     /// What to explain, as `web.environment.PORT`, `services.web.ports[0]` or `networks.front`
     #[arg(required = true, value_name = "PATH")]

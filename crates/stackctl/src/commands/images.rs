@@ -16,6 +16,7 @@ use crate::{render, settings};
 
 /// What `images` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl images --format json")]
 pub(crate) struct ImagesArgs {
     /// Only these services
     services: Vec<String>,

@@ -9,7 +9,9 @@ use crate::commands::standing::{Scope, Standing};
 
 /// What `kill` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "It does not wait for another stackctl that is at work on the project.")]
+#[command(
+    after_help = "It does not wait for another stackctl that is at work on the project.\n\nExample:\n  stackctl kill -s HUP web"
+)]
 pub(crate) struct KillArgs {
     /// Only these services
     services: Vec<String>,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use futures_util::{FutureExt, StreamExt};
@@ -14,6 +14,7 @@ use stack_engine::look::Listed;
 use time::OffsetDateTime;
 
 use crate::args::Global;
+use crate::commands::again::Again;
 use crate::commands::look::{Subject, is_of};
 use crate::error::{Fault, Kind};
 use crate::moment::moment;
@@ -24,9 +25,15 @@ use crate::settings;
 const LAST_UP: &str = "last-up";
 /// So many lines that are there are shown before they are written.
 const BATCH: usize = 4096;
+/// How soon after the last end it is asked whether anything runs.
+const SOON: Duration = Duration::from_millis(10);
+/// A log that an engine leaves open by mistake is given up after so long without a line, if
+/// nothing runs.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// What `logs` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl logs -f --since 10m --grep error web")]
 pub(crate) struct LogsArgs {
     /// Only these services
     services: Vec<String>,
@@ -171,20 +178,29 @@ async fn follow(
     wanted: &Wanted,
     logs: &mut Logs,
 ) -> anyhow::Result<ExitCode> {
-    // The containers of which lines may still come. Only when there are none is it asked whether
-    // anything runs, so that no last line is left out.
+    // The containers of which lines may still come. Only when there are none does it matter
+    // whether anything runs, so that no last line is left out.
     let mut open: HashSet<String> = selection.containers.iter().map(|found| found.id.clone()).collect();
     if selection.containers.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     let mut lines = pin!(engine.follow(selection));
     let mut stop = pin!(super::interrupt());
+    let mut again = Again::default();
+    again.begin(QUIET);
+    let mut last = Instant::now();
     loop {
         let mut next = tokio::select! {
             line = lines.next() => line,
+            () = again.due() => {
+                if (open.is_empty() || last.elapsed() >= QUIET) && !anything_runs(engine, project, wanted).await? {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                continue;
+            }
             () = &mut stop => None,
         };
-        let mut ended = None;
+        last = Instant::now();
         for _ in 0..BATCH {
             let Some(line) = next.transpose()? else {
                 logs.flush()?;
@@ -197,9 +213,8 @@ async fn follow(
                         logs.show(&line.as_line_ref())?;
                     }
                     open.remove(&line.source.id);
-                    ended = Some(line.source.id).filter(|_| open.is_empty());
-                    if ended.is_some() {
-                        break;
+                    if open.is_empty() {
+                        again.begin(SOON);
                     }
                 } else {
                     if !open.contains(&line.source.id) {
@@ -217,33 +232,11 @@ async fn follow(
             }
         }
         logs.flush()?;
-        if let Some(ended) = ended
-            && !anything_runs(engine, project, wanted, &ended).await?
-        {
-            return Ok(ExitCode::SUCCESS);
-        }
     }
 }
 
-/// Whether anything whose log is shown runs after the end of the container `ended`.
-async fn anything_runs(
-    engine: &DockerEngine,
-    project: &str,
-    wanted: &Wanted,
-    ended: &str,
-) -> Result<bool, EngineError> {
-    // The engine tells of an end a moment before its list knows it, and what is restarted runs
-    // again just as soon.
-    for pause in [10, 20, 50, 100, 200, 400] {
-        let listed = engine.list(Some(project), false, false).await?;
-        let mut up = listed.iter().map(source).filter(|found| wanted.has_container(found)).peekable();
-        if up.peek().is_none() {
-            return Ok(false);
-        }
-        if up.any(|found| found.id != ended) {
-            return Ok(true);
-        }
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-    }
-    Ok(true)
+/// Whether anything runs whose log is shown.
+async fn anything_runs(engine: &DockerEngine, project: &str, wanted: &Wanted) -> Result<bool, EngineError> {
+    let listed = engine.list(Some(project), false, false).await?;
+    Ok(listed.iter().map(source).any(|found| wanted.has_container(&found)))
 }

@@ -16,6 +16,7 @@ use crate::{render, settings};
 
 /// What `ls` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl ls --filter name=shop")]
 pub(crate) struct LsArgs {
     /// Also projects of which nothing runs
     #[arg(short, long)]

@@ -1,5 +1,6 @@
 //! One file per command: what it takes, and what it does.
 
+pub(crate) mod again;
 pub(crate) mod apply;
 pub(crate) mod attach;
 pub(crate) mod build;
@@ -11,11 +12,14 @@ pub(crate) mod config;
 pub(crate) mod converge;
 pub(crate) mod cp;
 pub(crate) mod create;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod generate;
+pub(crate) mod graph;
 pub(crate) mod images;
 pub(crate) mod install_plugin;
 pub(crate) mod kill;
@@ -29,6 +33,7 @@ pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod rollout;
@@ -40,14 +45,18 @@ pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod target;
+pub(crate) mod timeline;
 pub(crate) mod top;
 pub(crate) mod unpause;
 pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod volumes;
 pub(crate) mod wait;
+pub(crate) mod watch;
+pub(crate) mod why;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stack_engine::docker::DockerEngine;
 use stack_engine::event::Summary;
@@ -57,6 +66,9 @@ use tokio::sync::mpsc;
 
 use crate::render::Renderer;
 use crate::settings::Project;
+
+/// How often what is live is drawn.
+pub(crate) const FRAME: Duration = Duration::from_millis(100);
 
 /// Runs a plan and shows what happens; in a dry run it shows the plan, and nothing happens.
 pub(crate) async fn carry_out(
@@ -81,8 +93,16 @@ pub(crate) async fn carry_out(
         summary
     };
     let show = async {
-        while let Some(event) = events.recv().await {
-            renderer.event(&event, project);
+        let mut ticks = tokio::time::interval(FRAME);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => renderer.event(&event, project),
+                    None => break,
+                },
+                _ = ticks.tick(), if renderer.is_live() => renderer.tick(),
+            }
         }
     };
     let (summary, ()) = tokio::join!(run, show);

@@ -9,6 +9,7 @@ use crate::commands::standing::{Scope, Standing};
 
 /// What `pause` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl pause worker")]
 pub(crate) struct PauseArgs {
     /// Only these services
     services: Vec<String>,

@@ -18,7 +18,9 @@ use crate::{render, settings};
 
 /// What `plan` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 when there is nothing to change, 2 when there is.")]
+#[command(
+    after_help = "Exit codes: 0 when there is nothing to change, 2 when there is.\n\nExample:\n  stackctl plan --out next.plan && stackctl apply next.plan"
+)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) change: ChangeArgs,

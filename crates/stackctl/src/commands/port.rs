@@ -12,6 +12,7 @@ use crate::{render, settings};
 
 /// What `port` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl port web 80")]
 pub(crate) struct PortArgs {
     /// The service
     service: String,

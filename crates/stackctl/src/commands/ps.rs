@@ -15,6 +15,7 @@ const STATES: [&str; 7] = ["created", "dead", "exited", "paused", "removing", "r
 
 /// What `ps` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl ps --format 'table {{.Name}}\\t{{.Status}}'")]
 pub(crate) struct PsArgs {
     /// Only these services
     services: Vec<String>,

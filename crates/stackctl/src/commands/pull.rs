@@ -18,6 +18,7 @@ use crate::settings::{self, Project};
 
 /// What `pull` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl pull --ignore-buildable")]
 pub(crate) struct PullArgs {
     /// Only these services
     services: Vec<String>,
@@ -78,7 +79,10 @@ pub(crate) async fn run(global: &Global, args: PullArgs) -> anyhow::Result<ExitC
             tell_buildable(&told, &summary, &project, &mut renderer);
             Ok(if summary.succeeded() { ExitCode::SUCCESS } else { failed() })
         }
-        () = super::interrupt() => Ok(interrupted()),
+        () = super::interrupt() => {
+            renderer.interrupted("`stackctl pull` goes on from here");
+            Ok(interrupted())
+        }
     }
 }
 

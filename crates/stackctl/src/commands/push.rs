@@ -14,6 +14,7 @@ use crate::settings;
 
 /// What `push` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl push web")]
 pub(crate) struct PushArgs {
     /// Only these services [default: all that have something to build]
     services: Vec<String>,
@@ -47,6 +48,9 @@ pub(crate) async fn run(global: &Global, args: PushArgs) -> anyhow::Result<ExitC
         summary = super::carry_out(&engine, plan, pace, Some(&project), &mut renderer) => {
             Ok(if summary.succeeded() { ExitCode::SUCCESS } else { failed() })
         }
-        () = super::interrupt() => Ok(interrupted()),
+        () = super::interrupt() => {
+            renderer.interrupted("`stackctl push` goes on from here");
+            Ok(interrupted())
+        }
     }
 }

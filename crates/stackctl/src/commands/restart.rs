@@ -7,9 +7,11 @@ use stack_plan::lifecycle::{Restart, restart};
 
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
+use crate::grace;
 
 /// What `restart` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl restart web")]
 pub(crate) struct RestartArgs {
     /// Only these services, and those that depend on them with `restart: true`
     services: Vec<String>,
@@ -20,9 +22,9 @@ pub(crate) struct RestartArgs {
     /// without a health check; when one is not, the others are left alone
     #[arg(long)]
     rolling: bool,
-    /// Seconds a container may take to stop before it is killed
-    #[arg(short, long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    /// Seconds a container may take to stop before it is killed; -1 waits without end
+    #[arg(short, long, value_name = "SECONDS", value_parser = grace::seconds, allow_negative_numbers = true)]
+    timeout: Option<Duration>,
 }
 
 pub(crate) async fn run(global: &Global, args: RestartArgs) -> anyhow::Result<ExitCode> {
@@ -31,7 +33,7 @@ pub(crate) async fn run(global: &Global, args: RestartArgs) -> anyhow::Result<Ex
     let policy = Restart {
         services: args.services,
         no_deps: args.no_deps,
-        grace: args.timeout.map(Duration::from_secs),
+        grace: args.timeout,
         rolling: args.rolling,
     };
     let plan = restart(&standing.name, standing.desired(), &standing.observed, &policy);

@@ -11,6 +11,7 @@ use crate::commands::standing::{Scope, Standing};
 
 /// What `rm` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl rm --force --stop worker")]
 pub(crate) struct RmArgs {
     /// Only these services
     services: Vec<String>,

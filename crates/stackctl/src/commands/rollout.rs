@@ -8,21 +8,22 @@ use stack_plan::containers::{Policy, Recreate};
 
 use crate::args::Global;
 use crate::commands::converge::Converge;
+use crate::grace;
 use crate::render::Renderer;
 use crate::settings;
 
 /// What `rollout` takes.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 7 when a new container was not good and what it had replaced serves again.\n\nExample:\n  stackctl rollout web"
+    after_help = "Exit code 9 when a new container was not good and what it had replaced serves again.\n\nExample:\n  stackctl rollout web"
 )]
 pub(crate) struct RolloutArgs {
     /// The services
     #[arg(required = true)]
     services: Vec<String>,
-    /// Seconds a container may take to stop before it is killed
-    #[arg(short, long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    /// Seconds a container may take to stop before it is killed; -1 waits without end
+    #[arg(short, long, value_name = "SECONDS", value_parser = grace::seconds, allow_negative_numbers = true)]
+    timeout: Option<Duration>,
 }
 
 pub(crate) async fn run(global: &Global, args: RolloutArgs) -> anyhow::Result<ExitCode> {
@@ -35,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: RolloutArgs) -> anyhow::Result<Ex
         no_deps: true,
         recreate: Recreate::Always,
         rolling: true,
-        grace: args.timeout.map(Duration::from_secs),
+        grace: args.timeout,
         ..Policy::default()
     };
     let (pace, may_lose) = (global.pace(), Vec::new());

@@ -221,7 +221,7 @@ fn slug() -> String {
 /// Reads the stack file; the profiles of the service are enabled, for it is asked for by name.
 fn read(global: &Global, service: &str) -> anyhow::Result<Project> {
     let (loaded, environment) = settings::with_request(global, |request| {
-        let (loaded, environment) = settings::load_with_variables(request);
+        let (loaded, environment) = settings::load_with_variables(global, request);
         if !loaded.stack.disabled.iter().any(|name| name == service) {
             return (loaded, environment);
         }
@@ -229,7 +229,7 @@ fn read(global: &Global, service: &str) -> anyhow::Result<Project> {
         let own = all.stack.services.get(service).map(|service| service.profiles.as_slice());
         let own = own.unwrap_or_default().iter().map(|profile| profile.value.clone());
         let profiles = request.profiles.iter().cloned().chain(own).collect();
-        settings::load_with_variables(&Request { profiles, ..request.clone() })
+        settings::load_with_variables(global, &Request { profiles, ..request.clone() })
     })?;
     settings::fit_to_act(loaded, environment, &BTreeMap::new())
 }
@@ -259,7 +259,7 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCo
         made = making.make(args.detach, &mut renderer) => made?,
         () = commands::interrupt() => {
             making.take_back().await;
-            renderer.note("interrupted; what the service needs may be up, and `stackctl down` removes it");
+            renderer.interrupted("what the service needs may be up, and `stackctl down` removes it");
             return Ok(interrupted());
         }
     };

@@ -14,6 +14,7 @@ use crate::settings;
 
 /// What `scale` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl scale web=3 worker=2")]
 pub(crate) struct ScaleArgs {
     /// The services, each with the number of its containers
     #[arg(required = true, value_name = "SERVICE=NUMBER")]

@@ -6,6 +6,7 @@ use crate::render;
 
 /// What `schema` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl schema > stack.schema.json")]
 pub(crate) struct SchemaArgs {}
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {

@@ -12,7 +12,7 @@ use stack_plan::observed::Observed;
 use stack_plan::plan::{Action, Plan};
 
 use crate::args::Global;
-use crate::error::{Fault, Kind, interrupted, of_run};
+use crate::error::{Fault, Kind, interrupted};
 use crate::lock::{self, Alone};
 use crate::render::Renderer;
 use crate::settings::{self, Project};
@@ -130,7 +130,7 @@ impl Standing {
             alone.finish();
         }
         Ok(match ended {
-            Some(summary) => of_run(&summary),
+            Some(summary) => self.renderer.code(&summary),
             None => interrupted(),
         })
     }
@@ -149,7 +149,10 @@ impl Standing {
         let project = self.project.as_ref();
         Ok(tokio::select! {
             summary = commands::carry_out(&self.engine, plan, self.pace, project, &mut self.renderer) => Some(summary),
-            () = commands::interrupt() => None,
+            () = commands::interrupt() => {
+                self.renderer.interrupted("the same command goes on from here");
+                None
+            }
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::commands::standing::{Scope, Standing};
 
 /// What `start` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl start --wait db")]
 pub(crate) struct StartArgs {
     /// Only these services and what they need
     services: Vec<String>,

@@ -22,6 +22,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 /// What `stats` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl stats --no-stream")]
 pub(crate) struct StatsArgs {
     /// Only these services
     services: Vec<String>,

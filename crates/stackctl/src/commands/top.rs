@@ -12,6 +12,7 @@ use crate::{render, settings};
 
 /// What `top` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl top web")]
 pub(crate) struct TopArgs {
     /// Only these services
     services: Vec<String>,

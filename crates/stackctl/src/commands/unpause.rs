@@ -9,6 +9,7 @@ use crate::commands::standing::{Scope, Standing};
 
 /// What `unpause` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl unpause worker")]
 pub(crate) struct UnpauseArgs {
     /// Only these services
     services: Vec<String>,

@@ -2,9 +2,11 @@
 
 mod attached;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use stack_engine::execute::Pace;
 use stack_plan::containers::Policy;
@@ -12,14 +14,16 @@ use stack_plan::containers::Policy;
 use crate::args::Global;
 use crate::commands::change::ChangeArgs;
 use crate::commands::converge::Converge;
-use crate::error::{interrupted, of_run};
+use crate::commands::watch::{Rules, Session, Settings};
+use crate::error::{Fault, Kind, interrupted};
 use crate::render::Renderer;
-use crate::{commands, settings};
+use crate::{commands, render, settings};
 
 use self::attached::AttachArgs;
 
 /// What `up` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl up --wait --build web")]
 pub(crate) struct UpArgs {
     #[command(flatten)]
     change: ChangeArgs,
@@ -32,6 +36,9 @@ pub(crate) struct UpArgs {
     /// How long `--wait` waits, in seconds
     #[arg(long, value_name = "SECONDS", requires = "wait")]
     wait_timeout: Option<u64>,
+    /// Write a report of the run for CI systems, as `junit=FILE`
+    #[arg(long, value_name = "KIND=FILE", requires = "wait", value_parser = report)]
+    report: Option<Report>,
     /// Who runs health checks while something waits: stackctl too, or the engine alone
     #[arg(long, value_enum, value_name = "WHO", default_value_t)]
     health: Health,
@@ -47,8 +54,28 @@ pub(crate) struct UpArgs {
     /// Show nothing of a build but its end
     #[arg(long)]
     quiet_build: bool,
+    /// Follow the files of this machine meanwhile, as `stackctl watch` does
+    #[arg(short, long, conflicts_with_all = ["detach", "wait", "no_start", "abort_on_container_exit", "abort_on_container_failure", "exit_code_from"])]
+    watch: bool,
+    /// Refused: there is no menu
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_name = "BOOL", hide = true)]
+    menu: bool,
     #[command(flatten)]
     attach: AttachArgs,
+}
+
+/// A report of a run.
+#[derive(Clone, Debug)]
+struct Report {
+    path: PathBuf,
+}
+
+/// The kind and the file of `junit=FILE`.
+fn report(text: &str) -> Result<Report, String> {
+    match text.split_once('=') {
+        Some(("junit", path)) if !path.is_empty() => Ok(Report { path: PathBuf::from(path) }),
+        _ => Err("the one kind of report is junit: write junit=FILE".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -61,15 +88,28 @@ enum Health {
 }
 
 pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCode> {
+    if args.menu {
+        return Err(Fault::new(Kind::Usage, "--menu cannot be honoured")
+            .hint("keys are left to the containers; follow files with --watch, go back to the prompt with -d")
+            .into());
+    }
     let scale = args.change.scale()?;
     let project = settings::to_act(global, &scale)?;
     let policy = Policy { wait: args.wait, ..args.change.policy() };
     project.check_services(&policy.services)?;
     project.check_services(&scale.into_keys().collect::<Vec<_>>())?;
     args.attach.check(&project)?;
-    let engine = settings::engine(global, args.health == Health::Both).await?;
     let mut renderer = Renderer::new(global);
     renderer.hush(args.quiet_pull, args.quiet_build);
+    let rules = match args.watch {
+        true => {
+            let wanted = project.desired.selection(&policy.services, !policy.no_deps);
+            let among = wanted.into_iter().map(|spec| spec.name().to_owned()).collect();
+            Some(Rules::of(&project, &among, &mut renderer)?)
+        }
+        false => None,
+    };
+    let engine = settings::engine(global, args.health == Health::Both).await?;
     let mut may_lose = args.allow_data_loss;
     if args.yes {
         may_lose.push("all".to_owned());
@@ -77,7 +117,20 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
     let pace = Pace { wait_timeout: args.wait_timeout.map(Duration::from_secs), ..global.pace() };
     let converge = Converge { engine: &engine, project: &project, policy, pace, may_lose };
     if !(args.detach || args.wait || args.change.no_start || global.dry_run) {
-        return attached::run(&converge, &args.attach, &mut renderer).await;
+        // The lines of the logs leave no room for a live one.
+        let mut told = Renderer::lines(global);
+        told.hush(args.quiet_pull, args.quiet_build);
+        let watch = match rules {
+            Some(rules) => {
+                let settings = Settings { pace, prune: true };
+                Some((Session::open(&engine, &project, rules, settings).await?, &mut told))
+            }
+            None => None,
+        };
+        return attached::run(&converge, &args.attach, watch, &mut renderer).await;
+    }
+    if args.report.is_some() {
+        renderer.keep();
     }
     let converged = async {
         let alone = converge.alone("up", &mut renderer).await?;
@@ -86,11 +139,17 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
         alone.finish();
         anyhow::Ok(summary)
     };
-    tokio::select! {
-        summary = converged => Ok(of_run(&summary?)),
+    let code = tokio::select! {
+        summary = converged => summary.map(|summary| renderer.code(&summary)),
         () = commands::interrupt() => {
-            renderer.note("interrupted; `stackctl up` goes on from here, `stackctl down` removes it");
+            renderer.interrupted("`stackctl up` goes on from here, `stackctl down` removes it");
             Ok(interrupted())
         }
+    };
+    if let Some(Report { path }) = &args.report {
+        let report = render::junit::report(&project.desired.project, &renderer.kept());
+        std::fs::write(path, report)
+            .with_context(|| format!("the report cannot be written to {}", path.display()))?;
     }
+    code
 }

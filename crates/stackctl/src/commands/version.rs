@@ -10,6 +10,7 @@ use crate::render;
 
 /// What `version` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl version --short")]
 pub(crate) struct VersionArgs {
     /// Show the number alone
     #[arg(long)]

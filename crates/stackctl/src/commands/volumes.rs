@@ -10,6 +10,7 @@ use crate::{render, settings};
 
 /// What `volumes` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  stackctl volumes -q")]
 pub(crate) struct VolumesArgs {
     /// Only volumes that containers of these services have mounted
     services: Vec<String>,

@@ -15,7 +15,9 @@ use crate::{lock, render};
 
 /// What `wait` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The exit code is that of the container that ended last.")]
+#[command(
+    after_help = "The exit code is that of the container that ended last.\n\nExample:\n  stackctl wait migrate"
+)]
 pub(crate) struct WaitArgs {
     /// The services whose containers are waited for
     #[arg(required = true)]

@@ -1,5 +1,8 @@
 //! What is known of a container, row by row.
 
+use std::time::Duration;
+
+use serde_json::{Value, json};
 use stack_engine::evidence::{Evidence, Said};
 use stack_engine::exit;
 use time::macros::format_description;
@@ -12,30 +15,52 @@ const SHOWN_PROBES: usize = 4;
 /// How many lines of standard output stand below those of standard error.
 const LINES_BESIDE: usize = 4;
 
-/// Tells `row` what is known: its name, and its lines.
-pub(super) fn describe(evidence: &Evidence, all: bool, row: &mut dyn FnMut(&str, String)) {
+/// Tells `row` what is known: its name, its lines, and how many of the last are enough.
+pub(super) fn describe(evidence: &Evidence, row: &mut dyn FnMut(&str, String, Option<usize>)) {
     if !evidence.probe.is_empty() && evidence.probe.first().is_none_or(|kind| kind != "NONE") {
-        row("probe", probe(evidence));
+        row("probe", probe(evidence), None);
         if evidence.probes.len() > 1 {
-            row("probes", probes(evidence));
+            row("probes", probes(evidence), None);
         }
     }
     let (stderr, stdout): (Vec<_>, Vec<_>) = evidence.log.iter().partition(|said| said.stderr);
     let beside = if stderr.is_empty() { SHOWN_LINES } else { LINES_BESIDE };
     for (name, said, most) in [("stderr", stderr, SHOWN_LINES), ("stdout", stdout, beside)] {
-        let skipped = if all { 0 } else { said.len().saturating_sub(most) };
-        let lines: Vec<&str> =
-            said.into_iter().skip(skipped).map(|Said { text, .. }| text.as_str()).collect();
-        if !lines.is_empty() {
-            row(name, lines.join("\n"));
-        }
+        let lines: Vec<&str> = said.into_iter().map(|Said { text, .. }| text.as_str()).collect();
+        row(name, lines.join("\n"), Some(most));
     }
     if evidence.log.is_empty() && evidence.state != "created" {
-        row("log", "it has written nothing".to_owned());
+        row("log", "it has written nothing".to_owned(), None);
     }
     if !evidence.state.is_empty() {
-        row("state", state(evidence));
+        row("state", state(evidence), None);
     }
+}
+
+/// What is known, for programs.
+pub(super) fn value(evidence: &Evidence) -> Value {
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    json!({
+        "container": evidence.container,
+        "state": evidence.state,
+        "exit_code": evidence.exit_code,
+        "out_of_memory": evidence.out_of_memory,
+        "memory_limit": evidence.memory_limit,
+        "restarts": evidence.restarts,
+        "loops": evidence.loops(),
+        "ran_seconds": seconds(evidence.ran),
+        "waited_seconds": seconds(evidence.waited),
+        "probe": evidence.probe,
+        "probes": evidence.probes.iter().map(|probe| json!({
+            "exit_code": probe.exit_code,
+            "output": probe.output,
+            "at": probe.at.map(crate::render::moment),
+        })).collect::<Vec<_>>(),
+        "log": evidence.log.iter().map(|said| json!({
+            "channel": if said.stderr { "stderr" } else { "stdout" },
+            "text": said.text,
+        })).collect::<Vec<_>>(),
+    })
 }
 
 /// The command, and how its last run ended.

@@ -2,11 +2,9 @@
 
 use stack_file::diagnostic::{Diagnostic, Severity};
 use stack_file::source::Sources;
-use stack_plan::plan::Plan;
 
 use super::say;
 use crate::diagnose::Diagnosis;
-use crate::settings::Project;
 
 /// Speaks to the runner of a job.
 pub(super) struct Actions {
@@ -20,9 +18,8 @@ impl Actions {
     }
 
     /// Begins a group for the lines of a plan.
-    pub(super) fn open(&mut self, plan: &Plan) {
+    pub(super) fn open(&mut self, steps: usize) {
         self.close();
-        let steps = plan.steps.len();
         if steps > 0 {
             let plural = if steps == 1 { "" } else { "s" };
             say(&format!("::group::stackctl: {steps} step{plural}"));
@@ -38,12 +35,11 @@ impl Actions {
     }
 
     /// Marks the line of the file that a failure has to do with.
-    pub(super) fn annotate(&self, diagnosis: &Diagnosis, tolerated: bool, project: Option<&Project>) {
+    pub(super) fn annotate(&self, diagnosis: &Diagnosis, tolerated: bool) {
         let level = if tolerated { "warning" } else { "error" };
         let mut properties = vec![("title", format!("{} {}", diagnosis.address, diagnosis.what))];
-        if let (Some(project), Some(origin)) = (project, &diagnosis.origin) {
-            let place = project.loaded.sources.place(origin);
-            properties.push(("file", place.file));
+        if let Some(place) = &diagnosis.declared {
+            properties.push(("file", place.file.clone()));
             properties.push(("line", place.line.to_string()));
             properties.push(("col", place.column.to_string()));
         }

@@ -47,7 +47,7 @@ fn hide_below(node: &mut Node, key: &str, sources: &Sources) {
 /// Only the first variable of a value is kept with it; the others are named in its text.
 fn holds_secret(origin: &Origin, key: &str, sources: &Sources) -> bool {
     let Some(variable) = &origin.via else { return false };
-    let written = sources.get(origin.source).text.get(origin.span.clone()).unwrap_or_default();
+    let written = sources.get(origin.source).text.get(origin.span.range()).unwrap_or_default();
     is_secret(&variable.name) || is_secret(key) || of_text(written).keys().any(|name| is_secret(name))
 }
 

@@ -8,7 +8,7 @@ use stack_file::diagnostic::{Diagnostic, Severity};
 use stack_file::draw::draw;
 use stack_file::source::{Origin, Sources};
 
-use super::json::SCHEMA;
+use super::stream::SCHEMA;
 
 /// The findings as text, and how many there are.
 pub(crate) fn report(found: &[Diagnostic], sources: &Sources, errors: usize, warnings: usize) -> String {

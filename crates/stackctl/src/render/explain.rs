@@ -5,7 +5,8 @@ use stack_file::explain::{Explained, Used, Whence};
 use stack_file::source::{Origin, Sources, VariableSource};
 use stack_file::tree::{Node, ScalarKind};
 
-use super::json::{SCHEMA, extend};
+use super::json::extend;
+use super::stream::SCHEMA;
 use super::{DIM, diagnostics, paint};
 
 /// For people: the value, and below it a line for each thing that went into it.
@@ -16,12 +17,12 @@ pub(crate) fn pretty(all: &[Explained], sources: &Sources, reveal: bool) -> Stri
 
 fn block(one: &Explained, sources: &Sources, reveal: bool) -> String {
     let hidden = one.confidential && !reveal;
-    let shown = if hidden {
+    let own = if hidden {
         paint(DIM, "hidden: it comes from outside the file; --reveal shows it")
     } else {
         text(&one.value)
     };
-    let mut out = format!("{} = {shown}\n", one.path);
+    let mut out = format!("{} = {own}\n", one.path);
     let mut row = |word: &str, rest: &str| out.push_str(&format!("  {word:<9}  {rest}\n"));
     let from = at(&one.value.origin, sources, reveal);
     match one.whence {
@@ -32,6 +33,10 @@ fn block(one: &Explained, sources: &Sources, reveal: bool) -> String {
     }
     for used in &one.variables {
         row("variable", &variable(used, sources, hidden));
+        for lost in &used.in_vain {
+            let value = if hidden { "hidden".to_owned() } else { shown(&lost.value) };
+            row("not", &format!("{value}, {}", set(&lost.from, sources)));
+        }
     }
     for earlier in &one.overridden {
         let value = if earlier.confidential && !reveal { "hidden".to_owned() } else { text(&earlier.value) };
@@ -61,12 +66,20 @@ fn variable(used: &Used, sources: &Sources, hidden: bool) -> String {
     };
     let name = &used.name;
     match &used.from {
-        VariableSource::Environment => format!("{name}{value}, set in the environment"),
-        VariableSource::EnvFile(path, line) => {
-            format!("{name}{value}, set in {}:{line}", file(path, sources))
+        VariableSource::Environment | VariableSource::EnvFile(..) => {
+            format!("{name}{value}, {}", set(&used.from, sources))
         }
         VariableSource::Default => format!("{name} is not set: by its default"),
         VariableSource::Unset => format!("{name} is not set: an empty text"),
+    }
+}
+
+/// By whom a variable is set.
+fn set(from: &VariableSource, sources: &Sources) -> String {
+    match from {
+        VariableSource::Environment => "set in the environment".to_owned(),
+        VariableSource::EnvFile(path, line) => format!("set in {}:{line}", file(path, sources)),
+        VariableSource::Default | VariableSource::Unset => "not set".to_owned(),
     }
 }
 
@@ -150,14 +163,23 @@ fn told(node: &Node, confidential: bool, sources: &Sources, reveal: bool) -> Val
 }
 
 fn used_value(used: &Used, sources: &Sources, hidden: bool) -> Value {
-    let value = used.value.as_deref().filter(|_| !hidden);
-    let (from, place) = match &used.from {
+    let told =
+        |from: &VariableSource, value: Option<&str>| source_value(from, value.filter(|_| !hidden), sources);
+    let mut whole = json!({ "name": used.name });
+    extend(&mut whole, told(&used.from, used.value.as_deref()));
+    let in_vain = used.in_vain.iter().map(|lost| told(&lost.from, Some(&lost.value)));
+    extend(&mut whole, json!({ "in_vain": in_vain.collect::<Vec<_>>() }));
+    whole
+}
+
+fn source_value(from: &VariableSource, value: Option<&str>, sources: &Sources) -> Value {
+    let (from, place) = match from {
         VariableSource::Environment => ("environment", None),
         VariableSource::EnvFile(path, line) => ("env_file", Some((file(path, sources), *line))),
         VariableSource::Default => ("default", None),
         VariableSource::Unset => ("unset", None),
     };
-    let mut told = json!({ "name": used.name, "from": from, "value": value });
+    let mut told = json!({ "from": from, "value": value });
     if let Some((file, line)) = place {
         extend(&mut told, json!({ "file": file, "line": line }));
     }

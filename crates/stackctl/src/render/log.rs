@@ -228,6 +228,7 @@ impl Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        super::screen::aside();
         if !self.out.is_empty() {
             let mut out = io::stdout().lock();
             out.write_all(&self.out)?;

@@ -6,33 +6,40 @@ pub(crate) mod containers;
 pub(crate) mod diagnostics;
 pub(crate) mod explain;
 pub(crate) mod format;
+pub(crate) mod graph;
 mod json;
+pub(crate) mod junit;
+mod live;
 pub(crate) mod log;
 pub(crate) mod passed_on;
 mod plain;
 pub(crate) mod plan;
+mod renderer;
 pub(crate) mod schema;
+mod screen;
 pub(crate) mod stats;
+pub(crate) mod stream;
 pub(crate) mod table;
+mod teller;
+pub(crate) mod timeline;
 mod tty;
 pub(crate) mod units;
 pub(crate) mod volumes;
 pub(crate) mod words;
+pub(crate) mod yaml;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
-use stack_engine::event::{self, Event, EventKind};
 use stack_file::diagnostic::Diagnostic;
 use stack_file::source::Sources;
-use stack_plan::plan::Plan;
 
-use crate::args::{Ansi, Global, Progress};
+use crate::args::{Ansi, Progress};
 use crate::error::hint_of;
-use crate::settings::Project;
 
 pub(crate) use self::json::moment;
+pub(crate) use self::renderer::Renderer;
 
 pub(crate) const RED: Style = AnsiColor::Red.on_default();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
@@ -67,6 +74,7 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
 
 /// A result, as it is.
 pub(crate) fn text(text: &str) -> io::Result<()> {
+    screen::aside();
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
@@ -113,12 +121,30 @@ pub(crate) fn line(line: &str) -> io::Result<()> {
 
 /// A line on standard error. If that is closed, nobody is there to be told.
 fn say(line: &str) {
+    screen::aside();
     let mut out = anstream::stderr().lock();
     let _: io::Result<()> = writeln!(out, "{line}");
 }
 
+/// Whether progress goes to standard output, as `COMPOSE_STATUS_STDOUT` asks.
+fn is_status_on_stdout() -> bool {
+    let asked = std::env::var("COMPOSE_STATUS_STDOUT").unwrap_or_default().to_lowercase();
+    matches!(asked.as_str(), "1" | "t" | "true" | "y" | "yes" | "on")
+}
+
+/// A line of progress.
+fn tell(line: &str) {
+    if is_status_on_stdout() {
+        // If that is closed, nobody is there to be told.
+        let _: io::Result<()> = self::line(line);
+    } else {
+        say(line);
+    }
+}
+
 /// A question on standard error, the cursor after it.
 pub(crate) fn question(question: &str) {
+    screen::aside();
     let mut out = anstream::stderr().lock();
     let _: io::Result<()> = write!(out, "{question}").and_then(|()| out.flush());
 }
@@ -167,105 +193,7 @@ pub(crate) fn diagnostics(found: &[Diagnostic], sources: &Sources) {
     actions::annotate_all(found, sources);
 }
 
-/// Shows the events of a run.
-pub(crate) struct Renderer {
-    form: Form,
-    /// Whether plans are shown instead of carried out.
-    dry_run: bool,
-    quiet_pull: bool,
-    quiet_build: bool,
-}
-
-enum Form {
-    /// One live line per resource.
-    Tty(Box<tty::Tty>),
-    /// One line per change.
-    Plain(plain::Plain),
-    /// One JSON object per line.
-    Json(json::Json),
-}
-
-impl Renderer {
-    pub(crate) fn new(global: &Global) -> Self {
-        let live = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let verbose = global.verbose;
-        let form = match global.progress {
-            Progress::Auto if live => Form::Tty(Box::new(tty::Tty::new(verbose))),
-            Progress::Tty => Form::Tty(Box::new(tty::Tty::new(verbose))),
-            Progress::Auto | Progress::Plain => Form::Plain(plain::Plain::new(false, verbose)),
-            Progress::Quiet => Form::Plain(plain::Plain::new(true, verbose)),
-            Progress::Json => Form::Json(json::Json::new()),
-        };
-        Self { form, dry_run: global.dry_run, quiet_pull: false, quiet_build: false }
-    }
-
-    /// Shows nothing but failures.
-    pub(crate) fn silent(global: &Global) -> Self {
-        let form = Form::Plain(plain::Plain::new(true, false));
-        Self { form, dry_run: global.dry_run, quiet_pull: true, quiet_build: true }
-    }
-
-    /// Whether plans are shown instead of carried out.
-    pub(crate) fn is_dry_run(&self) -> bool {
-        self.dry_run
-    }
-
-    /// Shows a plan that is not carried out.
-    pub(crate) fn rehearse(&mut self, plan: &Plan, project: Option<&Project>) {
-        let text = match self.form {
-            Form::Json(_) => format!("{}\n", plan::json(plan, project)),
-            _ => plan::pretty(plan, project, &plan::Next::DryRun),
-        };
-        // A reader that has gone away needs no plan.
-        let _: io::Result<()> = self::text(&text);
-    }
-
-    /// Shows only the end of pulls and builds from here on.
-    pub(crate) fn hush(&mut self, pulls: bool, builds: bool) {
-        self.quiet_pull = pulls;
-        self.quiet_build = builds;
-    }
-
-    /// Shows one event.
-    pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
-        match event.kind {
-            EventKind::Progress(event::Progress::Pull(_)) if self.quiet_pull => return,
-            EventKind::Progress(event::Progress::Build(_)) if self.quiet_build => return,
-            _ => {}
-        }
-        match &mut self.form {
-            Form::Tty(tty) => tty.event(event, project),
-            Form::Plain(plain) => plain.event(event, project),
-            Form::Json(json) => json.event(event, project),
-        }
-    }
-
-    /// Leaves the lines as they stand: from here on logs are shown.
-    pub(crate) fn settle(&mut self) {
-        if let Form::Tty(tty) = &mut self.form {
-            tty.settle();
-        }
-    }
-
-    /// Says something to the person.
-    pub(crate) fn note(&mut self, text: &str) {
-        match &mut self.form {
-            Form::Tty(tty) => tty.print(text),
-            Form::Plain(plain) => plain.print(text),
-            Form::Json(json) => json.note("note", text),
-        }
-    }
-
-    /// Warns the person.
-    pub(crate) fn warn(&mut self, text: &str) {
-        match &mut self.form {
-            Form::Json(json) => json.note("warning", text),
-            Form::Tty(tty) => tty.print(&warning(text)),
-            Form::Plain(_) => say(&warning(text)),
-        }
-    }
-}
-
+/// A text marked as a warning.
 fn warning(text: &str) -> String {
     format!("{}: {text}", paint(YELLOW, "warning"))
 }

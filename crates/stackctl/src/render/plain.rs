@@ -1,28 +1,24 @@
 //! One plain line per change, for everything that is no terminal.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::time::Duration;
 
-use stack_engine::event::{Event, EventKind, Progress, Waiting};
-use stack_engine::image::build::BuildProgress;
-use stack_plan::plan::{Action, Plan, StepId};
 use time::OffsetDateTime;
 
 use crate::diagnose::Diagnosis;
 use crate::render::actions::Actions;
-use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, words};
-use crate::settings::Project;
+use crate::render::stream::{Going, Line, What, steps, warnings};
+use crate::render::teller::Teller;
+use crate::render::{DIM, GREEN, RED, YELLOW, paint, say, tell, words};
 
 /// Writes lines.
 pub(crate) struct Plain {
     quiet: bool,
-    plan: Arc<Plan>,
-    started: HashMap<StepId, OffsetDateTime>,
     /// The steps of which it was told that they take long.
-    slow: HashSet<StepId>,
+    slow: HashSet<u32>,
     /// Whether nothing is left out.
     verbose: bool,
-    /// The first event of the run.
+    /// The first line of the run.
     begun: Option<OffsetDateTime>,
     /// What GitHub Actions is told besides, where it listens.
     actions: Option<Actions>,
@@ -30,15 +26,7 @@ pub(crate) struct Plain {
 
 impl Plain {
     pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
-        Self {
-            quiet,
-            plan: Arc::default(),
-            started: HashMap::new(),
-            slow: HashSet::new(),
-            verbose,
-            begun: None,
-            actions: Actions::find(),
-        }
+        Self { quiet, slow: HashSet::new(), verbose, begun: None, actions: Actions::find() }
     }
 
     /// A line with the time since the start of the run before it.
@@ -50,125 +38,84 @@ impl Plain {
         ));
     }
 
-    pub(crate) fn print(&self, text: &str) {
+    fn print(&self, text: &str) {
         if !self.quiet {
-            say(text);
+            tell(text);
         }
     }
 
-    pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
-        self.begun.get_or_insert(event.at);
-        let plan = Arc::clone(&self.plan);
-        let step = event.step.and_then(|id| plan.step(id));
-        match (&event.kind, step) {
-            (EventKind::PlanReady(plan), _) => {
-                self.plan = Arc::clone(plan);
+    /// A failure in full, and the line of the file that it has to do with.
+    pub(crate) fn failure(&mut self, text: &str, diagnosis: &Diagnosis, tolerated: bool) {
+        if let Some(actions) = &mut self.actions {
+            actions.close();
+            actions.annotate(diagnosis, tolerated);
+        }
+        tell(text);
+    }
+
+    pub(crate) fn line(&mut self, line: &Line) {
+        self.begun.get_or_insert(line.at);
+        match (&line.what, &line.of) {
+            (What::Plan { plan }, _) => {
                 self.slow.clear();
-                self.started.clear();
                 if let Some(actions) = self.actions.as_mut().filter(|_| !self.quiet) {
-                    actions.open(plan);
+                    actions.open(steps(plan).len());
                 }
-                for warning in &plan.warnings {
-                    say(&super::warning(warning));
-                }
-                for shortfall in &plan.shortfalls {
-                    say(&super::warning(&words::shortfall(shortfall, project)));
+                for warning in warnings(plan) {
+                    say(&super::warning(&warning));
                 }
             }
-            (EventKind::StepStarted, Some(step)) => {
-                self.started.insert(step.id, event.at);
-                // Only what takes long is worth a line of its own.
-                if self.verbose || matches!(step.action, Action::Pull(_) | Action::Push(_) | Action::Build(_))
-                {
-                    self.change(event.at, &format!("  {}  {}", step.address, words::doing(step)));
+            (What::Warning { text }, of) => {
+                let of = of.as_ref().map(|of| format!("{}: ", of.address)).unwrap_or_default();
+                say(&super::warning(&format!("{of}{text}")));
+            }
+            (What::Note { text } | What::Interrupted { text }, _) => self.print(text),
+            // Only what takes long is worth a line of its own.
+            (What::Started { text }, Some(of)) if self.verbose || Teller::is_long(&of.action) => {
+                self.change(line.at, &format!("  {}  {text}", of.address));
+            }
+            (What::Progress { text, kind, .. }, Some(of)) => match kind {
+                Going::Hook => self.change(line.at, &words::hook_line(&of.address, text)),
+                Going::Provider => self.change(line.at, &format!("  {}  {text}", of.address)),
+                Going::BuildStepDone if self.verbose || !text.starts_with("[internal]") => {
+                    self.change(line.at, &format!("  {}  {text}", of.address));
                 }
-            }
-            (EventKind::Progress(Progress::Build(build)), Some(step)) => {
-                if let Some(line) = build_line(build) {
-                    self.change(event.at, &format!("  {}  {line}", step.address));
+                // The first word is enough: the last comes when it has ended.
+                Going::Stopping if self.slow.insert(of.step) => {
+                    self.change(line.at, &format!("  {}  waiting for its end: {text}", of.address));
                 }
-            }
-            (EventKind::Progress(Progress::Warning(text)), Some(step)) => {
-                say(&super::warning(&format!("{}: {text}", step.address)));
-            }
-            // The first word is enough: the last comes when it has ended.
-            (EventKind::Progress(progress @ Progress::Waiting(Waiting::Stopping { .. })), Some(step))
-                if self.slow.insert(step.id) =>
-            {
-                if let Some(text) = words::progress(progress) {
-                    self.change(event.at, &format!("  {}  waiting for its end: {text}", step.address));
+                Going::Waiting | Going::Stopping | Going::BuildStep | Going::BuildLog if self.verbose => {
+                    self.change(line.at, &format!("  {}  {text}", of.address));
                 }
-            }
-            (EventKind::Progress(Progress::Hook(line)), Some(step)) => {
-                self.change(event.at, &words::hook_line(step, line));
-            }
-            (EventKind::Progress(Progress::Provider(line)), Some(step)) => {
-                self.change(event.at, &format!("  {}  {line}", step.address));
-            }
-            (EventKind::StepDone, Some(step)) => {
-                let Some(word) = words::done(step) else { return };
-                let took = self.started.get(&step.id).map(|started| event.at - *started);
-                let slow = matches!(
-                    step.action,
-                    Action::Await { .. }
-                        | Action::Pull(_)
-                        | Action::Push(_)
-                        | Action::Build(_)
-                        | Action::Stop { .. }
-                );
-                let time = match took.and_then(|took| took.try_into().ok()) {
-                    Some(took) if slow => format!(" after {}", words::took(took)),
-                    _ => String::new(),
-                };
-                self.change(event.at, &format!("{} {}  {word}{time}", paint(GREEN, "✓"), step.address));
-            }
-            (EventKind::StepFailed { failure, tolerated }, Some(step)) => {
-                let diagnosis = Diagnosis::of(&self.plan, step, failure, project, self.verbose);
-                let text = diagnosis.text(project, super::message_width());
-                if let Some(actions) = &mut self.actions {
-                    actions.close();
-                    actions.annotate(&diagnosis, *tolerated, project);
-                }
-                if *tolerated {
-                    say(&format!("{} {text}\n    {}", paint(YELLOW, "!"), words::tolerated(step)));
+                _ => {}
+            },
+            (What::Done { text: Some(text), milliseconds }, Some(of)) => {
+                let time = if Teller::is_timed(&of.action) {
+                    format!(" after {}", words::took(Duration::from_millis(*milliseconds)))
                 } else {
-                    say(&format!("{} {text}", paint(RED, "✗")));
-                }
+                    String::new()
+                };
+                self.change(line.at, &format!("{} {}  {text}{time}", paint(GREEN, "✓"), of.address));
             }
-            (EventKind::Progress(progress @ Progress::Waiting(_)), Some(step)) if self.verbose => {
-                if let Some(text) = words::progress(progress) {
-                    self.change(event.at, &format!("  {}  {text}", step.address));
-                }
+            (What::Failed { tolerated: true, so, diagnosis }, _) => {
+                let text = diagnosis.text(super::message_width(), self.verbose);
+                let so = so.as_deref().unwrap_or("all else goes on");
+                self.failure(&format!("{} {text}\n    {so}", paint(YELLOW, "!")), diagnosis, true);
             }
-            (EventKind::RolledBack, Some(step)) => {
-                self.change(event.at, &format!("  {}  taken back", step.address));
+            // All of it comes at the end, with the other failures.
+            (What::Failed { diagnosis, .. }, Some(of)) => {
+                self.change(line.at, &format!("{} {}  {}", paint(RED, "✗"), of.address, diagnosis.what));
             }
-            (EventKind::TakeBackFailed { failure }, Some(step)) => {
-                say(&format!("{} {}", paint(RED, "✗"), words::not_taken_back(step, failure)));
-            }
-            (EventKind::Finished(summary), _) => {
+            (What::RolledBack, Some(of)) => self.change(line.at, &format!("  {}  taken back", of.address)),
+            (What::Finished(ended), _) => {
                 if let Some(actions) = &mut self.actions {
                     actions.close();
                 }
-                if !self.quiet || !summary.succeeded() {
-                    words::left_out(&self.plan, summary).iter().for_each(|line| say(line));
-                    say(&words::summary(&self.plan, summary));
+                if !self.quiet || !ended.succeeded {
+                    tell(&ended.text);
                 }
             }
             _ => {}
         }
-    }
-}
-
-/// A step of a build that has ended, with its time.
-fn build_line(build: &BuildProgress) -> Option<String> {
-    match build {
-        BuildProgress::Finished { name, took, .. } if !name.starts_with("[internal]") => {
-            Some(format!("{}  {}", words::build_step(name), words::took(*took)))
-        }
-        BuildProgress::Cached { name, .. } if !name.starts_with("[internal]") => {
-            Some(format!("{}  cached", words::build_step(name)))
-        }
-        _ => None,
     }
 }

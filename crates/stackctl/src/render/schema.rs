@@ -3,6 +3,8 @@
 //! It is never stricter than the loader: whatever may hold a variable may be a text,
 //! and every short form is allowed.
 
+mod pattern;
+
 use serde_json::{Map, Value, json};
 use stack_file::attributes::{Attribute, Schema, Shape, Short, Support};
 
@@ -75,16 +77,21 @@ fn described(row: &Attribute, form: Value) -> Value {
 /// The long form of a value.
 fn long(schema: &Schema) -> Value {
     match schema.row.shape {
+        Shape::Text if schema.row.path == "services.*.ports[].published" => {
+            json!({ "anyOf": [port_number(), pattern::published()] })
+        }
         Shape::Text => json!({ "type": ["string", "integer"] }),
         Shape::Plain => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Path | Shape::Context => json!({ "type": "string" }),
-        Shape::Duration | Shape::Permissions | Shape::Amount => json!({ "type": ["string", "integer"] }),
-        Shape::Boolean => json!({ "type": ["boolean", "string"] }),
-        Shape::Integer => json!({ "type": ["integer", "string"] }),
-        Shape::Count => json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }] }),
-        Shape::Number => json!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string" }] }),
-        Shape::Bytes | Shape::Limit => json!({ "type": ["integer", "number", "string"] }),
-        Shape::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, variable()] }),
+        Shape::Duration => text_of(schema.row.shape),
+        Shape::Permissions => number_or(json!({ "type": "integer", "minimum": 0 }), schema),
+        Shape::Amount => number_or(json!({ "type": "integer", "minimum": -1 }), schema),
+        Shape::Boolean => number_or(json!({ "type": "boolean" }), schema),
+        Shape::Integer => number_or(json!({ "type": "integer" }), schema),
+        Shape::Count => number_or(json!({ "type": "integer", "minimum": 0 }), schema),
+        Shape::Number | Shape::Bytes => number_or(json!({ "type": "number", "minimum": 0 }), schema),
+        Shape::Limit => number_or(json!({ "type": "number", "minimum": -1 }), schema),
+        Shape::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, pattern::variable()] }),
         Shape::Mapping => {
             let properties: Map<String, Value> =
                 schema.children.iter().map(|(name, child)| ((*name).to_owned(), node(child))).collect();
@@ -108,6 +115,9 @@ fn long(schema: &Schema) -> Value {
             // A key without a value is an empty list.
             json!({ "type": ["array", "null"], "items": item })
         }
+        Shape::Texts if schema.row.short == Short::Expose => {
+            json!({ "type": "array", "items": { "anyOf": [port_number(), pattern::exposed()] } })
+        }
         Shape::Texts | Shape::Paths => json!({ "type": "array", "items": { "type": ["string", "integer"] } }),
         Shape::Lists => {
             let one = json!({ "type": ["string", "number", "boolean"] });
@@ -128,7 +138,6 @@ fn short(schema: &Schema) -> Option<Value> {
         Short::One
         | Short::Words
         | Short::Test
-        | Short::Mount
         | Short::Build
         | Short::Field(_)
         | Short::Device
@@ -137,7 +146,9 @@ fn short(schema: &Schema) -> Option<Value> {
             json!({ "type": "string" })
         }
         Short::Assignments | Short::Names => texts(),
-        Short::Port | Short::Ulimit => json!({ "type": ["integer", "string"] }),
+        Short::Mount => pattern::mount(),
+        Short::Port => json!({ "anyOf": [port_number(), pattern::port()] }),
+        Short::Ulimit => json!({ "anyOf": [{ "type": "integer" }, text_of(Shape::Integer)] }),
         Short::EnvFiles => {
             let item = schema.item.as_deref().map_or(json!({}), node);
             json!({ "anyOf": [
@@ -157,9 +168,17 @@ fn short(schema: &Schema) -> Option<Value> {
     })
 }
 
-/// A text that a variable decides about.
-fn variable() -> Value {
-    json!({ "type": "string", "pattern": "\\$" })
+/// A number, or a text that comes to one.
+fn number_or(number: Value, schema: &Schema) -> Value {
+    json!({ "anyOf": [number, text_of(schema.row.shape)] })
+}
+
+fn text_of(shape: Shape) -> Value {
+    pattern::of_shape(shape).unwrap_or_else(|| json!({ "type": "string" }))
+}
+
+fn port_number() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": 65535 })
 }
 
 /// Whether a key without a value means something.

@@ -1,142 +1,102 @@
-//! One live line per resource, with its state and time.
+//! One live line per resource, with its state, its time and what it waits for.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use stack_engine::event::{Event, EventKind, Progress};
-use stack_plan::address::Address;
-use stack_plan::plan::{Plan, Step};
 use time::OffsetDateTime;
 
-use crate::diagnose::Diagnosis;
-use crate::render::{DIM, GREEN, RED, YELLOW, paint, words};
-use crate::settings::Project;
+use crate::render::live::Live;
+use crate::render::stream::{Going, Line, What, warnings};
+use crate::render::{YELLOW, paint, screen, words};
 
 /// Draws lines and keeps them up to date.
 pub(crate) struct Tty {
-    multi: MultiProgress,
-    plan: Arc<Plan>,
-    lines: HashMap<Address, Line>,
-    width: usize,
+    live: Live,
+    /// Lines that stay, not yet on the screen.
+    staying: Vec<String>,
     /// Whether nothing is left out.
     verbose: bool,
-}
-
-struct Line {
-    bar: ProgressBar,
-    begun: OffsetDateTime,
-    /// Steps of the resource that have not ended.
-    open: usize,
-    failed: bool,
+    /// How often it was drawn.
+    turn: usize,
+    /// The time of the last line, and when it came: a run that is shown again has times of its own.
+    last: Option<(OffsetDateTime, Instant)>,
+    /// A line below all others.
+    status: Option<String>,
 }
 
 impl Tty {
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { multi: MultiProgress::new(), plan: Arc::default(), lines: HashMap::new(), width: 0, verbose }
+        Self { live: Live::default(), staying: Vec::new(), verbose, turn: 0, last: None, status: None }
     }
 
-    /// Prints a line above the live ones.
-    pub(crate) fn print(&self, text: &str) {
-        // Without a terminal behind it `println` would be lost.
-        self.multi.suspend(|| super::say(text));
+    /// Prints a text above the live lines.
+    pub(crate) fn print(&mut self, text: &str) {
+        self.staying.push(text.to_owned());
+        self.draw();
     }
 
-    /// Leaves the lines as they stand.
+    /// Keeps a line below all others, or takes it away.
+    pub(crate) fn status(&mut self, text: Option<&str>) {
+        self.status = text.map(str::to_owned);
+        self.draw();
+    }
+
+    /// Draws the live lines anew, below those that stay.
+    pub(crate) fn draw(&mut self) {
+        let (columns, rows) = screen::size();
+        let now = self.last.map_or_else(OffsetDateTime::now_utc, |(at, came)| at + came.elapsed());
+        // The cursor needs a row of its own.
+        let rows = rows.saturating_sub(1 + usize::from(self.status.is_some()));
+        let mut frame = self.live.frame(now, columns, rows, self.turn);
+        frame.extend(self.status.iter().map(|status| status.chars().take(columns).collect()));
+        self.turn = self.turn.wrapping_add(1);
+        screen::show(&std::mem::take(&mut self.staying), &frame);
+    }
+
+    /// Leaves nothing that is drawn again.
     pub(crate) fn settle(&mut self) {
-        for (_, line) in self.lines.drain() {
-            line.bar.abandon();
-        }
-        self.multi = MultiProgress::new();
+        self.live = Live::default();
+        self.status = None;
+        screen::show(&std::mem::take(&mut self.staying), &[]);
     }
 
-    pub(crate) fn event(&mut self, event: &Event, project: Option<&Project>) {
-        let plan = Arc::clone(&self.plan);
-        let step = event.step.and_then(|id| plan.step(id));
-        match (&event.kind, step) {
-            (EventKind::PlanReady(plan), _) => {
+    /// Takes up a line of the stream. What it changes is drawn with the next turn, so that a
+    /// thousand of them at once cost one drawing.
+    pub(crate) fn line(&mut self, line: &Line) {
+        self.last = Some((line.at, Instant::now()));
+        let done = self.live.take(line);
+        self.staying.extend(done);
+        match (&line.what, &line.of) {
+            (What::Plan { plan }, _) => {
+                for warning in warnings(plan) {
+                    self.staying.push(super::warning(&warning));
+                }
+                self.draw();
+            }
+            (What::Warning { text }, of) => {
+                let of = of.as_ref().map(|of| format!("{}: ", of.address)).unwrap_or_default();
+                self.print(&super::warning(&format!("{of}{text}")));
+            }
+            (What::Progress { text, kind, .. }, Some(of)) => match kind {
+                Going::Hook => self.staying.push(words::hook_line(&of.address, text)),
+                Going::BuildLog if self.verbose => self.staying.push(format!("{}  {text}", of.address)),
+                _ => {}
+            },
+            (What::Failed { tolerated: true, so, diagnosis }, _) => {
+                let text = diagnosis.text(super::message_width(), self.verbose);
+                let so = so.as_deref().unwrap_or("all else goes on");
+                self.print(&format!("{} {text}\n    {so}", paint(YELLOW, "!")));
+            }
+            (What::RolledBack, Some(of)) => self.staying.push(format!("  {}  taken back", of.address)),
+            (What::Finished(ended), _) => {
                 self.settle();
-                self.plan = Arc::clone(plan);
-                self.width = plan.steps.iter().map(|step| step.address.to_string().len()).max().unwrap_or(0);
-                for warning in &plan.warnings {
-                    self.print(&super::warning(warning));
-                }
-                for shortfall in &plan.shortfalls {
-                    self.print(&super::warning(&words::shortfall(shortfall, project)));
-                }
+                self.print(&ended.text);
             }
-            (EventKind::StepStarted, Some(step)) => {
-                let line = self.line(step, event.at);
-                line.bar.set_message(words::doing(step));
-            }
-            (EventKind::Progress(Progress::Warning(text)), Some(step)) => {
-                self.print(&super::warning(&format!("{}: {text}", step.address)));
-            }
-            (EventKind::Progress(Progress::Hook(line)), Some(step)) => {
-                self.print(&words::hook_line(step, line));
-            }
-            (EventKind::Progress(progress), Some(step)) => {
-                if let (Some(text), Some(line)) = (words::progress(progress), self.lines.get(&step.address)) {
-                    line.bar.set_message(format!("{}: {text}", words::doing(step)));
-                }
-            }
-            (EventKind::StepDone, Some(step)) => self.end(step, event.at, words::done(step)),
-            (EventKind::StepFailed { failure, tolerated }, Some(step)) => {
-                if let Some(line) = self.lines.get_mut(&step.address) {
-                    line.failed = !tolerated;
-                }
-                let word = if *tolerated { "left as it is" } else { words::failed(step) };
-                self.end(step, event.at, Some(word));
-                let diagnosis = Diagnosis::of(&self.plan, step, failure, project, self.verbose);
-                let text = diagnosis.text(project, super::message_width());
-                let mark = if *tolerated { paint(YELLOW, "!") } else { paint(RED, "✗") };
-                self.print(&format!("{mark} {text}"));
-            }
-            (EventKind::StepSkipped { .. }, Some(step)) => self.end(step, event.at, None),
-            (EventKind::RolledBack, Some(step)) => self.end(step, event.at, Some("taken back")),
-            (EventKind::TakeBackFailed { failure }, Some(step)) => {
-                self.print(&format!("{} {}", paint(RED, "✗"), words::not_taken_back(step, failure)));
-            }
-            (EventKind::Finished(summary), _) => {
-                let text = words::summary(&self.plan, summary);
+            (What::Note { text }, _) => self.print(text),
+            (What::Interrupted { text }, _) => {
                 self.settle();
-                words::left_out(&plan, summary).iter().for_each(|line| self.print(line));
-                self.print(&text);
+                self.print(text);
             }
             _ => {}
         }
     }
-
-    fn line(&mut self, step: &Step, at: OffsetDateTime) -> &Line {
-        let (multi, width, plan) = (&self.multi, self.width, &self.plan);
-        self.lines.entry(step.address.clone()).or_insert_with(|| {
-            let bar = multi.add(ProgressBar::new_spinner());
-            bar.set_style(style("{spinner:.cyan} {prefix}  {msg}  {elapsed:.dim}"));
-            bar.set_prefix(format!("{:width$}", step.address.to_string()));
-            bar.enable_steady_tick(Duration::from_millis(100));
-            let open = plan.steps.iter().filter(|other| other.address == step.address).count();
-            Line { bar, begun: at, open, failed: false }
-        })
-    }
-
-    /// Counts a step as ended; the last one ends the line.
-    fn end(&mut self, step: &Step, at: OffsetDateTime, word: Option<&'static str>) {
-        let Some(line) = self.lines.get_mut(&step.address) else { return };
-        line.open = line.open.saturating_sub(1);
-        if let Some(word) = word {
-            line.bar.set_message(word);
-        }
-        if line.open > 0 && !line.failed {
-            return;
-        }
-        let took = (at - line.begun).try_into().map(words::took).unwrap_or_default();
-        let mark = if line.failed { paint(RED, "✗") } else { paint(GREEN, "✓") };
-        line.bar.set_style(style(&format!("{mark} {{prefix}}  {{msg}}  {}", paint(DIM, &took))));
-        line.bar.abandon();
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

@@ -13,6 +13,7 @@ use stack_plan::plan::{Action, Change, Condition, HookEvent, Plan, ProviderComma
 use stack_plan::rollout::Rollout;
 use stack_plan::shortfall::Shortfall;
 
+use crate::render::stream::Slow;
 use crate::settings::Project;
 
 /// What a step does, while it does it.
@@ -136,20 +137,21 @@ pub(crate) fn failed(step: &Step) -> &'static str {
 }
 
 /// That something could not be put back, and what to do about it.
-pub(crate) fn not_taken_back(step: &Step, failure: &Failure) -> String {
+pub(crate) fn not_taken_back(failure: &Failure) -> String {
     let why = crate::diagnose::harmless(&failure.error.to_string());
-    format!(
-        "{} cannot be put back: {why}; look at it with: stackctl ps -a, and run stackctl up again",
-        step.address
-    )
+    format!("it cannot be put back: {why}; look at it with stackctl ps -a, and run stackctl up again")
 }
 
 /// How a step goes on, in a few words; `None` for what is not worth a word.
 pub(crate) fn progress(progress: &Progress) -> Option<String> {
     match progress {
-        Progress::Waiting(Waiting::Probed { failures, last }) => {
+        Progress::Waiting(Waiting::Probed { failures, counted, last }) => {
             let last = crate::diagnose::harmless(last);
-            Some(format!("probe {failures} failed, last: {}", build_step(&last)))
+            let probe = match counted {
+                Some((streak, retries)) => format!("probe {streak} of {retries}"),
+                None => format!("probe {failures} failed"),
+            };
+            Some(format!("{probe}, last: {}", build_step(&last)))
         }
         Progress::Waiting(Waiting::Restarting { exit_code }) => {
             let meaning =
@@ -164,11 +166,16 @@ pub(crate) fn progress(progress: &Progress) -> Option<String> {
             Some(format!("{signal} ignored for {} s, {end}", since.as_secs()))
         }
         Progress::Build(build) => match build {
-            BuildProgress::Started { name, .. } => Some(build_step(name)),
-            _ => None,
+            BuildProgress::Started { name } => Some(build_step(name)),
+            BuildProgress::Finished { name, took } => {
+                Some(format!("{}  {}", build_step(name), self::took(*took)))
+            }
+            BuildProgress::Cached { name } => Some(format!("{}  cached", build_step(name))),
+            BuildProgress::Log { line, .. } => Some(crate::diagnose::harmless(line)),
+            BuildProgress::Warning(_) => None,
         },
         Progress::Pull(pull) => pulled(*pull),
-        Progress::Hook(line) | Progress::Provider(line) => Some(line.clone()),
+        Progress::Hook(line) | Progress::Provider(line) => Some(crate::diagnose::harmless(line)),
         Progress::Warning(_) => None,
     }
 }
@@ -182,8 +189,8 @@ pub(crate) fn shortfall(shortfall: &Shortfall, project: Option<&Project>) -> Str
 }
 
 /// A line that a hook has written, with its container before it.
-pub(crate) fn hook_line(step: &Step, line: &str) -> String {
-    format!("{} -> | {line}", step.address.to_string().replace('/', "-"))
+pub(crate) fn hook_line(address: &str, line: &str) -> String {
+    format!("{} -> | {line}", address.replace('/', "-"))
 }
 
 /// A text on one line, as the name of a build step: what is long is cut.
@@ -269,8 +276,22 @@ pub(crate) fn left_out(plan: &Plan, summary: &Summary) -> Vec<String> {
     lines
 }
 
-/// The last line of a run.
-pub(crate) fn summary(plan: &Plan, summary: &Summary) -> String {
+/// From this time on, what took longest is worth its words.
+const LONG: Duration = Duration::from_secs(2);
+
+/// The last line of a run: counts, time, and what took longest.
+pub(crate) fn summary(plan: &Plan, summary: &Summary, slowest: &[Slow]) -> String {
+    let mut text = outcome(plan, summary);
+    if summary.took >= LONG && slowest.len() > 1 {
+        let slowest: Vec<String> = (slowest.iter())
+            .map(|slow| format!("{} {}", slow.address, took(Duration::from_millis(slow.milliseconds))))
+            .collect();
+        text.push_str(&format!("; slowest: {}", slowest.join(", ")));
+    }
+    text
+}
+
+fn outcome(plan: &Plan, summary: &Summary) -> String {
     let changed = plan
         .by_address()
         .iter()
@@ -281,6 +302,7 @@ pub(crate) fn summary(plan: &Plan, summary: &Summary) -> String {
         let failed = summary.failed.len();
         let waiting = match summary.skipped.len() {
             0 => String::new(),
+            1 => ", 1 step not begun".to_owned(),
             skipped => format!(", {skipped} steps not begun"),
         };
         let back =

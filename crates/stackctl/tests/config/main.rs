@@ -243,12 +243,26 @@ fn a_file_takes_what_standard_output_would() {
 fn what_cannot_be_done_is_refused() {
     let stack = Stack::new(STACK);
     for (flags, says) in [
-        (&["--lock-image-digests", "--services"][..], "cannot be used with"),
-        (&["--format", "xml"], "possible values: yaml, json"),
-        (&["--services", "--images"], "cannot be used with"),
+        (&["--lock-image-digests", "--services"][..], "exclude each other"),
+        (&["--format", "xml"], "there are: yaml, json"),
+        (&["--services", "--images"], "exclude each other"),
     ] {
         let (code, said) = stack.refused(flags);
         assert_eq!(code, Some(64), "{flags:?}");
         assert!(said.contains(says), "{flags:?}: {said}");
     }
+}
+
+#[test]
+fn what_no_service_uses_is_there_where_all_is_asked_for() {
+    let stack = Stack::new(
+        "services: { a: { image: a } }\nnetworks: { spare: {} }\nvolumes: { spare: {} }\nconfigs: { spare: { content: x } }\n",
+    );
+    assert!(!stack.config(&[]).contains("spare"));
+    assert_eq!(stack.config(&["--networks"]), "default\n");
+    let all = stack.config(&["--all-resources"]);
+    for kind in ["networks", "volumes", "configs"] {
+        assert!(all.contains(&format!("{kind}:\n")) && all.matches("_spare").count() == 3, "{all}");
+    }
+    assert_eq!(stack.config(&["--all-resources", "--volumes"]), "spare\n");
 }

@@ -45,8 +45,9 @@ fn only_a_failure_must_stop_the_others_when_that_is_asked_for() {
 #[test]
 fn the_exit_code_must_be_that_of_the_service_asked_for() {
     let project = Project::new(&format!(
-        "services:\n  test:\n    {}\n  db:\n    {SLEEPER}\n  other:\n    {}\n",
+        "services:\n  test:\n    {}\n  db:\n    {}\n  other:\n    {}\n",
         ends(5, "0.5"),
+        SLEEPER.replace("stop_grace_period: 0s", "stop_grace_period: 1m"),
         ends(6, "60")
     ));
     project.run(&["up", "--exit-code-from", "test"]).exits(5);

@@ -122,7 +122,7 @@ secrets: { token: { file: ./token }, variable: { environment: SECRET } }
     let refused = self::project(&yaml.replace("/vault/deep", "/elsewhere"));
     refused
         .run(&["up", "-d"])
-        .exits(1)
+        .exits(8)
         .says("the secret variable cannot be copied to /elsewhere/name: the root file system is read-only")
         .says("add a volume at /elsewhere")
         .says("stack.yaml:10:22");
@@ -163,7 +163,7 @@ volumes: { nowhere: { external: true, name: stackctl-no-such-volume } }
     );
     project
         .run(&["up", "-d"])
-        .exits(1)
+        .exits(8)
         .says("the engine has no network stackctl-no-such-network")
         .says("stack.yaml:3:13")
         .says("docker network create stackctl-no-such-network")

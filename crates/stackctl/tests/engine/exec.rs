@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::pty::Terminal;
 use crate::scenarios::SLEEPER;
-use crate::support::{Outcome, Project, eventually};
+use crate::support::{Outcome, Project, ended, eventually};
 
 fn sleepers() -> Project {
     let project = Project::new(&format!("services:\n  web:\n    {SLEEPER}\n    scale: 2\n"));
@@ -25,7 +25,7 @@ fn fed(project: &Project, arguments: &[&str], input: &[u8]) -> Outcome {
         // A command that reads nothing is no fault of the test.
         let _ = stdin.write_all(&input);
     });
-    let output = child.wait_with_output().expect("an end");
+    let output = ended(child, arguments);
     writer.join().expect("written");
     Outcome::of(output, arguments)
 }

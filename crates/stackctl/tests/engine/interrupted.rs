@@ -1,7 +1,7 @@
 //! stackctl that is killed in the middle of its work, on the real engine.
 
 use std::hash::{BuildHasher, RandomState};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::Project;
@@ -11,7 +11,7 @@ use stack_plan::observed::ContainerState;
 const MOMENTS: u32 = 30;
 
 /// Three services that need each other and a volume without a name; `level` changes two of them.
-fn stack(level: u32) -> String {
+pub(crate) fn stack(level: u32) -> String {
     let service =
         "image: redis:latest\n    command: [sleep, '600']\n    init: true\n    stop_grace_period: 0s";
     format!(
@@ -20,15 +20,23 @@ fn stack(level: u32) -> String {
 }
 
 /// The same numbers for the same seed, between 0 and 1.
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Another one for each run, unless a failed one is to be made again.
+pub(crate) fn seed() -> u64 {
+    match std::env::var("STACKCTL_SEED") {
+        Ok(seed) => seed.parse().expect("a number"),
+        Err(_) => RandomState::new().hash_one(0),
     }
 }
 
@@ -45,13 +53,22 @@ fn standing(project: &Project) -> Vec<String> {
     containers.chain(networks).collect()
 }
 
+/// What the engine has of each container's state, for a failure's message.
+fn states(project: &Project) -> String {
+    let ids = project.ids();
+    let inspect = ["inspect", "--format", "{{.Name}} {{json .State}}"];
+    let inspect = Command::new("docker")
+        .args(inspect)
+        .args(ids.iter().map(|(_, id)| id))
+        .output()
+        .expect("docker runs");
+    String::from_utf8_lossy(&inspect.stdout).into_owned()
+}
+
 #[test]
 #[expect(clippy::print_stderr, reason = "the seed of a run that fails makes it again")]
 fn killed_at_any_moment_up_must_reach_the_same_end() {
-    let seed = match std::env::var("STACKCTL_SEED") {
-        Ok(seed) => seed.parse().expect("a number"),
-        Err(_) => RandomState::new().hash_one(0),
-    };
+    let seed = seed();
     eprintln!("STACKCTL_SEED={seed}");
     let mut chance = Chance(seed);
     let project = Project::new(&stack(0));
@@ -87,9 +104,12 @@ fn killed_at_any_moment_up_must_reach_the_same_end() {
         assert_eq!(volume(&project), kept, "round {round}, killed after {moment:?}, seed {seed}");
         let plan = project.run(&["plan"]);
         assert_eq!(
-            plan.code, 0,
-            "round {round}, killed after {moment:?}, seed {seed}\n{}\n{}",
-            plan.out, up.err
+            plan.code,
+            0,
+            "round {round}, killed after {moment:?}, seed {seed}\n{}\n{}\n{}",
+            plan.out,
+            up.err,
+            states(&project)
         );
     }
     let there = standing(&project);

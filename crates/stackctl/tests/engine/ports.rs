@@ -21,14 +21,14 @@ fn a_port_of_a_program_must_be_told_with_the_program_and_the_line_before_anythin
     let own = std::process::id();
     for command in ["up", "create"] {
         let arguments = if command == "up" { &["up", "-d"][..] } else { &["up", "--wait"] };
-        let up = project.run(arguments).exits(1).says(&format!("port 127.0.0.1:{tcp}/tcp is held by "));
+        let up = project.run(arguments).exits(8).says(&format!("port 127.0.0.1:{tcp}/tcp is held by "));
         let up = up.says(&format!("process {own} of this host; web/1 asks for it at "));
         up.says("stack.yaml:7:13").says("nothing was done").says(&format!("kill {own}"));
         assert!(project.observe().containers.is_empty() && project.observe().networks.is_empty());
     }
     // A container that is only made asks for nothing.
     project.run(&["create"]).exits(0);
-    project.run(&["start"]).exits(1).says("nothing was done");
+    project.run(&["start"]).exits(8).says("nothing was done");
     drop(listener);
 }
 
@@ -38,7 +38,7 @@ fn a_port_of_another_container_must_be_told_with_its_project() {
     let other = stack(&format!("'127.0.0.1:{port}:80'"));
     other.run(&["up", "-d"]).exits(0);
     let project = stack(&format!("'{port}:80'"));
-    let up = project.run(&["up", "-d"]).exits(1);
+    let up = project.run(&["up", "-d"]).exits(8);
     let up = up.says(&format!(
         "port {port}/tcp is held by the container {}-web-1 of the project {}",
         other.name, other.name
@@ -58,7 +58,7 @@ fn a_port_of_another_container_must_be_told_with_its_project() {
     assert!(
         Command::new("docker").args(["rm", "-f", &guest]).output().expect("docker runs").status.success()
     );
-    up.exits(1)
+    up.exits(8)
         .says(&format!("is held by the container {guest}; web/1"))
         .says(&format!("docker stop {guest}"));
     project.run(&["up", "-d"]).exits(0);

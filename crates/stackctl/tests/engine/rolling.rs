@@ -62,7 +62,7 @@ fn a_bad_version_must_go_and_what_it_had_replaced_must_serve_again() {
         project.write(&web("0", "b", &more));
         project
             .run(&["up", "-d"])
-            .exits(7)
+            .exits(9)
             .says("web/1 is not ready: unhealthy after")
             .says("stdout    level b")
             .says("web/1  taken back")
@@ -91,7 +91,7 @@ fn what_ends_at_once_without_a_health_check_must_be_taken_back() {
     project.run(&["up", "-d"]).exits(0);
     let before = running(&project);
     project.write(&yaml("echo broken; exit 3"));
-    project.run(&["up", "-d"]).exits(7).says("ended with exit code 3").says("stdout    broken");
+    project.run(&["up", "-d"]).exits(9).says("ended with exit code 3").says("stdout    broken");
     assert_eq!(running(&project), before);
 }
 
@@ -105,7 +105,7 @@ fn a_fixed_port_must_make_the_old_one_go_first() {
     let reason = format!("only one container at a time can have port {port} of the host");
     project.write(&web("0", "b", &more));
     project.run(&["plan", "--rolling"]).exits(2).shows(&reason);
-    project.run(&["up", "-d", "--rolling"]).exits(7);
+    project.run(&["up", "-d", "--rolling"]).exits(9);
     assert_eq!(running(&project), before);
     project.write(&web("1", "c", &more));
     project.run(&["up", "-d", "--rolling"]).exits(0);
@@ -122,7 +122,7 @@ fn a_run_that_is_killed_must_be_finished_or_undone_by_the_next() {
     let up = project.spawn(&["up", "-d"]);
     eventually("a new one runs", Duration::from_secs(60), || (running(&project).len() > 3).then_some(()));
     drop(up);
-    project.run(&["up", "-d"]).exits(7);
+    project.run(&["up", "-d"]).exits(9);
     assert_eq!(running(&project), before);
     project.write(&web("1", "c", START_FIRST));
     project.run(&["up", "-d"]).exits(0);

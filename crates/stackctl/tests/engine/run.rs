@@ -196,7 +196,7 @@ fn the_command_line_must_stand_in_the_place_of_the_file() {
         (&["run", "-l", "nothing", "web"][..], "--label nothing has no value"),
         (&["run", "--entrypoint", "'open", "web"][..], "--entrypoint 'open"),
         (&["run", "wep"][..], "did you mean web?"),
-        (&["run", "-P", "-p", "80", "web"][..], "cannot be used with"),
+        (&["run", "-P", "-p", "80", "web"][..], "exclude each other"),
     ] {
         project.run(arguments).exits(64).says(why);
     }

@@ -74,7 +74,7 @@ fn a_wait_that_takes_too_long_must_end_and_say_so() {
     ));
     project
         .run(&["up", "--wait", "--wait-timeout", "1"])
-        .exits(1)
+        .exits(7)
         .says("slow/1 is not ready: not ready within 1 s")
         .says("[\"CMD\", \"false\"]");
 }
@@ -149,7 +149,7 @@ fn a_port_in_use_must_be_said_with_its_line_and_the_next_up_must_finish() {
     let taken = TcpListener::bind(("0.0.0.0", port)).expect("the port is free");
     project
         .run(&["up", "-d"])
-        .exits(1)
+        .exits(8)
         .says(&format!("port {port}/tcp is held by"))
         .says("publish another port")
         .says("stack.yaml:8:9");
@@ -159,7 +159,7 @@ fn a_port_in_use_must_be_said_with_its_line_and_the_next_up_must_finish() {
 
     // When another container holds it, that one is named.
     let second = Project::new(&format!("services:\n  web:\n    {SLEEPER}\n    ports: ['{port}:80']\n"));
-    second.run(&["up", "-d"]).exits(1).says(&format!("is held by the container {}-web-1", project.name));
+    second.run(&["up", "-d"]).exits(8).says(&format!("is held by the container {}-web-1", project.name));
 }
 
 #[test]

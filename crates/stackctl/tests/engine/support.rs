@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,6 +21,8 @@ pub(crate) struct Project {
     pub(crate) directory: tempfile::TempDir,
     pub(crate) file: PathBuf,
     pub(crate) env: Vec<(String, String)>,
+    /// What stackctl keeps between its runs, beside the files of the stack.
+    pub(crate) state: tempfile::TempDir,
 }
 
 impl Project {
@@ -40,7 +43,13 @@ impl Project {
     fn of(file: &Path, directory: tempfile::TempDir) -> Self {
         let tail = directory.path().file_name().expect("a name").to_string_lossy().to_lowercase();
         let name = format!("t{}", tail.replace(|c: char| !c.is_ascii_alphanumeric(), ""));
-        Self { name, directory, file: file.to_owned(), env: Vec::new() }
+        Self {
+            name,
+            directory,
+            file: file.to_owned(),
+            env: Vec::new(),
+            state: tempfile::tempdir().expect("a temporary directory"),
+        }
     }
 
     /// Writes the stack file anew.
@@ -56,7 +65,7 @@ impl Project {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
         command.arg("-f").arg(&self.file).args(["-p", &self.name]).args(arguments);
-        command.env("COMPOSE_PROGRESS", "plain");
+        command.env("COMPOSE_PROGRESS", "plain").env("XDG_STATE_HOME", self.state.path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
@@ -71,14 +80,14 @@ impl Project {
 
     /// Runs stackctl to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
-        Outcome::of(self.command(arguments).output().expect("stackctl runs"), arguments)
+        Outcome::of(to_the_end(self.command(arguments), arguments), arguments)
     }
 
     /// Runs stackctl to its end in another directory, without naming the project or its file.
     pub(crate) fn elsewhere(&self, arguments: &[&str]) -> Outcome {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
         command.args(arguments).current_dir("/").env("COMPOSE_PROGRESS", "plain").stdin(Stdio::null());
-        Outcome::of(command.output().expect("stackctl runs"), arguments)
+        Outcome::of(to_the_end(command, arguments), arguments)
     }
 
     /// Starts stackctl and leaves it running.
@@ -119,7 +128,7 @@ impl Drop for Project {
         if !output.is_ok_and(|output| output.status.success()) {
             let mut command = Command::new(env!("CARGO_BIN_EXE_stackctl"));
             command.current_dir(self.directory.path()).stdin(Stdio::null());
-            command.args(["-p", &self.name, "down"]);
+            command.args(["-p", &self.name, "down"]).env("XDG_STATE_HOME", self.state.path());
             let _: std::io::Result<Output> =
                 command.args(["--volumes", "--remove-orphans", "--timeout", "0"]).output();
         }
@@ -146,6 +155,53 @@ pub(crate) fn perform(action: &Action) {
             panic!("{}", failure.error);
         }
     });
+}
+
+/// How long a command may take before the test gives it up: no command of a test takes a tenth of it.
+const LIMIT: Duration = Duration::from_secs(300);
+
+#[track_caller]
+fn to_the_end(mut command: Command, arguments: &[&str]) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("stackctl starts");
+    ended(child, arguments)
+}
+
+/// Waits for the end, and fails the test with what was said so far when that does not come.
+#[track_caller]
+pub(crate) fn ended(mut child: Child, arguments: &[&str]) -> Output {
+    fn reader(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+        std::thread::spawn(move || {
+            let mut read = Vec::new();
+            let _: std::io::Result<usize> = from.read_to_end(&mut read);
+            read
+        })
+    }
+    let out = reader(child.stdout.take().expect("standard output"));
+    let err = reader(child.stderr.take().expect("standard error"));
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a state") {
+            break Some(status);
+        }
+        if begun.elapsed() > LIMIT {
+            child.kill().expect("it is killed");
+            child.wait().expect("an end");
+            break None;
+        }
+        std::thread::sleep(pause);
+        pause = (2 * pause).min(Duration::from_millis(20));
+    };
+    let (stdout, stderr) = (out.join().expect("read"), err.join().expect("read"));
+    let Some(status) = status else {
+        panic!(
+            "stackctl {} did not end in {LIMIT:?}\n{}\n{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&stdout),
+            String::from_utf8_lossy(&stderr)
+        );
+    };
+    Output { status, stdout, stderr }
 }
 
 /// How a run of stackctl ended.
@@ -208,7 +264,8 @@ impl Running {
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Outcome {
         let child = self.0.take().expect("still running");
-        Outcome::of(child.wait_with_output().expect("an end"), &["(in the background)"])
+        let arguments = ["(in the background)"];
+        Outcome::of(ended(child, &arguments), &arguments)
     }
 
     /// Reads standard output until it has this text.

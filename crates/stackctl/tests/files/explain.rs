@@ -111,6 +111,59 @@ services.web.environment.HOST = planted-host
 }
 
 #[test]
+fn the_sources_of_a_variable_that_lost() {
+    let files = Files::new(&[
+        ("stack.yaml", "services: {web: {image: \"nginx:${TAG:-1}\", hostname: \"${NAME}\"}}\n"),
+        ("a.env", "TAG=2\nNAME=planted-a\nTAG=3\n"),
+        ("b.env", "TAG=4\n"),
+    ]);
+    let told = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let given = ["--env-file", "a.env", "--env-file", "b.env", "explain"];
+        files.run(&[&given, arguments].concat(), environment).out
+    };
+    assert_eq!(
+        told(&["web.image"], &[("TAG", "5")]),
+        "\
+services.web.image = nginx:5
+  from       stack.yaml:1:25  services: {web: {image: \"nginx:${TAG:-1}\", hostname: \"${NAME}\"}}
+  variable   TAG = 5, set in the environment
+  not        4, set in b.env:1
+  not        3, set in a.env:3
+  not        2, set in a.env:1
+"
+    );
+    let hidden = told(&["web.hostname"], &[("NAME", "planted-shell")]);
+    assert!(hidden.contains("= planted-shell") && hidden.contains("not        planted-a, "), "{hidden}");
+    let told: Value = serde_json::from_str(&told(&["web.image", "--json"], &[])).expect("JSON");
+    assert_eq!(
+        told["values"][0]["variables"][0]["in_vain"],
+        json!([
+            { "from": "env_file", "value": "3", "file": "a.env", "line": 3 },
+            { "from": "env_file", "value": "2", "file": "a.env", "line": 1 },
+        ])
+    );
+}
+
+#[test]
+fn what_an_extended_service_says() {
+    let files = Files::new(&[
+        (
+            "stack.yaml",
+            "services:\n  web:\n    extends: {file: base.yaml, service: base}\n    image: web:1\n",
+        ),
+        ("base.yaml", "services:\n  base:\n    image: base:1\n"),
+    ]);
+    assert_eq!(
+        files.run(&["explain", "web.image"], &[]).out,
+        "\
+services.web.image = web:1
+  from       stack.yaml:4:12  image: web:1
+  overrides  base:1, from base.yaml:3:12  image: base:1
+"
+    );
+}
+
+#[test]
 fn the_values_that_were_overridden_the_latest_first() {
     assert_eq!(
         explained(&["web.environment.MODE"]),
@@ -229,7 +282,7 @@ fn as_data() {
         })
     );
     let told: Value = serde_json::from_str(&explained(&["--json", "web.environment.PORT"])).expect("JSON");
-    let expected = json!([{ "name": "PORT", "from": "env_file", "value": null, "file": ".env", "line": 2 }]);
+    let expected = json!([{ "name": "PORT", "from": "env_file", "value": null, "file": ".env", "line": 2, "in_vain": [] }]);
     assert_eq!(told["values"][0]["variables"], expected);
     assert_eq!(told["values"][0]["value"], Value::Null);
 }

@@ -6,3 +6,4 @@ mod json;
 mod names;
 mod schema;
 mod support;
+mod variables;

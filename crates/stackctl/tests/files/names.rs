@@ -44,6 +44,11 @@ fn a_link_by_the_name_of_docker_compose_is_docker_compose() {
     let (code, told) = folder.compose(&["version"]);
     assert!(code == 0 && told.starts_with("Docker Compose version v2.40.3 (stackctl "), "{told}");
     assert_eq!(folder.compose(&["-f", "stack.yaml", "config", "--services"]).1, "web\ndb\n");
+    assert_eq!(folder.compose(&["-v"]).1, told);
+    // Every failure has the exit code that docker compose has for it.
+    for wrong in [&["--nope"][..], &["pss"], &["-f", "nowhere.yaml", "config"], &["exec", "web"]] {
+        assert_eq!(folder.compose(wrong).0, 1, "{wrong:?}");
+    }
     // Docker runs it as `docker-compose compose …`, with its own options before.
     assert_eq!(folder.compose(&["--context", "x", "compose", "config", "--services"]).1, "web\ndb\n");
     let (_, metadata) = folder.compose(&["docker-cli-plugin-metadata"]);

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -58,9 +59,15 @@ fn faults(schema: &Value, value: &Value, path: &str) -> Vec<String> {
                 }
             }
             "pattern" => {
-                assert_eq!(rule, "\\$");
-                if value.as_str().is_some_and(|text| !text.contains('$')) {
-                    found.push(format!("{path}: {value} has no variable"));
+                let form = Regex::new(rule.as_str().expect("a pattern")).expect("a regular expression");
+                if value.as_str().is_some_and(|text| !form.is_match(text)) {
+                    found.push(format!("{path}: {value} does not look like {form}"));
+                }
+            }
+            "maximum" => {
+                let most = rule.as_f64().expect("a number");
+                if value.as_f64().is_some_and(|number| number > most) {
+                    found.push(format!("{path}: {value} is above {rule}"));
                 }
             }
             "anyOf" => {
@@ -177,7 +184,7 @@ fn what_stackctl_refuses_does_not_conform() {
     for (text, fault) in [
         ("services: {a: {imagee: x}}", ".services.a.imagee is not allowed"),
         ("service: {}", ".service is not allowed"),
-        ("services: {a: {tty: [true]}}", ".services.a.tty: [true] is not of type [\"boolean\",\"string\"]"),
+        ("services: {a: {tty: [true]}}", ".services.a.tty: [true] is not of type \"boolean\""),
         ("services: {a: {scale: -1}}", ".services.a.scale: -1 is below 0"),
         ("services: {\"a b\": {}}", ".services.a b is no name"),
         ("networks: {n: {ipam: {config: [{sub: x}]}}}", ".networks.n.ipam.config[0].sub is not allowed"),
@@ -186,6 +193,94 @@ fn what_stackctl_refuses_does_not_conform() {
         let found = faults(&schema, &document, "");
         assert!(found.iter().any(|found| found == fault), "{text}: {found:?}");
     }
+}
+
+/// Values that stand at one place, whether the schema and the loader take them.
+#[test]
+fn the_schema_and_the_loader_agree_about_texts() {
+    let schema = schema();
+    let mut wrong = Vec::new();
+    let places: [(&str, &[&str], &[&str]); 14] = [
+        (
+            "stop_grace_period: {}",
+            &["10s", "1m30s", "1.5h", "'0'", "500ms", ".5s", "2d", "'${T}'", "\"1w\""],
+            &["10", "0", "1x", "-1s", "1.2.3s", "1 s", "[1s]", "'10'"],
+        ),
+        ("healthcheck: {{test: x, interval: {}}}", &["1m", "$T", "100us"], &["soon", "1", "s"]),
+        (
+            "shm_size: {}",
+            &["64m", "1.5gb", "512 KiB", "4096", "'64'", "2GiB", "1b", "'${S:-1}m'"],
+            &["-1", "1x", "ib", "m", "1ib", "'-1'", "64 mm"],
+        ),
+        ("memswap_limit: {}", &["-1", "'-1'", "1g"], &["-2", "1e", "g"]),
+        (
+            "ports: [{}]",
+            &[
+                "80",
+                "'80'",
+                "8080:80",
+                "8000-8010:80",
+                "127.0.0.1:8080:80",
+                "'[::1]:80:80'",
+                "'::1:80:80'",
+                "80/udp",
+                "80-81:80-81/TCP",
+                "'127.0.0.1::80'",
+                "'${P}:80'",
+                "':80'",
+            ],
+            &["'80:'", "a:80", "80/icmp", "'80:80:80:80:x'", "70000", "-1", "localhost:80:80", "80-", "1.5"],
+        ),
+        ("ports: [{{target: 80, published: {}}}]", &["80", "'80-90'", "'$P'", "0"], &["a", "'80:80'", "-1"]),
+        ("expose: [{}]", &["80", "'80-90'", "80/udp", "'$P'"], &["a", "80/icmp", "'80:80'", "-1"]),
+        (
+            "volumes: [{}]",
+            &[
+                "/a",
+                "v:/a",
+                "./a:/a:ro",
+                "'/a:/a:rw,z'",
+                "v:/a:nocopy",
+                "'$V:/a'",
+                "'v:/a:'",
+                "'C:\\x:/a'",
+                "'C:\\x:C:\\y:ro'",
+            ],
+            &["a", "v:a", "':/a'", "v:/a:rx", "a:/b:ro:x", "''", "'v:'"],
+        ),
+        ("init: {}", &["true", "no", "'YES'", "Off", "'$I'"], &["1", "'1'", "maybe", "2"]),
+        ("scale: {}", &["0", "2", "'2'", "'$N'"], &["-1", "x", "1.5", "'1.5'"]),
+        ("cpus: {}", &["0.5", "2", "'0.25'", "'$C'"], &["-1", "half", "'1,5'"]),
+        ("ulimits: {{nofile: {}}}", &["1024", "'1024'", "'$L'", "-1"], &["many", "'1.5'"]),
+        ("deploy: {{restart_policy: {{max_attempts: {}}}}}", &["3", "'3'"], &["-3", "three"]),
+        ("secrets: [{{source: s, mode: {}}}]", &["0440", "'0440'", "'$M'"], &["'0999'", "rw"]),
+    ];
+    for (place, good, bad) in places {
+        for (value, right) in
+            good.iter().map(|value| (value, true)).chain(bad.iter().map(|value| (value, false)))
+        {
+            let attribute = place.replacen("{}", value, 1).replace("{{", "{").replace("}}", "}");
+            let text = format!(
+                "services: {{a: {{image: i, {attribute}}}}}\nvolumes: {{v: }}\nsecrets: {{s: {{file: ./s}}}}\n"
+            );
+            let variables = ["T", "P", "V", "I", "N", "C", "L", "M"].map(|name| match name {
+                "T" => (name, "1s"),
+                "V" => (name, "v"),
+                "I" => (name, "true"),
+                "M" => (name, "0400"),
+                _ => (name, "1"),
+            });
+            let ran = Files::new(&[("stack.yaml", text.as_str())]).run(&["config", "-q"], &variables);
+            if (ran.code == Some(0)) != right {
+                wrong.push(format!("{attribute}: the loader says {:?}: {}", ran.code, ran.err));
+            }
+            let found = faults(&schema, &documents(&text).remove(0), "");
+            if found.is_empty() != right {
+                wrong.push(format!("{attribute}: the schema says {found:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -2,16 +2,16 @@
 
 mod events;
 mod list;
+mod starts;
 mod stats;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use bollard::query_parameters::{InspectContainerOptions, TopOptions};
+use bollard::query_parameters::TopOptions;
 use futures_util::Stream;
 use futures_util::future::{join_all, try_join_all};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::docker::{DockerEngine, answered, is_not_found, logs};
 use crate::engine::{EngineError, LineRef, LogSource, Selection};
@@ -98,17 +98,11 @@ impl DockerEngine {
         logs::read(&self.docker, local, selection, timed, visit).await
     }
 
-    /// When somebody last started each container: its start, or its making when the engine has
-    /// restarted it by itself since, for then the start that was asked for is not known.
+    /// When somebody last started each container: a moment after the last line of the run before
+    /// and before the first line of this one, or its making when the engine has restarted it by
+    /// itself since, for then the start that was asked for is not known.
     pub fn last_started(&self, ids: &[String]) -> impl Future<Output = Vec<Option<OffsetDateTime>>> {
-        let looks = ids.iter().map(|id| async move {
-            let found = self.docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
-            match found.restart_count {
-                Some(1..) => found.created,
-                _ => OffsetDateTime::parse(&found.state?.started_at?, &Rfc3339).ok(),
-            }
-        });
-        join_all(looks.collect::<Vec<_>>())
+        join_all(ids.iter().map(|id| starts::last(&self.docker, id)).collect::<Vec<_>>())
     }
 }
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use indexmap::IndexMap;
 use stack_engine::docker::DockerEngine;
-use stack_file::tree::{Entry, Kind, Node, ScalarKind};
+use stack_file::tree::{Entries, Entry, Kind, Node, ScalarKind};
 
 use crate::args::Global;
 use crate::error::{Fault, Kind as Whose};
@@ -58,7 +57,7 @@ async fn pinned(engine: &DockerEngine, service: &str, image: &str) -> anyhow::Re
 /// An override file of the images of a stack alone.
 pub(super) fn only_images(mut tree: Node) -> Node {
     let origin = tree.origin.clone();
-    let mut kept = IndexMap::new();
+    let mut kept = Entries::new();
     if let Kind::Mapping(entries) = &mut tree.kind
         && let Some(mut services) = entries.shift_remove("services")
     {
@@ -86,7 +85,7 @@ fn images(tree: &mut Node) -> impl Iterator<Item = (&String, &mut String)> {
     })
 }
 
-fn entries(node: &mut Node) -> Option<&mut IndexMap<String, Entry>> {
+fn entries(node: &mut Node) -> Option<&mut Entries> {
     match &mut node.kind {
         Kind::Mapping(entries) => Some(entries),
         _ => None,

@@ -9,19 +9,21 @@ use futures_util::{Stream, StreamExt};
 use stack_engine::engine::{Channel, Engine, EngineError, LogLine, LogSource, Selection};
 use stack_file::model::DependencyCondition;
 use stack_plan::address::Address;
-use stack_plan::observed::Observed;
+use stack_plan::observed::{ContainerState, Observed};
 use stack_plan::plan::{Action, Plan};
 use stack_plan::teardown::{Teardown, teardown};
 use time::OffsetDateTime;
 
 use crate::commands;
+use crate::commands::again::Again;
 use crate::commands::converge::Converge;
-use crate::error::{failed, interrupted, of_container, of_run};
+use crate::commands::watch::Session;
+use crate::error::{interrupted, of_container};
 use crate::render::Renderer;
 use crate::render::log::{LogStyle, Logs};
 use crate::settings::Project;
 
-/// The exit code of a container that a signal to stop has ended.
+/// The exit code of a container that a signal to stop has ended, where none is known.
 const STOPPED: i64 = 143;
 
 /// What `up` takes for staying attached.
@@ -99,10 +101,12 @@ fn is_awaited(service: &str, project: &Project) -> bool {
     dependencies.into_iter().any(|wanted| wanted.condition == DependencyCondition::CompletedSuccessfully)
 }
 
-/// Brings the stack up and shows the logs until everything has ended, or Ctrl-C stops it.
+/// Brings the stack up and shows the logs until everything has ended, or Ctrl-C stops it. With
+/// `watch`, which tells what it does to a renderer of its own, only Ctrl-C ends it.
 pub(super) async fn run(
     converge: &Converge<'_>,
     args: &AttachArgs,
+    watch: Option<(Session<'_>, &mut Renderer)>,
     renderer: &mut Renderer,
 ) -> anyhow::Result<ExitCode> {
     let mut stop = pin!(commands::interrupt());
@@ -114,13 +118,16 @@ pub(super) async fn run(
     let (alone, (plan, observed)) = tokio::select! {
         prepared = prepared => match prepared {
             Ok((alone, Ok(prepared))) => (alone, prepared),
-            Ok((alone, Err(_))) => {
+            Ok((alone, Err(summary))) => {
                 alone.finish();
-                return Ok(failed());
+                return Ok(renderer.code(&summary));
             }
             Err(error) => return Err(error),
         },
-        () = &mut stop => return Ok(interrupted()),
+        () = &mut stop => {
+            renderer.interrupted("`stackctl up` goes on from here, `stackctl down` removes it");
+            return Ok(interrupted());
+        }
     };
     converge.agree(&plan, renderer)?;
 
@@ -154,7 +161,7 @@ pub(super) async fn run(
         Some(summary) if summary.succeeded() => {}
         Some(summary) => {
             alone.finish();
-            return Ok(of_run(&summary));
+            return Ok(renderer.code(&summary));
         }
         None => {
             attached.stop(lines, renderer).await?;
@@ -164,21 +171,33 @@ pub(super) async fn run(
     // From here on nothing is changed any more: another run may.
     alone.finish();
     renderer.settle();
-    if !starts && !attached.anything_runs("").await? {
+    let watches = watch.is_some();
+    if !watches && !starts && !attached.anything_runs().await? {
         return Ok(ExitCode::SUCCESS);
     }
-    // After an end it is asked again from time to time, less and less often, whether anything
-    // runs: a busy engine may list a container for long that it has told the end of.
-    let mut look_again: Option<Duration> = None;
+    let mut again = Again::default();
+    let mut watching = pin!(async {
+        match watch {
+            Some((mut session, told)) => session.run(told).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut watching_ended = false;
     loop {
-        let pause = look_again.unwrap_or_default();
         let line = tokio::select! {
             line = lines.next() => line,
-            () = tokio::time::sleep(pause), if look_again.is_some() => {
-                if !attached.anything_runs("").await? {
+            () = again.due() => {
+                if !attached.anything_runs().await? {
                     break;
                 }
-                look_again = Some((2 * pause).min(LONGEST_PAUSE));
+                continue;
+            }
+            ended = &mut watching, if !watching_ended => {
+                // The containers go on, and so do their logs.
+                watching_ended = true;
+                if let Err(error) = ended {
+                    renderer.warn(&format!("files are not followed any more: {error:#}"));
+                }
                 continue;
             }
             () = &mut stop => {
@@ -193,29 +212,33 @@ pub(super) async fn run(
         if !attached.mine.contains(&source.service) {
             continue;
         }
+        // A change of files may start again what has ended.
+        if watches {
+            continue;
+        }
         if args.aborts(&source.service, code, converge.project) {
             let name = format!("{}-{}", source.service, source.number);
             renderer.note(&format!("{name} ended with exit code {code}; stopping the others"));
             let ended = attached.stop(lines, renderer).await?;
             let code = match &args.exit_code_from {
-                Some(wanted) if *wanted != source.service => ended.get(wanted).copied().unwrap_or(STOPPED),
+                Some(wanted) if *wanted != source.service => match ended.get(wanted) {
+                    Some(code) => *code,
+                    None => attached.exit_code(wanted).await?.unwrap_or(STOPPED),
+                },
                 _ => code,
             };
             return Ok(of_container(code));
         }
         // Others may have ended, too, of which the last lines are still to come.
         open.remove(&(source.service.clone(), source.number));
-        if open.is_empty() && !attached.anything_runs(&source.id).await? {
-            break;
-        }
-        look_again = Some(FIRST_PAUSE);
+        again.begin(if open.is_empty() { SOON } else { LATER });
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// How long after an end it is asked again whether anything runs, and how long at most.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long after the last end it is asked whether anything runs, and how long after another.
+const SOON: Duration = Duration::from_millis(10);
+const LATER: Duration = Duration::from_secs(1);
 
 struct Attached<'a> {
     converge: &'a Converge<'a>,
@@ -270,26 +293,21 @@ impl Attached<'_> {
         }
     }
 
-    /// Whether anything runs after the end of the container `ended`.
-    async fn anything_runs(&self, ended: &str) -> anyhow::Result<bool> {
-        // The engine tells of an end a moment before its list knows it, and
-        // what is restarted runs again just as soon.
-        for pause in [10, 20, 50, 100, 200, 400] {
-            let observed = self.converge.engine.observe(&self.converge.project.query()).await?;
-            let mut up = observed
-                .containers
-                .iter()
-                .filter(|container| self.mine.contains(&container.service) && container.state.is_up())
-                .peekable();
-            if up.peek().is_none() {
-                return Ok(false);
-            }
-            if up.any(|container| container.id != ended) {
-                return Ok(true);
-            }
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-        }
-        Ok(true)
+    /// Whether anything runs of what is brought up.
+    async fn anything_runs(&self) -> anyhow::Result<bool> {
+        let observed = self.converge.engine.observe(&self.converge.project.query()).await?;
+        let mut mine = observed.containers.iter().filter(|found| self.mine.contains(&found.service));
+        Ok(mine.any(|found| found.state.is_up()))
+    }
+
+    /// How the first container of the service ended, as the engine has it.
+    async fn exit_code(&self, service: &str) -> anyhow::Result<Option<i64>> {
+        let observed = self.converge.engine.observe(&self.converge.project.query()).await?;
+        let mut ended = observed.containers.iter().filter(|found| found.service == service);
+        Ok(ended.find_map(|found| match found.state {
+            ContainerState::Exited(code) => Some(code),
+            _ => None,
+        }))
     }
 
     /// Stops what was started: gracefully at first, at once when asked again. Returns the
