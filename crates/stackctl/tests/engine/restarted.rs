@@ -12,8 +12,8 @@ const MOMENTS: u32 = 6;
 /// How long an engine may take to start, or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An engine of a test's own. It leaves the packet filter and the engine of the machine alone. What
-/// holds the containers is a program beside it, as on most machines, and outlives it.
+/// An engine of a test's own, which needs dockerd, containerd and root. What holds the containers is
+/// a program beside it, as on most machines, and outlives it.
 struct Daemon {
     directory: tempfile::TempDir,
     child: Option<Child>,
@@ -53,12 +53,22 @@ impl Daemon {
 
     fn start(&mut self) {
         let log = std::fs::File::options().create(true).append(true).open(self.at("log")).expect("a file");
-        let mut command = Command::new("dockerd");
-        command.args(["-H", &self.host(), "--data-root", &self.at("data"), "--exec-root", &self.at("exec")]);
+        // An engine without a bridge takes away that of the machine's, so it has a network of its own.
+        let mut command = Command::new("unshare");
+        command.args([
+            "--net",
+            "dockerd",
+            "-H",
+            &self.host(),
+            "--data-root",
+            &self.at("data"),
+            "--exec-root",
+            &self.at("exec"),
+        ]);
         command.args(["--pidfile", &self.at("pid"), "--containerd", &self.at("containerd.sock")]);
         command.args(["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        self.child = Some(child.expect("this test needs dockerd and root: cargo xtask test installs it"));
+        self.child = Some(child.expect("this test needs unshare"));
         let begun = Instant::now();
         while !self.docker(&["version"]).status().expect("docker runs").success() {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
