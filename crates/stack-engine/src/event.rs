@@ -48,6 +48,11 @@ pub enum EventKind {
     },
     /// What the steps of the resource had done was taken back.
     RolledBack,
+    /// What the steps of the resource had done could not be taken back, or not all of it.
+    TakeBackFailed {
+        /// Why.
+        failure: Arc<Failure>,
+    },
     /// The plan has run.
     Finished(Summary),
 }
@@ -109,6 +114,8 @@ pub struct Summary {
     pub ended: Vec<(StepId, i64)>,
     /// Steps not begun because an earlier one failed.
     pub skipped: Vec<StepId>,
+    /// Failed steps of a new version after which the old one serves again.
+    pub rolled_back: Vec<StepId>,
     /// How long it took.
     pub took: Duration,
     /// The variables that providers have set.
@@ -120,5 +127,11 @@ impl Summary {
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.failed.is_empty() && self.skipped.is_empty()
+    }
+
+    /// Whether nothing failed but new versions, in whose place the old ones serve again.
+    #[must_use]
+    pub fn is_rolled_back(&self) -> bool {
+        !self.failed.is_empty() && self.failed.iter().all(|failed| self.rolled_back.contains(failed))
     }
 }

@@ -1,6 +1,10 @@
 //! Runs a plan: starts every step whose turn has come, at once, and tells what happens.
 
+mod rolling;
+
 use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +17,8 @@ use tokio::time::Instant;
 
 use crate::engine::{Deadline, Engine, EngineError, Failure, Ledger, Outcome, Work};
 use crate::event::{Event, EventKind, Progress, Summary};
+
+use self::rolling::{Courses, put_back};
 
 /// How a plan is run.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +61,11 @@ pub async fn execute<E: Engine>(
     let parallel = pace.parallel.max(1);
     let mut run = Run::new(plan);
     let mut under_way = FuturesUnordered::new();
-    let mut taking_back = FuturesUnordered::new();
+    let mut taking_back: FuturesUnordered<Pin<Box<dyn Future<Output = Back> + '_>>> = FuturesUnordered::new();
+    let mut courses = Courses::of(plan);
     let mut calls = 0;
+    // The steps that end when what a replica had done is taken back, by the step that failed.
+    let mut held: HashMap<StepId, Vec<StepId>> = HashMap::new();
     let mut summary = Summary::default();
 
     loop {
@@ -69,6 +78,7 @@ pub async fn execute<E: Engine>(
             if !is_wait(step) {
                 calls += 1;
             }
+            courses.started(id, &step.action);
             tell(Some(id), EventKind::StepStarted);
             let ledger = &ledger;
             let report = move |progress| tell(Some(id), EventKind::Progress(progress));
@@ -77,52 +87,98 @@ pub async fn execute<E: Engine>(
                 (id, engine.perform(work).await)
             });
         }
-        let (id, result) = tokio::select! {
-            Some(ended) = under_way.next() => ended,
-            Some(id) = taking_back.next() => {
-                tell(Some(id), EventKind::RolledBack);
-                continue;
+        let ended = tokio::select! {
+            Some(ended) = under_way.next() => Some(ended),
+            Some(back) = taking_back.next() => {
+                match back {
+                    Back::Step { id, failure } => {
+                        match failure {
+                            None => tell(Some(id), EventKind::RolledBack),
+                            Some(failure) => {
+                                summary.rolled_back.retain(|failed| *failed != id);
+                                tell(Some(id), EventKind::TakeBackFailed { failure: Arc::new(failure) });
+                            }
+                        }
+                        if let Some(ended) = held.remove(&id) {
+                            courses.taken_back(id);
+                            run.release(&ended);
+                        }
+                    }
+                    Back::Service { because, whole } if !whole => {
+                        summary.rolled_back.retain(|failed| *failed != because);
+                    }
+                    Back::Service { .. } => {}
+                }
+                None
             }
             else => break,
         };
-        let step = &plan.steps[id.0 as usize - 1];
-        if !is_wait(step) {
-            calls -= 1;
-        }
-        match result {
-            Ok(Outcome { made, exit_code, provided }) => {
-                if let Some(made) = made {
-                    ledger.enter(id, made);
-                }
-                summary.ended.extend(exit_code.map(|code| (id, code)));
-                summary.provided.extend(provided);
-                summary.done += 1;
-                tell(Some(id), EventKind::StepDone);
-                run.done(step);
+        if let Some((id, result)) = ended {
+            let step = &plan.steps[id.0 as usize - 1];
+            if !is_wait(step) {
+                calls -= 1;
             }
-            Err(failure) => {
-                let tolerated = pace.tolerant || is_tolerated(step, &failure.error);
-                // Whether a lost call took effect is not known, so nothing is taken back after it.
-                let undo = match failure.error {
-                    EngineError::Lost(_) => Vec::new(),
-                    // What a failed hook takes back is the start before it.
-                    _ if is_start_hook(step) => step.undo.iter().collect(),
-                    _ => run.undo(step),
-                };
-                tell(Some(id), EventKind::StepFailed { failure: Arc::new(failure), tolerated });
-                if tolerated {
+            match result {
+                Ok(Outcome { made, exit_code, provided }) => {
+                    if let Some(made) = made {
+                        ledger.enter(id, made);
+                    }
+                    summary.ended.extend(exit_code.map(|code| (id, code)));
+                    summary.provided.extend(provided);
+                    summary.done += 1;
+                    tell(Some(id), EventKind::StepDone);
                     run.done(step);
-                    continue;
+                    courses.done(id);
                 }
-                summary.failed.push(id);
-                for skipped in run.skip_after(id) {
-                    tell(Some(skipped), EventKind::StepSkipped { because: id });
-                    summary.skipped.push(skipped);
-                }
-                if !undo.is_empty() {
-                    taking_back.push(take_back(engine, id, undo, &ledger));
+                Err(failure) => {
+                    let tolerated = pace.tolerant || is_tolerated(step, &failure.error);
+                    let lost = matches!(failure.error, EngineError::Lost(_));
+                    let replica = courses.has(id);
+                    // Whether a lost call took effect is not known, so nothing is taken back after it.
+                    let undo = match failure.error {
+                        EngineError::Lost(_) => Vec::new(),
+                        _ if courses.settles(id) => Vec::new(),
+                        _ if replica => run.undo_all(step),
+                        // What a failed hook takes back is the start before it.
+                        _ if is_start_hook(step) => step.undo.iter().collect(),
+                        _ => run.undo(step),
+                    };
+                    tell(Some(id), EventKind::StepFailed { failure: Arc::new(failure), tolerated });
+                    if tolerated {
+                        run.done(step);
+                        courses.done(id);
+                        continue;
+                    }
+                    summary.failed.push(id);
+                    let mut ended = vec![id];
+                    ended.extend(run.skip_after(id));
+                    let further = run.skip(&courses.failed(id, lost));
+                    for skipped in ended.iter().skip(1).chain(&further) {
+                        tell(Some(*skipped), EventKind::StepSkipped { because: id });
+                        courses.skipped(*skipped);
+                        summary.skipped.push(*skipped);
+                    }
+                    run.release(&further);
+                    if replica && !lost {
+                        // Whoever follows has its turn when the old one serves again.
+                        summary.rolled_back.push(id);
+                        held.insert(id, ended);
+                        taking_back.push(Box::pin(take_back_all(engine, id, undo, &ledger)));
+                        continue;
+                    }
+                    run.release(&ended);
+                    if !undo.is_empty() {
+                        taking_back.push(Box::pin(take_back(engine, id, undo, &ledger)));
+                    }
                 }
             }
+        }
+        for returning in courses.returning() {
+            let (ledger, tell) = (&ledger, &tell);
+            taking_back.push(Box::pin(async move {
+                let whole = put_back(engine, &returning, ledger, tell).await;
+                Back::Service { because: returning.because, whole }
+            }));
         }
     }
     summary.took = begun.elapsed();
@@ -130,13 +186,29 @@ pub async fn execute<E: Engine>(
     summary
 }
 
+/// The end of a way back.
+enum Back {
+    /// What the steps of one resource had done was taken back, as far as it could be.
+    Step { id: StepId, failure: Option<Failure> },
+    /// The replicas of a service that were replaced are put back.
+    Service { because: StepId, whole: bool },
+}
+
 /// Takes back what was done. What cannot be taken back now, the next run finds by its labels.
-async fn take_back<E: Engine>(engine: &E, id: StepId, undo: Vec<&Action>, ledger: &Ledger) -> StepId {
+async fn take_back<E: Engine>(engine: &E, id: StepId, undo: Vec<&Action>, ledger: &Ledger) -> Back {
+    let _: Back = take_back_all(engine, id, undo, ledger).await;
+    Back::Step { id, failure: None }
+}
+
+/// The same, with what could not be taken back: the first of it.
+async fn take_back_all<E: Engine>(engine: &E, id: StepId, undo: Vec<&Action>, ledger: &Ledger) -> Back {
+    let mut first = None;
     for action in undo {
         let work = Work { action, ledger, deadline: None, report: &|_: Progress| {} };
-        let _: Result<Outcome, Failure> = engine.perform(work).await;
+        let done: Result<Outcome, Failure> = engine.perform(work).await;
+        first = first.or(done.err());
     }
-    id
+    Back::Step { id, failure: first }
 }
 
 /// Whether the run goes on as if the step were done: a wait that nothing requires, and the
@@ -146,7 +218,7 @@ fn is_tolerated(step: &Step, error: &EngineError) -> bool {
 }
 
 fn is_wait(step: &Step) -> bool {
-    matches!(step.action, Action::Await { .. })
+    matches!(step.action, Action::Await { .. } | Action::Delay(_))
 }
 
 /// Whether the step runs a hook after a start.
@@ -156,7 +228,10 @@ fn is_start_hook(step: &Step) -> bool {
 
 /// Whether the step leaves nothing behind that could be taken back.
 fn leaves_nothing(step: &Step) -> bool {
-    matches!(step.action, Action::Await { .. } | Action::Run { event: HookEvent::PreStop, .. })
+    matches!(
+        step.action,
+        Action::Await { .. } | Action::Delay(_) | Action::Run { event: HookEvent::PreStop, .. }
+    )
 }
 
 /// Which steps are done, and whose turn it is.
@@ -169,6 +244,7 @@ struct Run<'a> {
     /// The steps that wait until each has ended, well or not.
     followers: Vec<Vec<StepId>>,
     skipped: Vec<bool>,
+    begun: Vec<bool>,
     calls: VecDeque<StepId>,
     waits: VecDeque<StepId>,
     /// The steps done, by resource and by what they do to it.
@@ -183,6 +259,7 @@ impl<'a> Run<'a> {
             dependents: vec![Vec::new(); plan.steps.len()],
             followers: vec![Vec::new(); plan.steps.len()],
             skipped: vec![false; plan.steps.len()],
+            begun: vec![false; plan.steps.len()],
             calls: VecDeque::new(),
             waits: VecDeque::new(),
             done: HashMap::new(),
@@ -206,7 +283,15 @@ impl<'a> Run<'a> {
     }
 
     fn next(&mut self, may_call: bool) -> Option<StepId> {
-        self.waits.pop_front().or_else(|| if may_call { self.calls.pop_front() } else { None })
+        loop {
+            let id =
+                self.waits.pop_front().or_else(|| if may_call { self.calls.pop_front() } else { None })?;
+            let index = id.0 as usize - 1;
+            if !self.skipped[index] {
+                self.begun[index] = true;
+                return Some(id);
+            }
+        }
     }
 
     fn done(&mut self, step: &'a Step) {
@@ -246,12 +331,39 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        self.ended(failed.0 as usize - 1);
-        for id in &skipped {
-            self.ended(id.0 as usize - 1);
-        }
         skipped.sort_unstable();
         skipped
+    }
+
+    /// Skips steps that have not begun, and everything that needs them.
+    fn skip(&mut self, steps: &[StepId]) -> Vec<StepId> {
+        let mut all = Vec::new();
+        for id in steps {
+            let index = id.0 as usize - 1;
+            if !self.begun[index] && !std::mem::replace(&mut self.skipped[index], true) {
+                all.push(*id);
+                all.extend(self.skip_after(*id));
+            }
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// Lets those go on that wait for the end of steps that failed or are skipped.
+    fn release(&mut self, ended: &[StepId]) {
+        for id in ended {
+            self.ended(id.0 as usize - 1);
+        }
+    }
+
+    /// What takes back a step that failed and those done before it for its replica.
+    fn undo_all(&self, failed: &'a Step) -> Vec<&'a Action> {
+        let own = match failed.action {
+            // What was not made cannot be removed, and what did not start is removed as it is.
+            Action::CreateContainer(_) | Action::Start(_) => &[][..],
+            _ => &failed.undo[..],
+        };
+        own.iter().chain(self.undo(failed)).collect()
     }
 
     /// What takes back the steps done for the resource of a step that failed: nothing when

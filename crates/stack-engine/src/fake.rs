@@ -43,6 +43,8 @@ pub struct Behaviour {
     pub unhealthy: bool,
     /// How long it runs, and the exit code it ends with; `None` runs until it is stopped.
     pub exits: Option<(Duration, i64)>,
+    /// How many containers may start before the health check of all later ones fails for good.
+    pub unwell_after: Option<u32>,
     /// How long it takes to stop; the kill comes after the grace period.
     pub stops_in: Duration,
 }
@@ -109,6 +111,18 @@ impl FakeEngine {
         self.state().behaviours.insert(service.to_owned(), behaviour);
     }
 
+    /// Says how the containers of an image behave from their next start on, whatever their service.
+    pub fn behave_by_image(&self, image: &str, behaviour: Behaviour) {
+        self.state().image_behaviours.insert(image.to_owned(), behaviour);
+    }
+
+    /// The least number of containers of a service that ran and were not known to be unwell, of
+    /// all moments since the calls were forgotten.
+    #[must_use]
+    pub fn least_good(&self, service: &str) -> Option<usize> {
+        self.state().least_good.get(service).copied()
+    }
+
     /// Ends a running container with this exit code.
     pub fn end(&self, name: &str, code: i64) {
         if let Some(container) = self.state().named(name) {
@@ -148,6 +162,8 @@ impl FakeEngine {
     pub fn forget_calls(&self) {
         let mut state = self.state();
         state.calls.clear();
+        state.least_good.clear();
+        state.count_good();
         state.peak = 0;
     }
 
@@ -229,7 +245,9 @@ impl FakeEngine {
             None if state.dead => return Err(lost()),
             None => {}
         }
-        state.perform(work.action, id.as_deref(), &lenders).map_err(Failure::from)
+        let performed = state.perform(work.action, id.as_deref(), &lenders).map_err(Failure::from);
+        state.count_good();
+        performed
     }
 
     async fn wait(&self, work: &Work<'_>, condition: Condition) -> Result<Outcome, Failure> {
@@ -286,6 +304,10 @@ impl Engine for FakeEngine {
     async fn perform(&self, work: Work<'_>) -> Result<Outcome, Failure> {
         match work.action {
             Action::Await { condition, .. } => self.wait(&work, *condition).await,
+            Action::Delay(time) => {
+                sleep(*time).await;
+                Ok(Outcome::default())
+            }
             _ => self.call(&work).await,
         }
     }

@@ -43,6 +43,8 @@ struct Made {
     hooked: bool,
     /// A service that lends its mounts or a namespace.
     borrows: Option<(usize, u8)>,
+    /// How it is replaced while it serves: parallelism, start-first, failure action.
+    update: Option<(u32, bool, usize)>,
 }
 
 /// One generation of a stack.
@@ -70,8 +72,9 @@ fn service() -> impl Strategy<Value = Made> {
         prop::bool::weighted(0.2),
         prop::option::weighted(0.3, (0..8_usize, 0..3_u8)),
     );
-    let inside = (prop::option::weighted(0.3, 0..2_u8), prop::bool::weighted(0.3));
-    (shape, rest, inside).prop_map(|(shape, rest, (config, hooked))| {
+    let update = prop::option::weighted(0.4, (0..3_u32, any::<bool>(), 0..3_usize));
+    let inside = (prop::option::weighted(0.3, 0..2_u8), prop::bool::weighted(0.3), update);
+    (shape, rest, inside).prop_map(|(shape, rest, (config, hooked, update))| {
         let (there, depends_on, networks, volume, anonymous) = shape;
         let (port, name, replicas, level, checked, job, borrows) = rest;
         Made {
@@ -89,6 +92,7 @@ fn service() -> impl Strategy<Value = Made> {
             config,
             hooked,
             borrows,
+            update,
         }
     })
 }
@@ -147,6 +151,14 @@ impl Generation {
             // A job may have ended before a hook could run in it.
             if made.hooked && !made.job {
                 text.push_str("    post_start: [{ command: [hello] }]\n    pre_stop: [{ command: [bye] }]\n");
+            }
+            if let Some((parallelism, start_first, action)) = made.update.filter(|_| !made.job) {
+                let order = if start_first { "start-first" } else { "stop-first" };
+                let action = ["pause", "continue", "rollback"][action];
+                let _ = writeln!(
+                    text,
+                    "    deploy: {{ update_config: {{ parallelism: {parallelism}, order: {order}, failure_action: {action} }} }}"
+                );
             }
             let joined: Vec<_> = (0..NETWORKS).filter(|network| made.networks[*network]).collect();
             if !joined.is_empty() {

@@ -7,6 +7,7 @@ mod mount;
 mod network;
 mod provider;
 mod service;
+mod update;
 mod values;
 mod volume;
 mod watch;

@@ -11,6 +11,7 @@ mod network;
 mod provider;
 mod resources;
 mod service;
+mod update;
 mod volume;
 mod watch;
 
@@ -31,6 +32,7 @@ pub use self::network::{Attachment, IpamPool, Network};
 pub use self::provider::{Model, ModelUse, Provider};
 pub use self::resources::{Blkio, Device, DeviceRate, DeviceRequest, DeviceWeight, Ulimit};
 pub use self::service::{Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service};
+pub use self::update::{FailureAction, UpdateConfig, UpdateOrder};
 pub use self::volume::Volume;
 pub use self::watch::{WatchAction, WatchRule};
 

@@ -21,6 +21,10 @@ impl Plan {
             digest.update([0]);
             digest.update(step.fingerprint());
         }
+        for rollout in &self.rollouts {
+            digest.update([1]);
+            digest.update(rollout.to_string());
+        }
         hex(&digest.finalize())
     }
 }

@@ -19,5 +19,6 @@ pub mod one_off;
 pub mod plan;
 pub mod ports;
 pub mod registry;
+pub mod rollout;
 pub mod shortfall;
 pub mod teardown;

@@ -16,6 +16,7 @@ use crate::desired::{
 };
 use crate::fields::FieldChange;
 use crate::labels;
+use crate::rollout::Rollout;
 use crate::shortfall::Shortfall;
 
 /// What will be done to one project.
@@ -31,6 +32,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// What the file asks for and the engine is too old for, of all that is made.
     pub shortfalls: Vec<Shortfall>,
+    /// The services of which running containers are replaced one after the other.
+    pub rollouts: Vec<Rollout>,
     /// What keeps the plan from being carried out: nothing is begun while there is any.
     pub obstacles: Vec<Obstacle>,
 }
@@ -204,6 +207,8 @@ pub enum Action {
     Push(Arc<ImageSpec>),
     /// Builds an image.
     Build(Arc<ImageSpec>),
+    /// Lets some time pass.
+    Delay(Duration),
     /// Waits until a container is in a state.
     Await {
         /// The container.
@@ -240,11 +245,13 @@ impl Action {
             Self::Pull(_) => "pull",
             Self::Push(_) => "push",
             Self::Build(_) => "build",
+            Self::Delay(_) => "delay",
             Self::Await { condition, .. } => match condition {
                 Condition::Ready => "await ready",
                 Condition::Healthy => "await healthy",
                 Condition::Completed => "await completed",
                 Condition::Ended => "await ended",
+                Condition::Steady { .. } => "await steady",
             },
         }
     }
@@ -342,6 +349,14 @@ pub enum Condition {
     Completed,
     /// It ended, with whatever exit code.
     Ended,
+    /// Its health check passes, or it runs for a time if it has none; it has neither ended nor
+    /// been started again meanwhile.
+    Steady {
+        /// How long it is watched.
+        monitor: Duration,
+        /// Whether it is watched as long after its health check passes, too.
+        checked: bool,
+    },
 }
 
 /// Why a step is there.
@@ -477,7 +492,7 @@ impl Plan {
     }
 }
 
-/// One line per step: what it waits for (`?` where that may fail), its number, resource, action, cause.
+/// One line per step, and one per replica that may be put back: what it waits for (`?` where that may fail), its number, resource, action, cause.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
@@ -488,9 +503,13 @@ impl fmt::Display for Plan {
             if step.risk == Risk::LosesData {
                 f.write_str(", loses data")?;
             }
+            if self.rollouts.iter().any(|rollout| rollout.has(step.id)) && !step.undo.is_empty() {
+                let undo: Vec<_> = step.undo.iter().map(Action::word).collect();
+                write!(f, "; taken back by: {}", undo.join(", "))?;
+            }
             writeln!(f)?;
         }
-        Ok(())
+        self.rollouts.iter().try_for_each(|rollout| write!(f, "{rollout}"))
     }
 }
 
@@ -551,6 +570,12 @@ impl Draft {
     /// The id of the step that is added next.
     pub(crate) fn next(&self) -> StepId {
         StepId(self.steps.len() as u32 + 1)
+    }
+
+    /// The steps of one resource and one change from `first` on.
+    pub(crate) fn since(&self, first: StepId, address: &Address, group: Change) -> Vec<StepId> {
+        let steps = self.steps.iter().skip(first.0 as usize - 1);
+        steps.filter(|step| step.address == *address && step.group == group).map(|step| step.id).collect()
     }
 
     /// Lets the step wait for the end of others, be it good or bad.

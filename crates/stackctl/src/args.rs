@@ -14,8 +14,8 @@ use stack_engine::execute::Pace;
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
     export, generate, graph, images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push,
-    replay, restart, rm, run, scale, schema, start, stats, stop, timeline, top, unpause, up, version,
-    volumes, wait, watch, why,
+    replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top, unpause, up,
+    version, volumes, wait, watch, why,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -225,6 +225,8 @@ pub(crate) enum Command {
     Stop(stop::StopArgs),
     /// Stop and start the containers
     Restart(restart::RestartArgs),
+    /// Replace the containers of services one after the other, while they serve
+    Rollout(rollout::RolloutArgs),
     /// Send a signal to the containers that run
     Kill(kill::KillArgs),
     /// Remove the containers that do not run

@@ -100,6 +100,8 @@ struct Row {
 impl Diagnosis {
     /// What a failed step comes to.
     pub(crate) fn of(plan: &Plan, step: &Step, failure: &Failure, project: Option<&Project>) -> Self {
+        // What is taken back is gone when somebody reads this.
+        let taken_back = plan.rollouts.iter().any(|rollout| rollout.has(step.id));
         let error = &failure.error;
         let mut cause = error.to_string();
         let evidence = failure.evidence.as_deref();
@@ -155,7 +157,7 @@ impl Diagnosis {
         let next = told.as_ref().or(below.as_ref()).map(|known| known.next.to_owned());
         let hint = next.or_else(|| error.hint());
         diagnosis.next.extend(hint);
-        if let (Some(evidence), Some(service)) = (evidence, step.address.service()) {
+        if let (Some(evidence), Some(service), false) = (evidence, step.address.service(), taken_back) {
             diagnosis.next.extend(commands(evidence, service));
         }
         let known = told.or_else(|| error.refusal());

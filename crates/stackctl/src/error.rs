@@ -78,6 +78,11 @@ pub(crate) fn timed_out() -> ExitCode {
     ExitCode::from(7)
 }
 
+/// The exit code after new versions that were not good, in whose place the old ones serve again.
+pub(crate) fn rolled_back() -> ExitCode {
+    ExitCode::from(9)
+}
+
 /// The exit code after the engine went away in the middle of a run.
 pub(crate) fn lost() -> ExitCode {
     ExitCode::from(4)

@@ -106,6 +106,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Rm(args) => commands::rm::run(&global, args).await,
         Command::Pause(args) => commands::pause::run(&global, args).await,
         Command::Unpause(args) => commands::unpause::run(&global, args).await,
+        Command::Rollout(args) => commands::rollout::run(&global, args).await,
         Command::Scale(args) => commands::scale::run(&global, args).await,
         Command::Wait(args) => commands::wait::run(&global, args).await,
         Command::Exec(args) => commands::exec::run(&global, args).await,

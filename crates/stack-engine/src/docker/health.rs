@@ -68,6 +68,8 @@ pub(super) async fn wait(
     let begun = Instant::now();
     let mut next = begun;
     let mut restarts = Restarts::default();
+    // Since when a container that is watched has been healthy.
+    let mut healthy: Option<Instant> = None;
     loop {
         let look = match docker.inspect_container(id, None::<InspectContainerOptions>).await {
             Ok(look) => look,
@@ -75,6 +77,17 @@ pub(super) async fn wait(
             Err(error) => return Err(answered(error).into()),
         };
         let mut verdict = judge(&look, condition);
+        if let Condition::Steady { monitor, checked } = condition {
+            if let Some(again) = restarts.any(&look) {
+                verdict = Verdict::Failed(again);
+            } else if matches!(verdict, Verdict::Reached) && (checked || !is_checked(&look)) {
+                let since = *healthy.get_or_insert_with(Instant::now);
+                if since.elapsed() < monitor {
+                    next = next.max(since + monitor);
+                    verdict = Verdict::NotYet(None);
+                }
+            }
+        }
         if let Some(looping) = restarts.count(&look)
             && deadline.is_none()
             && matches!(verdict, Verdict::Starting | Verdict::NotYet(_))
@@ -123,7 +136,16 @@ pub(super) async fn wait(
             result = async { match probe.as_mut() { Some(probe) => probe.await, None => future::pending().await } } => {
                 probe = None;
                 match result {
-                    Ok(found) if found.exit_code == 0 => return Ok(()),
+                    Ok(found) if found.exit_code == 0 => match condition {
+                        // The engine has not said so yet, and it is watched from now on.
+                        Condition::Steady { checked: true, monitor } => {
+                            let since = *healthy.get_or_insert_with(Instant::now);
+                            if since.elapsed() >= monitor {
+                                return Ok(());
+                            }
+                        }
+                        _ => return Ok(()),
+                    },
                     Ok(found) => {
                         failures += 1;
                         let last = match found.output.lines().last() {
@@ -225,7 +247,7 @@ fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
                 })
             }
             (_, Some(_)) => Verdict::Starting,
-            (Condition::Ready, None) => Verdict::Reached,
+            (Condition::Ready | Condition::Steady { .. }, None) => Verdict::Reached,
             (Condition::Healthy, None) => Verdict::Failed(NotReady::NoHealthcheck),
         },
         _ => Verdict::NotYet(None),
@@ -250,12 +272,27 @@ impl Restarts {
         let restarts = u32::try_from(count - *self.before.get_or_insert(count)).unwrap_or_default();
         (restarts >= RESTARTS).then_some(NotReady::Loops { restarts, code: self.exit_code })
     }
+
+    /// Why it is not steady: it was started again by the engine.
+    fn any(&mut self, look: &ContainerInspectResponse) -> Option<NotReady> {
+        let state = look.state.as_ref()?;
+        let restarts = u32::try_from(look.restart_count.unwrap_or_default()).unwrap_or_default();
+        let restarting = state.status == Some(ContainerStateStatusEnum::RESTARTING);
+        let code = state.exit_code.unwrap_or_default();
+        (restarting || restarts > 0).then_some(NotReady::Exited { code })
+    }
 }
 
 /// The memory limit of a container, bytes.
 pub(super) fn memory_limit(look: &ContainerInspectResponse) -> Option<u64> {
     let memory = look.host_config.as_ref()?.memory?;
     u64::try_from(memory).ok().filter(|limit| *limit > 0)
+}
+
+/// Whether the container has a health check.
+fn is_checked(look: &ContainerInspectResponse) -> bool {
+    let health = look.state.as_ref().and_then(|state| state.health.as_ref()).and_then(|health| health.status);
+    health.is_some_and(|status| !matches!(status, HealthStatusEnum::EMPTY | HealthStatusEnum::NONE))
 }
 
 fn is_restarted(look: &ContainerInspectResponse) -> bool {

@@ -122,6 +122,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
             }
         }
         Action::Build(spec) => build(engine, spec, work.report).await?,
+        Action::Delay(time) => tokio::time::sleep(*time).await,
         Action::Await { target, condition: Condition::Ended, .. } => {
             let id = work.ledger.resolve(target)?;
             let exit_code = Some(health::end(docker, &id).await?);

@@ -27,6 +27,10 @@ pub(super) struct State {
     pub(super) images: BTreeMap<String, String>,
     pub(super) registry: BTreeMap<String, String>,
     pub(super) behaviours: BTreeMap<String, Behaviour>,
+    pub(super) image_behaviours: BTreeMap<String, Behaviour>,
+    /// How many containers were started, by image.
+    starts: BTreeMap<String, u32>,
+    pub(super) least_good: BTreeMap<String, usize>,
     pub(super) faults: Vec<(When, Fault)>,
     pub(super) occupied: Vec<HeldPort>,
     pub(super) calls: Vec<String>,
@@ -138,6 +142,9 @@ impl Container {
             (ContainerState::Exited(code), _) => Err(NotReady::Exited { code }),
             (ContainerState::Running, Condition::Completed | Condition::Ended) => Ok(false),
             (ContainerState::Running, _) => match health {
+                Health::Healthy if let Condition::Steady { monitor, checked: true } = condition => {
+                    Ok(self.started.is_some_and(|started| started.elapsed() >= monitor))
+                }
                 Health::Healthy => Ok(true),
                 Health::Starting => Ok(false),
                 Health::Unhealthy => {
@@ -145,6 +152,9 @@ impl Container {
                     Err(NotReady::Unhealthy { probes: self.looks, after })
                 }
                 Health::None if condition == Condition::Ready => Ok(true),
+                Health::None if let Condition::Steady { monitor, .. } = condition => {
+                    Ok(self.started.is_some_and(|started| started.elapsed() >= monitor))
+                }
                 Health::None => Err(NotReady::NoHealthcheck),
             },
             _ => Ok(false),
@@ -171,6 +181,21 @@ impl State {
 
     pub(super) fn put_volume(&mut self, name: &str, labels: BTreeMap<String, String>) {
         self.volumes.entry(name.to_owned()).or_insert(labels);
+    }
+
+    /// Notes how many containers of each service are good now.
+    pub(super) fn count_good(&mut self) {
+        self.containers.values_mut().for_each(Container::live);
+        let mut now: BTreeMap<String, usize> = BTreeMap::new();
+        for container in self.containers.values() {
+            let good = container.state == ContainerState::Running
+                && matches!(container.health(), Health::None | Health::Healthy);
+            *now.entry(container.label(labels::SERVICE).to_owned()).or_default() += usize::from(good);
+        }
+        for (service, good) in now {
+            let least = self.least_good.entry(service).or_insert(good);
+            *least = good.min(*least);
+        }
     }
 
     pub(super) fn fault(&self, nth: usize, line: &str) -> Option<Fault> {
@@ -377,7 +402,7 @@ impl State {
                     self.images.insert(reference.clone(), image.clone());
                 }
             }
-            Action::Await { .. } => {}
+            Action::Await { .. } | Action::Delay(_) => {}
         }
         Ok(Outcome::default())
     }
@@ -533,7 +558,13 @@ impl State {
                 return Err(EngineError::PortInUse { port, holder: Some(holder.name.clone()) });
             }
         }
-        let behaviour = self.behaviours.get(container.label(labels::SERVICE)).cloned().unwrap_or_default();
+        let mut behaviour = (self.image_behaviours.get(&container.image))
+            .or_else(|| self.behaviours.get(container.label(labels::SERVICE)))
+            .cloned()
+            .unwrap_or_default();
+        let starts = self.starts.entry(container.image.clone()).or_default();
+        *starts += 1;
+        behaviour.unhealthy |= behaviour.unwell_after.is_some_and(|good| *starts > good);
         if let Some(container) = self.containers.get_mut(id) {
             container.networks = joined;
             container.behaviour = behaviour;

@@ -136,19 +136,18 @@ pub(super) const ROWS: &[Attribute] = &[
         "an engine has a time of its own for it",
     )
     .like("1m"),
-    ignored(
-        "services.*.deploy.rollback_config",
-        Shape::Mapping,
-        "How an update is undone.",
-        "nothing is rolled back on one engine yet",
-    )
-    .like("{parallelism: 1}"),
+    honoured("services.*.deploy.rollback_config", Shape::Mapping, "How an update is undone.")
+        .like("{parallelism: 1}"),
     honoured("services.*.deploy.rollback_config.parallelism", Shape::Count, "How many at a time; 0 is all.")
         .like("1"),
     honoured("services.*.deploy.rollback_config.delay", Shape::Duration, "The time between two of them.")
         .like("10s"),
-    honoured("services.*.deploy.rollback_config.failure_action", Shape::Text, "What follows a failure.")
-        .like("pause"),
+    honoured(
+        "services.*.deploy.rollback_config.failure_action",
+        Shape::Choice(&["pause", "continue"]),
+        "What follows a failure.",
+    )
+    .like("pause"),
     honoured("services.*.deploy.rollback_config.monitor", Shape::Duration, "How long a new one is watched.")
         .like("30s"),
     honoured(
@@ -163,19 +162,22 @@ pub(super) const ROWS: &[Attribute] = &[
         "Which goes first, the new or the old.",
     )
     .like("start-first"),
-    ignored(
+    honoured(
         "services.*.deploy.update_config",
         Shape::Mapping,
-        "How an update goes on.",
-        "containers are replaced without a pace of their own yet",
+        "How running containers are replaced, one after the other.",
     )
     .like("{parallelism: 1}"),
     honoured("services.*.deploy.update_config.parallelism", Shape::Count, "How many at a time; 0 is all.")
         .like("1"),
     honoured("services.*.deploy.update_config.delay", Shape::Duration, "The time between two of them.")
         .like("10s"),
-    honoured("services.*.deploy.update_config.failure_action", Shape::Text, "What follows a failure.")
-        .like("pause"),
+    honoured(
+        "services.*.deploy.update_config.failure_action",
+        Shape::Choice(&["pause", "continue", "rollback"]),
+        "What follows a failure.",
+    )
+    .like("pause"),
     honoured("services.*.deploy.update_config.monitor", Shape::Duration, "How long a new one is watched.")
         .like("30s"),
     honoured("services.*.deploy.update_config.max_failure_ratio", Shape::Number, "The share that may fail.")

@@ -10,6 +10,7 @@ use super::hook::hook;
 use super::mount::mount;
 use super::network::attachment;
 use super::provider::{model_use, provider};
+use super::update::update_config;
 use super::values::{
     flag, is_true, items, keyed, number, pairs, parsed, plain_pairs, spanned, string, strings, texts, time,
     value, variables, words,
@@ -96,6 +97,10 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         profiles: strings(node, "profiles"),
         job: (node.get("deploy").and_then(|deploy| deploy.get("mode")))
             .is_some_and(|mode| matches!(text(mode), "replicated-job" | "global-job")),
+        update: (node.get("deploy").and_then(|deploy| deploy.get("update_config")))
+            .map(|node| spanned(node, update_config(node))),
+        rollback: (node.get("deploy").and_then(|deploy| deploy.get("rollback_config")))
+            .map(|node| spanned(node, update_config(node))),
         attach: flag(node, "attach"),
         blkio: node.get("blkio_config").map(|node| spanned(node, blkio(node))),
         cgroup: string(node, "cgroup"),

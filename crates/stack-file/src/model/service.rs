@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{
     Attachment, Blkio, Build, Device, DeviceRequest, FileReference, Hook, ModelUse, Mount, Provider,
-    PullPolicy, Ulimit, WatchRule,
+    PullPolicy, Ulimit, UpdateConfig, WatchRule,
 };
 use crate::source::Spanned;
 
@@ -113,6 +113,10 @@ pub struct Service {
     pub profiles: Vec<Spanned<String>>,
     /// Whether its containers run to an end: `deploy.mode` is `replicated-job` or `global-job`.
     pub job: bool,
+    /// How its containers are replaced: `deploy.update_config`.
+    pub update: Option<Spanned<UpdateConfig>>,
+    /// How what was replaced is put back: `deploy.rollback_config`.
+    pub rollback: Option<Spanned<UpdateConfig>>,
     /// Whether `up` shows its logs.
     pub attach: Option<Spanned<bool>>,
     /// Limits of block devices.

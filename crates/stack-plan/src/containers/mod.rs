@@ -8,6 +8,7 @@ mod lenders;
 mod one_off;
 mod providers;
 mod replicas;
+mod rolling;
 mod steps;
 mod waits;
 
@@ -24,9 +25,11 @@ use crate::hooks::pre_stop;
 use crate::observed::{Observed, ObservedContainer};
 use crate::one_off::{OneOff, Run};
 use crate::plan::{Action, Cause, Change, Condition, Draft, Obstacle, Plan, Step, StepId, Target};
+use crate::rollout::Rollout;
 use crate::shortfall::{self, Shortfall};
 
 use self::replicas::Places;
+use self::rolling::Settling;
 use self::waits::Fate;
 
 /// What the command line asks of `up`, beside the file.
@@ -58,6 +61,9 @@ pub struct Policy {
     pub renew_anonymous_volumes: bool,
     /// Runs jobs again that have ended well.
     pub rerun: bool,
+    /// Replaces running containers one after the other, the new one first where that can be,
+    /// also of services of which the file says nothing about it.
+    pub rolling: bool,
     /// The programs that make services have been asked already, and what they said stands in
     /// what is desired.
     pub provided: bool,
@@ -163,6 +169,11 @@ struct Planner<'a> {
     obstacles: Vec<Obstacle>,
     /// The step that sees to an AI model, by key.
     model_steps: HashMap<&'a str, StepId>,
+    rollouts: Vec<Rollout>,
+    /// The end of the last replica that is replaced because the command line asks for it.
+    last_asked: Option<StepId>,
+    /// Replacements of which the end waits for that of others.
+    settling: Vec<Settling<'a>>,
 }
 
 impl<'a> Planner<'a> {
@@ -197,6 +208,9 @@ impl<'a> Planner<'a> {
             provided: HashMap::new(),
             obstacles: Vec::new(),
             model_steps: HashMap::new(),
+            rollouts: Vec::new(),
+            last_asked: None,
+            settling: Vec::new(),
         }
     }
 
@@ -208,6 +222,7 @@ impl<'a> Planner<'a> {
             steps,
             unchanged: self.unchanged,
             warnings: self.warnings,
+            rollouts: self.rollouts,
             obstacles: self.obstacles,
         }
     }

@@ -32,6 +32,7 @@ impl<'a> Planner<'a> {
             service: &one_off.spec,
             old: None,
             temporary: false,
+            job: true,
             course: Course::Create(Cause::Asked),
         };
         let Before { after, any } = match self.desired.service(one_off.spec.name()) {

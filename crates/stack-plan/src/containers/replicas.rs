@@ -9,7 +9,7 @@ use super::lenders::{Lending, Lendings};
 use super::{Planner, Recreate, address_of};
 use crate::address::Address;
 use crate::desired::ServiceSpec;
-use crate::observed::{ContainerState, ObservedContainer};
+use crate::observed::{ContainerState, Health, ObservedContainer};
 use crate::plan::{Cause, Change};
 
 /// The places of a service by number, each with the container that has it now.
@@ -26,6 +26,8 @@ pub(super) struct Slot<'a> {
     pub(super) old: Option<&'a ObservedContainer>,
     /// Whether the container still has the name of a replacement that is not finished.
     pub(super) temporary: bool,
+    /// Whether it runs to an end, so that it does not serve.
+    pub(super) job: bool,
     pub(super) course: Course,
 }
 
@@ -82,6 +84,7 @@ impl<'a> Planner<'a> {
                     service,
                     old,
                     temporary,
+                    job,
                     course,
                 });
                 if let Some(slot) = slots.last() {
@@ -119,9 +122,17 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let name = service.container_name(&self.desired.project, number);
+            let serves = claimants.iter().any(|other| !self.is_temporary(other) && other.state.is_up());
             let best = claimants.into_iter().min_by_key(|container| {
                 let temporary = self.is_temporary(container);
+                // What a run that was broken off had put in place of one that it had stopped.
+                let took_over = temporary
+                    && !serves
+                    && container.state == ContainerState::Running
+                    && container.health != Health::Unhealthy
+                    && self.difference(service, container, Recreate::Changed, &Lendings::new()).is_none();
                 (
+                    !took_over,
                     temporary,
                     temporary
                         && self.difference(service, container, Recreate::Changed, &Lendings::new()).is_some(),
@@ -155,6 +166,10 @@ impl<'a> Planner<'a> {
             let occupant = places.get(&number).copied().flatten();
             for container in containers {
                 if occupant.is_none_or(|occupant| occupant.id != container.id) {
+                    // It goes when what has its place now has been looked at.
+                    if occupant.is_some_and(|occupant| self.is_stopped_for(container, occupant)) {
+                        continue;
+                    }
                     let cause = self.why_without_place(container);
                     self.retire(container, Change::Remove, &cause, []);
                 }

@@ -27,6 +27,11 @@ pub(super) struct Made {
 
 impl<'a> Planner<'a> {
     pub(super) fn carry_out(&mut self, slots: &[Slot<'a>]) {
+        for slot in slots.iter().filter(|slot| !matches!(slot.course, Course::Keep)) {
+            for stopped in self.stopped_before(slot) {
+                self.retire(stopped, Change::Remove, &Cause::Interrupted, []);
+            }
+        }
         let claims = self.claims(slots);
         // What has a port or a name that another place waits for goes first, but never
         // before the container that takes its own place is made.
@@ -39,16 +44,21 @@ impl<'a> Planner<'a> {
             }
         }
         for (index, slot) in slots.iter().enumerate() {
+            if let Some(fate) = self.roll(slots, index, &claims) {
+                self.fates.entry(slot.service.name()).or_default().push((slot.address.clone(), fate));
+                continue;
+            }
             let fate = match &slot.course {
                 Course::Create(cause) => self.create(slot, cause, &claims, index, begun.get(&index)),
                 Course::Replace(cause) => self.replace(slot, cause, &claims, index, begun.get(&index)),
                 Course::Start(group, cause) => self.start_again(slot, *group, cause, &claims, index),
-                Course::Keep => self.keep(slot, &claims, index),
+                Course::Keep => self.keep(slots, &claims, index),
             };
             if let Some(fate) = fate {
                 self.fates.entry(slot.service.name()).or_default().push((slot.address.clone(), fate));
             }
         }
+        self.settle_all();
     }
 
     /// Makes a new container before its turn, and first those that lend to it. `None` when that
@@ -85,7 +95,11 @@ impl<'a> Planner<'a> {
         Some(made)
     }
 
-    fn keep(&mut self, slot: &Slot<'a>, claims: &Claims<'a>, index: usize) -> Option<Fate> {
+    fn keep(&mut self, slots: &[Slot<'a>], claims: &Claims<'a>, index: usize) -> Option<Fate> {
+        let slot = &slots[index];
+        if let (Some(new), Some(old)) = (slot.old, self.stopped_before(slot).first().copied()) {
+            return Some(self.finish_replacement(slots, slot, new, old));
+        }
         let renamed = self.rename_back(slot, claims, index);
         let old = slot.old?;
         if renamed.is_none() {
@@ -193,7 +207,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Makes the container that will take the place of `old`, under another name until it does.
-    fn make_beside(&mut self, slot: &Slot<'a>, old: &str, cause: &Cause) -> Made {
+    pub(super) fn make_beside(&mut self, slot: &Slot<'a>, old: &str, cause: &Cause) -> Made {
         let name = slot.spec.container_name(&self.desired.project, slot.number);
         let temporary = temporary_name(old, &name);
         // An interrupted run may have left one of the same name, also of a service that is not asked for.
@@ -337,7 +351,7 @@ impl<'a> Planner<'a> {
 
 /// The name of a container until it has taken the place of another: the same for the same
 /// pair, so that an interrupted replacement meets its own leftover.
-fn temporary_name(old: &str, name: &str) -> String {
+pub(super) fn temporary_name(old: &str, name: &str) -> String {
     let digest = Sha256::digest(old);
     let hex: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{hex}_{name}")

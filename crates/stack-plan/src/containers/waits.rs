@@ -41,7 +41,7 @@ impl Fate {
                 Condition::Completed => self.state == ContainerState::Exited(0),
                 Condition::Ended => matches!(self.state, ContainerState::Exited(_)),
                 Condition::Healthy => running && self.health == Health::Healthy,
-                Condition::Ready => {
+                Condition::Ready | Condition::Steady { .. } => {
                     running && matches!(self.health, Health::None | Health::Healthy)
                         || self.state == ContainerState::Exited(0)
                 }

@@ -27,6 +27,8 @@ const NOT_OF_THE_CONTAINER: &[&str] = &[
     "scale",
     "deploy.mode",
     "deploy.replicas",
+    "deploy.update_config",
+    "deploy.rollback_config",
     "depends_on",
     "profiles",
     "develop",

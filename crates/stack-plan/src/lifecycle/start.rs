@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use stack_file::model::DependencyCondition;
+use stack_file::model::{DependencyCondition, UpdateConfig};
 
 use super::members::{Members, Need};
 use super::{Scope, Sheet, address_of};
@@ -31,6 +31,8 @@ pub struct Restart {
     pub no_deps: bool,
     /// Overrides every stop grace period.
     pub grace: Option<Duration>,
+    /// One container at a time, each when the one before it is good again.
+    pub rolling: bool,
 }
 
 /// Says what `start` has to do: what does not run is started, dependencies first, each when
@@ -71,6 +73,7 @@ pub fn restart(project: &str, desired: Option<&Desired>, observed: &Observed, po
     };
     let meant = meant(desired, &members, &policy.services, named);
     let mut starter = Starter::new(&members, &policy.services);
+    starter.rolling = policy.rolling;
     for name in members.order() {
         let own = desired.and_then(|desired| desired.service(name));
         let grace = policy.grace.or_else(|| own.and_then(ServiceSpec::grace));
@@ -121,7 +124,7 @@ impl Fate<'_> {
             && match condition {
                 Condition::Completed => state == ContainerState::Exited(0),
                 Condition::Healthy => running && health == Health::Healthy,
-                Condition::Ready => {
+                Condition::Ready | Condition::Steady { .. } => {
                     running && matches!(health, Health::None | Health::Healthy)
                         || state == ContainerState::Exited(0)
                 }
@@ -136,6 +139,10 @@ struct Starter<'a> {
     named: BTreeSet<&'a str>,
     fates: HashMap<&'a str, Vec<Fate<'a>>>,
     awaits: HashMap<(Address, Condition, bool), StepId>,
+    /// Whether only one container at a time is away.
+    rolling: bool,
+    /// The step after which the last one that was away is good again.
+    good: Option<StepId>,
     /// The first container of each service that is restarted.
     restarted: HashMap<&'a str, Address>,
 }
@@ -148,6 +155,8 @@ impl<'a> Starter<'a> {
             named: services.iter().map(String::as_str).collect(),
             fates: HashMap::new(),
             awaits: HashMap::new(),
+            rolling: false,
+            good: None,
             restarted: HashMap::new(),
         }
     }
@@ -248,6 +257,8 @@ impl<'a> Starter<'a> {
         };
         let (mut after, any) = self.dependencies(needs);
         after.extend(self.lent(container));
+        // When one is not good again, no further one goes away.
+        after.extend(self.good);
         let target = Target::Known(container.id.clone());
         let first = self.sheet.draft.next();
         let mut change = Change::Start;
@@ -261,7 +272,20 @@ impl<'a> Starter<'a> {
         }
         let started = self.sheet.draft.add(&address, Action::Start(target), change, &cause, after);
         self.sheet.draft.after_any(first, &any);
-        let last = self.hooks(container, own, started, change, &cause, grace);
+        let mut last = self.hooks(container, own, started, change, &cause, grace);
+        if self.rolling && !self.jobs.contains(service) {
+            let monitor = own.and_then(|own| own.service.update.as_ref()?.monitor);
+            let action = Action::Await {
+                target: Target::Known(container.id.clone()),
+                condition: Condition::Steady {
+                    monitor: monitor.unwrap_or(UpdateConfig::MONITOR),
+                    checked: monitor.is_some(),
+                },
+                required: true,
+            };
+            last = self.sheet.draft.add(&address, action, change, &cause, [last]);
+            self.good = Some(last);
+        }
         self.restarted.entry(service).or_insert(address);
         self.fate(container, Some(last));
     }

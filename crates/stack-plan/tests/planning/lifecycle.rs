@@ -127,7 +127,7 @@ fn a_disabled_service_starts_only_by_its_name() {
 fn restart_takes_along_what_is_to_be_restarted_with_it() {
     let (desired, observed) = (desired(TEXT), standing());
     let plan = |file: bool, no_deps| {
-        let policy = Restart { services: names(&["db"]), no_deps, grace: None };
+        let policy = Restart { services: names(&["db"]), no_deps, ..Restart::default() };
         restart("shop", file.then_some(&desired), &observed, &policy)
     };
     assert_both(

@@ -10,6 +10,7 @@ mod lifecycle;
 mod ports;
 mod providers;
 mod records;
+mod rolling;
 mod run;
 mod support;
 mod teardown;

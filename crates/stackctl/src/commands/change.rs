@@ -54,6 +54,10 @@ pub(crate) struct ChangeArgs {
     /// Seconds a container may take to stop before it is killed; -1 waits without end
     #[arg(short, long, value_name = "SECONDS", value_parser = grace::seconds, allow_negative_numbers = true)]
     timeout: Option<Duration>,
+    /// Replace running containers one after the other, the new one first where ports and volumes
+    /// allow; what is not healthy is taken back. Services with `deploy.update_config` do as it says
+    #[arg(long, conflicts_with_all = ["no_recreate", "no_start"])]
+    rolling: bool,
     /// Make new anonymous volumes instead of keeping those of replaced containers
     #[arg(short = 'V', long)]
     renew_anon_volumes: bool,
@@ -125,6 +129,7 @@ impl ChangeArgs {
             grace: self.timeout,
             renew_anonymous_volumes: self.renew_anon_volumes,
             rerun: self.rerun,
+            rolling: self.rolling,
             provided: false,
             run: None,
         }
@@ -139,6 +144,7 @@ impl ChangeArgs {
             (self.always_recreate_deps, "--always-recreate-deps"),
             (self.no_recreate, "--no-recreate"),
             (self.rerun, "--rerun"),
+            (self.rolling, "--rolling"),
             (self.no_deps, "--no-deps"),
             (self.no_start, "--no-start"),
             (self.remove_orphans, "--remove-orphans"),

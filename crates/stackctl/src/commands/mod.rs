@@ -36,6 +36,7 @@ pub(crate) mod push;
 pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod rm;
+pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod schema;

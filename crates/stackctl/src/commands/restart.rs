@@ -18,6 +18,10 @@ pub(crate) struct RestartArgs {
     /// Leave out the services that depend on the named ones
     #[arg(long)]
     no_deps: bool,
+    /// One container at a time, each when the one before it is healthy again, or has run for 5 s
+    /// without a health check; when one is not, the others are left alone
+    #[arg(long)]
+    rolling: bool,
     /// Seconds a container may take to stop before it is killed; -1 waits without end
     #[arg(short, long, value_name = "SECONDS", value_parser = grace::seconds, allow_negative_numbers = true)]
     timeout: Option<Duration>,
@@ -26,7 +30,12 @@ pub(crate) struct RestartArgs {
 pub(crate) async fn run(global: &Global, args: RestartArgs) -> anyhow::Result<ExitCode> {
     let standing = Standing::look(global, "restart", &args.services, Scope::Containers).await?;
     standing.needs_containers(&args.services)?;
-    let policy = Restart { services: args.services, no_deps: args.no_deps, grace: args.timeout };
+    let policy = Restart {
+        services: args.services,
+        no_deps: args.no_deps,
+        grace: args.timeout,
+        rolling: args.rolling,
+    };
     let plan = restart(&standing.name, standing.desired(), &standing.observed, &policy);
     standing.carry_out(plan, "nothing to restart: what there is has done its work").await
 }

@@ -1,7 +1,8 @@
 //! A plan, for people and for programs.
 
 use serde_json::{Value, json};
-use stack_plan::plan::{Action, Cause, Change, Plan, Step};
+use stack_plan::plan::{Action, Cause, Change, Condition, Plan, Step};
+use stack_plan::rollout::Rollout;
 
 use crate::render::{DIM, GREEN, RED, YELLOW, paint, words};
 use crate::settings::Project;
@@ -77,6 +78,11 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             obstacle.next
         ));
     }
+    for rollout in &plan.rollouts {
+        for line in words::rollout(rollout) {
+            text.push_str(&format!("  {line}\n"));
+        }
+    }
     let losses = plan.data_losses();
     let unchanged = plan.unchanged.len();
     if changing == 0 {
@@ -104,6 +110,11 @@ fn step_words(step: &Step) -> String {
     match &step.action {
         Action::Stop { .. } if step.group == Change::Replace => "stop old".to_owned(),
         Action::RemoveContainer { .. } if step.group == Change::Replace => "remove old".to_owned(),
+        Action::Delay(time) => format!("delay {}", words::took(*time)),
+        Action::Await { condition: Condition::Steady { monitor, checked }, .. } => {
+            let watched = if *checked { " and " } else { " or " };
+            format!("await healthy{watched}running {}", words::took(*monitor))
+        }
         action => action.word().to_owned(),
     }
 }
@@ -130,6 +141,22 @@ fn reasons(cause: &Cause, project: Option<&Project>) -> Vec<String> {
 /// A plan for programs, as one line.
 pub(crate) fn json(plan: &Plan, project: Option<&Project>) -> String {
     value(plan, project).to_string()
+}
+
+/// How a service is replaced, and put back, as a JSON object.
+fn rollout(rollout: &Rollout) -> Value {
+    json!({
+        "service": rollout.service,
+        "order": rollout.order.word(),
+        "reason": rollout.reason,
+        "failure_action": rollout.failure_action.word(),
+        "max_failure_ratio": rollout.max_failure_ratio,
+        "replicas": rollout.replicas.iter().map(|replica| json!({
+            "address": replica.address.to_string(),
+            "steps": replica.steps.iter().map(|id| id.0).collect::<Vec<_>>(),
+            "back": replica.back.iter().map(Action::word).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+    })
 }
 
 /// A plan as a JSON object.
@@ -172,6 +199,7 @@ pub(crate) fn value(plan: &Plan, project: Option<&Project>) -> Value {
         "warnings": (plan.shortfalls.iter().map(|shortfall| words::shortfall(shortfall, project)))
             .chain(plan.warnings.iter().cloned())
             .collect::<Vec<_>>(),
+        "rollouts": plan.rollouts.iter().map(rollout).collect::<Vec<_>>(),
         "obstacles": plan.obstacles.iter().map(|obstacle| json!({
             "address": obstacle.address.to_string(),
             "text": obstacle.what,

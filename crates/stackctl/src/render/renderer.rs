@@ -214,7 +214,9 @@ impl Renderer {
             return ExitCode::SUCCESS;
         }
         let all = |kind: &str| !self.kinds.is_empty() && self.kinds.iter().all(|known| known == kind);
-        if all("timed_out") {
+        if summary.is_rolled_back() {
+            error::rolled_back()
+        } else if all("timed_out") {
             error::timed_out()
         } else if all("lost") {
             error::lost()

@@ -59,6 +59,9 @@ impl Teller {
             }
             (EventKind::StepSkipped { because }, _) => What::Skipped { because: because.0 },
             (EventKind::RolledBack, _) => What::RolledBack,
+            (EventKind::TakeBackFailed { failure }, _) => {
+                What::Warning { text: words::not_taken_back(failure) }
+            }
             (EventKind::Finished(summary), _) => {
                 self.started.clear();
                 self.ended = plan.steps.len();

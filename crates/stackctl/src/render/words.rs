@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use stack_engine::engine::Failure;
 use stack_engine::event::{Progress, Summary, Waiting};
 use stack_engine::exit;
 use stack_engine::image::build::BuildProgress;
 use stack_engine::image::pull::PullProgress;
+use stack_file::model::{FailureAction, UpdateOrder};
 use stack_plan::plan::{Action, Change, Condition, HookEvent, Plan, ProviderCommand, Step, StepId};
+use stack_plan::rollout::Rollout;
 use stack_plan::shortfall::Shortfall;
 
 use crate::render::stream::Slow;
@@ -37,8 +40,10 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         Action::Pull(_) => "pulling",
         Action::Push(_) => "pushing",
         Action::Build(_) => "building",
+        Action::Delay(_) => "waiting for its turn",
         Action::Await { condition, .. } => match condition {
             Condition::Ready | Condition::Healthy => "waiting for it to be ready",
+            Condition::Steady { .. } => "waiting for it to be steady",
             Condition::Completed => "waiting for it to complete",
             Condition::Ended => "waiting for its end",
         },
@@ -66,7 +71,9 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         Action::Run { event: HookEvent::PreStop, .. } => "pre_stop done",
         Action::Provide { command: ProviderCommand::Up, .. } | Action::ProvideModel(_) => "provided",
         Action::Provide { command: ProviderCommand::Down, .. } => "removed",
-        Action::Rename { .. } | Action::Connect { .. } | Action::Upload { .. } => return None,
+        Action::Rename { .. } | Action::Connect { .. } | Action::Upload { .. } | Action::Delay(_) => {
+            return None;
+        }
         Action::Pull(_) => "pulled",
         Action::Push(_) => "pushed",
         Action::Build(_) => "built",
@@ -75,6 +82,7 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
             Condition::Healthy => "healthy",
             Condition::Completed => "completed",
             Condition::Ended => "ended",
+            Condition::Steady { .. } => "steady",
         },
     })
 }
@@ -121,10 +129,17 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         Action::Pull(_) => "cannot be pulled",
         Action::Push(_) => "cannot be pushed",
         Action::Build(_) => "cannot be built",
+        Action::Delay(_) => "cannot wait for its turn",
         Action::Await { condition: Condition::Completed, .. } => "did not complete",
         Action::Await { condition: Condition::Ended, .. } => "cannot be waited for",
         Action::Await { .. } => "is not ready",
     }
+}
+
+/// That something could not be put back, and what to do about it.
+pub(crate) fn not_taken_back(failure: &Failure) -> String {
+    let why = crate::diagnose::harmless(&failure.error.to_string());
+    format!("it cannot be put back: {why}; look at it with stackctl ps -a, and run stackctl up again")
 }
 
 /// How a step goes on, in a few words; `None` for what is not worth a word.
@@ -209,6 +224,26 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{value:.1} TB")
 }
 
+/// How a service is replaced while it serves, and what follows when a new version is not good.
+pub(crate) fn rollout(rollout: &Rollout) -> Vec<String> {
+    let service = &rollout.service;
+    let mut lines = Vec::new();
+    let order = match rollout.order {
+        UpdateOrder::StartFirst => "new first",
+        UpdateOrder::StopFirst => "old first",
+    };
+    let reason = rollout.reason.as_ref().map(|reason| format!(", because {reason}")).unwrap_or_default();
+    let follows = match rollout.failure_action {
+        FailureAction::Pause => "it is taken back, and the others are not touched",
+        FailureAction::Continue => "it is taken back, and the others go on",
+        FailureAction::Rollback => "all of them are put back",
+    };
+    lines.push(format!(
+        "{service} is replaced while it serves, {order}{reason}; if a new one is not good, {follows}"
+    ));
+    lines
+}
+
 /// The containers that were not brought up because of a failure, a line for each that failed.
 pub(crate) fn left_out(plan: &Plan, summary: &Summary) -> Vec<String> {
     let mut lines = Vec::new();
@@ -270,7 +305,9 @@ fn outcome(plan: &Plan, summary: &Summary) -> String {
             1 => ", 1 step not begun".to_owned(),
             skipped => format!(", {skipped} steps not begun"),
         };
-        return format!("{failed} failed{waiting}, after {took}");
+        let back =
+            if summary.is_rolled_back() { "; rolled back: what it had replaced serves again" } else { "" };
+        return format!("{failed} failed{waiting}{back}, after {took}");
     }
     match changed {
         0 => format!("nothing to change, in {took}"),

@@ -24,6 +24,7 @@ mod providers;
 mod pty;
 mod registry;
 mod restarted;
+mod rolling;
 mod run;
 mod scenarios;
 mod sharing;
