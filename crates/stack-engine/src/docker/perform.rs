@@ -117,8 +117,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         Action::Pull(spec) => pull(engine, spec, work.report).await?,
         Action::Push(spec) => {
             for reference in &spec.references {
-                let report = |progress| (work.report)(Progress::Pull(progress));
-                image::push::push(engine.connection(), reference, report).await?;
+                image::push::push(engine.connection(), reference, work.report).await?;
             }
         }
         Action::Build(spec) => build(engine, spec, work.report).await?,
@@ -175,8 +174,7 @@ fn with_mac_address(body: &ContainerCreateBody, address: &str) -> Result<Bytes, 
 async fn pull(engine: &DockerEngine, spec: &ImageSpec, report: &dyn Fn(Progress)) -> Result<(), EngineError> {
     for reference in &spec.references {
         let platform = spec.platform.as_deref();
-        image::pull::pull(&engine.docker, reference, platform, |progress| report(Progress::Pull(progress)))
-            .await?;
+        image::pull::pull(&engine.docker, reference, platform, report).await?;
     }
     Ok(())
 }
