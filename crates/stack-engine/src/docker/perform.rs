@@ -15,7 +15,7 @@ use crate::docker::{DockerEngine, answered, copy, explain, health, hook, is_not_
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
 use crate::image;
-use crate::image::build::BuildProgress;
+use crate::image::build::{BuildError, BuildProgress};
 use crate::provider::{self, Programs};
 
 pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Outcome, Failure> {
@@ -195,8 +195,10 @@ async fn build(
         BuildProgress::Warning(text) => report(Progress::Warning(text)),
         other => report(Progress::Build(other)),
     };
-    image::build::build(engine.connection(), request, tell).await?;
-    Ok(())
+    match image::build::build(engine.connection(), request, tell).await {
+        Err(BuildError::Lost(why)) => Err(EngineError::Lost(why)),
+        other => Ok(other?),
+    }
 }
 
 /// What is to go and is not there any more has gone.

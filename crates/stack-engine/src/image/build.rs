@@ -278,6 +278,9 @@ impl BuildError {
             Self::Context(ContextError::NoDirectory(_)) => {
                 Some("`context:` is relative to the directory of the first stack file".to_owned())
             }
+            Self::Failed { message, log, .. } if is_about_space(message, log) => Some(
+                "a disk is full: see what takes it on the engine's with: docker system df".to_owned(),
+            ),
             Self::Failed { step: Some(step), .. } if is_about_fetching(step) => Some(
                 "the engine fetches the context itself: see whether it reaches the address and the branch is there; what is private needs `ssh:` below `build:`"
                     .to_owned(),
@@ -289,6 +292,11 @@ impl BuildError {
             _ => None,
         }
     }
+}
+
+fn is_about_space(message: &str, log: &[String]) -> bool {
+    let says = |text: &str| text.to_lowercase().contains("no space left on device");
+    says(message) || log.iter().any(|line| says(line))
 }
 
 fn is_about_fetching(step: &str) -> bool {

@@ -12,7 +12,7 @@ use stack_plan::registry::{PushRequest, push};
 
 use crate::args::Global;
 use crate::commands::pull::hushed;
-use crate::error::{Fault, Kind, failed, interrupted};
+use crate::error::{Fault, Kind, interrupted};
 use crate::render::{self, Renderer};
 use crate::settings;
 
@@ -180,7 +180,7 @@ pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<Exit
         }
     };
     if !summary.succeeded() {
-        return Ok(failed());
+        return Ok(renderer.code(&summary));
     }
     if args.prune && !global.dry_run {
         let count = engine.prune_images(&project.desired.project).await?;

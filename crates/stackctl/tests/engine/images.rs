@@ -1,6 +1,8 @@
 //! Images built by the engine.
 
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{Outcome, Project, ended, eventually, free_ports};
@@ -93,7 +95,10 @@ fn a_failing_step_must_name_its_line_and_what_it_printed() {
     write(&project, "ctx/Dockerfile", "FROM redis:latest\nRUM echo\n");
     project.run(&["build"]).exits(1).says("RUM");
     write(&project, "ctx/Dockerfile", "FROM 127.0.0.1:9/nobody/has:1\n");
-    project.run(&["build"]).exits(1).says("base image").says("127.0.0.1:9/nobody/has:1");
+    let failed = project.run(&["build"]).exits(1).says("base image").says("127.0.0.1:9/nobody/has:1");
+    failed.says("Dockerfile:1  FROM 127.0.0.1:9").says("stack.yaml:3");
+    write(&project, "ctx/Dockerfile", "FROM redis:latest\nRUN dd if=/dev/zero of=/dev/full count=1\n");
+    project.run(&["build"]).exits(1).says("a disk is full").says("Dockerfile:2").says("stack.yaml:3");
     std::fs::remove_file(project.directory.path().join("ctx/Dockerfile")).expect("it was there");
     project.run(&["build"]).exits(1).says("there is no Dockerfile at").says("stack.yaml:3");
 }
@@ -251,4 +256,60 @@ fn what_a_new_build_leaves_without_a_name_must_go_when_that_is_asked_for() {
         };
         assert_eq!(unnamed(), if number == 2 { 1 } else { 0 });
     }
+}
+
+/// Stands between stackctl and the engine at a socket of its own, and hangs up when it is told to.
+struct Between {
+    socket: std::path::PathBuf,
+    open: Arc<Mutex<Vec<UnixStream>>>,
+}
+
+impl Between {
+    fn start(folder: &std::path::Path) -> Self {
+        let socket = folder.join("engine.sock");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let open: Arc<Mutex<Vec<UnixStream>>> = Arc::default();
+        let kept = Arc::clone(&open);
+        std::thread::spawn(move || {
+            for from in listener.incoming() {
+                let Ok(from) = from else { return };
+                let to = UnixStream::connect("/var/run/docker.sock").expect("the engine's socket");
+                for (from, to) in [(&from, &to), (&to, &from)] {
+                    let (mut from, mut to) = (from.try_clone().expect("one"), to.try_clone().expect("two"));
+                    kept.lock().expect("a list").push(from.try_clone().expect("three"));
+                    std::thread::spawn(move || {
+                        let _: std::io::Result<u64> = std::io::copy(&mut from, &mut to);
+                        let _: std::io::Result<()> = to.shutdown(std::net::Shutdown::Write);
+                    });
+                }
+            }
+        });
+        Self { socket, open }
+    }
+
+    fn hang_up(&self) {
+        for stream in self.open.lock().expect("a list").iter() {
+            let _: std::io::Result<()> = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+#[test]
+fn an_engine_that_goes_away_in_a_build_must_be_told_with_the_step_and_both_lines() {
+    let project = Project::new("services:\n  app:\n    build: ctx\n");
+    write(&project, "ctx/Dockerfile", "FROM redis:latest\nRUN echo it-has-begun && sleep 1000\n");
+    let between = Between::start(project.directory.path());
+    let host = format!("unix://{}", between.socket.display());
+    let mut command = project.command(&["-H", &host, "--progress", "json", "build"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("stackctl starts");
+    let mut said = std::io::BufReader::new(child.stderr.take().expect("standard error"));
+    let mut line = String::new();
+    while !line.contains("it-has-begun") || line.contains("RUN") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut said, &mut line).expect("a line") > 0, "it ended too soon");
+    }
+    between.hang_up();
+    child.stderr = Some(said.into_inner());
+    let told = Outcome::of(ended(child, &["build"]), &["build"]).exits(4);
+    told.says("the engine does not answer").says("Dockerfile:2").says("stack.yaml");
 }

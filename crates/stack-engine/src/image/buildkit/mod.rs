@@ -139,11 +139,24 @@ pub(super) async fn build(
 
 /// The builder's word on why a build failed, with the line.
 fn explain(status: &Status, steps: Steps, name: &str, dockerfile: &str) -> BuildError {
-    if matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Cancelled) {
-        return BuildError::Lost(status.message().to_owned());
+    // The transport's own failures have no code of the engine's.
+    let broken = std::error::Error::source(status).is_some_and(|cause| cause.is::<tonic::transport::Error>());
+    if broken || matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Cancelled) {
+        let Some(step) = steps.running() else { return BuildError::Lost(status.message().to_owned()) };
+        let line = fault::line_of_step(step, name, dockerfile);
+        let place = line.map(|line| format!(", {}:{}", line.file, line.number)).unwrap_or_default();
+        return BuildError::Lost(format!("the connection ended in the step {step}{place}"));
     }
-    let message = status.message();
-    let mut error = steps.fail(message.strip_prefix("failed to solve: ").unwrap_or(message).to_owned());
+    let mut message = status.message();
+    let ways = [
+        "failed to solve: ",
+        "failed to solve with frontend dockerfile.v0: ",
+        "failed to create LLB definition: ",
+    ];
+    for way in ways {
+        message = message.strip_prefix(way).unwrap_or(message);
+    }
+    let mut error = steps.fail(message.to_owned());
     if let BuildError::Failed { line, step, .. } = &mut error {
         *line = fault::line(status.details(), dockerfile)
             .or_else(|| fault::line_of_step(step.as_deref()?, name, dockerfile))
