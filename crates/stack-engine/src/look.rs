@@ -120,6 +120,8 @@ pub struct ImageFacts {
     pub id: String,
     /// Its references with a tag: `redis:7`.
     pub tags: Vec<String>,
+    /// Its references with the digest under which a registry has it: `redis@sha256:…`.
+    pub digests: Vec<String>,
     /// `linux/amd64`.
     pub platform: String,
     /// Bytes, with all layers.

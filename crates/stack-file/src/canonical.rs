@@ -16,7 +16,7 @@ mod findings;
 mod paths;
 
 pub(crate) use findings::{closest, outside_of};
-pub(crate) use paths::{Base, absolute, clean, is_of_windows, is_remote};
+pub(crate) use paths::{Base, absolute, clean, is_fetched, is_of_windows, is_remote};
 
 use findings::{example, expected, found};
 

@@ -3,7 +3,7 @@
 //! warns, and says why.
 
 use crate::attributes::{Schema, Shape, Support};
-use crate::canonical::{Trail, is_remote, outside_of, text};
+use crate::canonical::{Trail, is_fetched, is_remote, outside_of, text};
 use crate::diagnostic::Diagnostic;
 use crate::model::Stack;
 use crate::quantity;
@@ -94,7 +94,9 @@ fn value(node: &Node, schema: &Schema, path: Trail<'_>, told: &mut Vec<Diagnosti
         "services.*.pull_policy" if !is_pull_policy(text) => {
             "use always, missing, never, build, refresh, daily, weekly or every_TIME"
         }
-        "services.*.build.context" if is_remote(text) => "fetch it first, and name its directory",
+        "services.*.build.context" if is_remote(text) && !is_fetched(text) => {
+            "name a directory, or an address of git or HTTP"
+        }
         "services.*.volumes[].type" if !matches!(text, "bind" | "volume" | "tmpfs" | "image") => {
             "use bind, volume, tmpfs or image"
         }

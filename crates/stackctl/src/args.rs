@@ -13,9 +13,9 @@ use stack_engine::execute::Pace;
 
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
-    export, generate, graph, images, install_plugin, kill, logs, ls, man, pause, plan, port, ps, pull, push,
-    replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top, unpause, up,
-    version, volumes, wait, watch, why,
+    export, generate, graph, images, install_plugin, kill, lock, logs, ls, man, outdated, pause, plan, port,
+    ps, pull, push, replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top,
+    unpause, up, version, volumes, wait, watch, why,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -273,6 +273,10 @@ pub(crate) enum Command {
     Watch(watch::WatchArgs),
     /// Pull the images
     Pull(pull::PullArgs),
+    /// Say which services run an older image than their tag has in the registry
+    Outdated(outdated::OutdatedArgs),
+    /// Write down the digests of the images, for `up --locked`
+    Lock(lock::LockArgs),
     /// Push the images that were built here to their registries
     Push(push::PushArgs),
     /// Build the images

@@ -12,6 +12,7 @@ mod error;
 mod grace;
 mod invocation;
 mod lock;
+mod lock_file;
 mod moment;
 mod plan_file;
 mod ports;
@@ -126,6 +127,8 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Logs(args) => commands::logs::run(&global, args).await,
         Command::Watch(args) => commands::watch::run(&global, args).await,
         Command::Pull(args) => commands::pull::run(&global, args).await,
+        Command::Lock(args) => commands::lock::run(&global, args).await,
+        Command::Outdated(args) => commands::outdated::run(&global, args).await,
         Command::Push(args) => commands::push::run(&global, args).await,
         Command::Build(args) => commands::build::run(&global, args).await,
         Command::Config(args) => commands::config::run(&global, &args).await,

@@ -17,6 +17,7 @@ use stack_plan::plan::Plan;
 
 use crate::args::Global;
 use crate::closest::closest;
+use crate::commands::config::digests;
 use crate::error::{Fault, Kind};
 use crate::render;
 
@@ -47,6 +48,22 @@ impl Project {
     /// What is wanted once the programs that make services have said what they have to say.
     pub(crate) fn desired_with(&self, provided: &Provided) -> Desired {
         Desired::with_provided(&self.loaded.stack, &self.scale, provided)
+    }
+
+    /// The same with other images for some services.
+    pub(crate) fn with_images(mut self, images: &BTreeMap<String, String>) -> Self {
+        let stack = &mut self.loaded.stack;
+        for (service, image) in digests::images(&mut stack.tree) {
+            if let Some(other) = images.get(service) {
+                image.clone_from(other);
+            }
+        }
+        for (name, service) in &mut stack.services {
+            if let (Some(image), Some(other)) = (&mut service.image, images.get(name)) {
+                image.value.clone_from(other);
+            }
+        }
+        Self::of(self.loaded, self.environment, &self.scale)
     }
 
     /// The same with other numbers of containers for some services.

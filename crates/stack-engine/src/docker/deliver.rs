@@ -1,8 +1,9 @@
 //! Brings changed files into a container, for `watch`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bollard::query_parameters::PruneImagesOptionsBuilder;
+use bollard::query_parameters::{ListImagesOptionsBuilder, PruneImagesOptionsBuilder};
 use futures_util::{StreamExt, stream};
 use stack_file::model::Hook;
 use stack_plan::labels;
@@ -105,11 +106,15 @@ impl DockerEngine {
         let label = format!("{}={project}", labels::PROJECT);
         let filters =
             std::collections::HashMap::from([("dangling", vec!["true".to_owned()]), ("label", vec![label])]);
+        // What is pruned is told by image and by layer alike: only a list says which are images.
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let unnamed = self.docker.list_images(Some(options)).await.map_err(answered)?;
         let options = PruneImagesOptionsBuilder::new().filters(&filters).build();
         let pruned = tokio::time::timeout(PRUNING, self.docker.prune_images(Some(options))).await;
         let pruned = pruned.map_err(|_| EngineError::Lost("no answer in time".to_owned()))?;
         let deleted = pruned.map_err(answered)?.images_deleted.unwrap_or_default();
-        Ok(deleted.iter().filter(|item| item.untagged.is_some()).count())
+        let gone: BTreeSet<&str> = deleted.iter().filter_map(|item| item.deleted.as_deref()).collect();
+        Ok(unnamed.iter().filter(|image| gone.contains(image.id.as_str())).count())
     }
 }
 

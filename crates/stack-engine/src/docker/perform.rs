@@ -15,7 +15,7 @@ use crate::docker::{DockerEngine, answered, copy, explain, health, hook, is_not_
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
 use crate::image;
-use crate::image::build::BuildProgress;
+use crate::image::build::{BuildError, BuildProgress};
 use crate::provider::{self, Programs};
 
 pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Outcome, Failure> {
@@ -117,8 +117,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         Action::Pull(spec) => pull(engine, spec, work.report).await?,
         Action::Push(spec) => {
             for reference in &spec.references {
-                let report = |progress| (work.report)(Progress::Pull(progress));
-                image::push::push(engine.connection(), reference, report).await?;
+                image::push::push(engine.connection(), reference, work.report).await?;
             }
         }
         Action::Build(spec) => build(engine, spec, work.report).await?,
@@ -176,8 +175,7 @@ fn with_mac_address(body: &ContainerCreateBody, address: &str) -> Result<Bytes, 
 async fn pull(engine: &DockerEngine, spec: &ImageSpec, report: &dyn Fn(Progress)) -> Result<(), EngineError> {
     for reference in &spec.references {
         let platform = spec.platform.as_deref();
-        image::pull::pull(&engine.docker, reference, platform, |progress| report(Progress::Pull(progress)))
-            .await?;
+        image::pull::pull(&engine.docker, reference, platform, report).await?;
     }
     Ok(())
 }
@@ -198,8 +196,10 @@ async fn build(
         BuildProgress::Warning(text) => report(Progress::Warning(text)),
         other => report(Progress::Build(other)),
     };
-    image::build::build(engine.connection(), request, tell).await?;
-    Ok(())
+    match image::build::build(engine.connection(), request, tell).await {
+        Err(BuildError::Lost(why)) => Err(EngineError::Lost(why)),
+        other => Ok(other?),
+    }
 }
 
 /// What is to go and is not there any more has gone.

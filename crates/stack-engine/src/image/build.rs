@@ -1,7 +1,7 @@
 //! Builds an image through the engine.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use stack_plan::desired::ImageSpec;
 use crate::docker::connect::Connection;
 #[cfg(feature = "buildkit")]
 use crate::docker::connect::Wire;
-use crate::image::context::{Context, ContextError};
+use crate::image::context::{self, Context, ContextError};
 use crate::image::steps::Steps;
 
 /// What is to be built.
@@ -22,6 +22,8 @@ use crate::image::steps::Steps;
 pub struct BuildRequest {
     /// The directory that is sent.
     pub context: PathBuf,
+    /// The address of git or HTTP that the engine fetches the context from, in place of a directory.
+    pub remote: Option<String>,
     /// The Dockerfile, relative to the context or absolute.
     pub dockerfile: Option<String>,
     /// The text of the Dockerfile itself.
@@ -84,6 +86,7 @@ impl BuildRequest {
         };
         Self {
             context: build.context.value.clone(),
+            remote: build.remote().map(str::to_owned),
             dockerfile: text(&build.dockerfile),
             inline: text(&build.dockerfile_inline),
             args: build
@@ -120,6 +123,21 @@ impl BuildRequest {
                 .iter()
                 .map(|(name, limit)| format!("{name}={}:{}", limit.value.soft, limit.value.hard))
                 .collect(),
+        }
+    }
+
+    /// The text of a Dockerfile of this machine, for a context that is fetched from elsewhere.
+    ///
+    /// # Errors
+    /// When there is a path to one that cannot be read.
+    pub(super) fn text(&self) -> Result<Option<String>, ContextError> {
+        match (&self.inline, self.dockerfile.as_deref().map(Path::new)) {
+            (Some(text), _) => Ok(Some(text.clone())),
+            (None, Some(path)) if path.is_absolute() => match path.is_file() {
+                true => context::read(path).map(Some),
+                false => Err(ContextError::NoDockerfile(path.to_owned())),
+            },
+            _ => Ok(None),
         }
     }
 
@@ -260,6 +278,13 @@ impl BuildError {
             Self::Context(ContextError::NoDirectory(_)) => {
                 Some("`context:` is relative to the directory of the first stack file".to_owned())
             }
+            Self::Failed { message, log, .. } if is_about_space(message, log) => Some(
+                "a disk is full: see what takes it on the engine's with: docker system df".to_owned(),
+            ),
+            Self::Failed { step: Some(step), .. } if is_about_fetching(step) => Some(
+                "the engine fetches the context itself: see whether it reaches the address and the branch is there; what is private needs `ssh:` below `build:`"
+                    .to_owned(),
+            ),
             Self::Failed { message, .. } if is_about_a_base_image(message) => Some(
                 "the base image is neither on the engine nor can it be pulled; see whether its name is right and the registry answers"
                     .to_owned(),
@@ -267,6 +292,15 @@ impl BuildError {
             _ => None,
         }
     }
+}
+
+fn is_about_space(message: &str, log: &[String]) -> bool {
+    let says = |text: &str| text.to_lowercase().contains("no space left on device");
+    says(message) || log.iter().any(|line| says(line))
+}
+
+fn is_about_fetching(step: &str) -> bool {
+    step.contains("load git source") || step.contains("load remote build context")
 }
 
 fn is_about_a_base_image(message: &str) -> bool {
@@ -327,26 +361,41 @@ async fn at_once(
     request: BuildRequest,
     mut progress: impl FnMut(BuildProgress),
 ) -> Result<(), BuildError> {
-    let context = Context::open(&request.context, request.dockerfile.as_deref(), request.inline.as_deref())?;
-    let options = options(&request, context.dockerfile());
+    let (context, dockerfile) = match &request.remote {
+        Some(_) if request.text()?.is_some() => {
+            let words = "a Dockerfile of this machine for a context that is fetched needs a session with BuildKit: use a socket or ssh://";
+            return Err(BuildError::Unsupported(words.to_owned()));
+        }
+        Some(_) => (None, request.dockerfile.clone().unwrap_or_else(|| "Dockerfile".to_owned())),
+        None => {
+            let context =
+                Context::open(&request.context, request.dockerfile.as_deref(), request.inline.as_deref())?;
+            let dockerfile = context.dockerfile().to_owned();
+            (Some(context), dockerfile)
+        }
+    };
+    let options = options(&request, &dockerfile);
 
     // An error while sending ends the stream; the engine would only tell that it ended too soon.
     let failure = Arc::new(Mutex::new(None));
     let noted = Arc::clone(&failure);
-    let body = stream::unfold((context.send(), noted), |(mut pieces, noted)| async move {
-        match pieces.recv().await? {
-            Ok(piece) => Some((piece, (pieces, noted))),
-            Err(error) => {
-                if let Ok(mut noted) = noted.lock() {
-                    *noted = Some(error);
+    let send = |context: Context| {
+        stream::unfold((context.send(), noted), |(mut pieces, noted)| async move {
+            match pieces.recv().await? {
+                Ok(piece) => Some((piece, (pieces, noted))),
+                Err(error) => {
+                    if let Ok(mut noted) = noted.lock() {
+                        *noted = Some(error);
+                    }
+                    None
                 }
-                None
             }
-        }
-    });
+        })
+    };
 
     let mut steps = Steps::default();
-    let mut answers = std::pin::pin!(docker.build_image(options, None, Some(bollard::body_stream(body))));
+    let body = context.map(|context| bollard::body_stream(send(context)));
+    let mut answers = std::pin::pin!(docker.build_image(options, None, body));
     while let Some(answer) = answers.next().await {
         let result = answer.map(|info| steps.take(info, &mut progress));
         if let Some(error) = failure.lock().ok().and_then(|mut noted| noted.take()) {
@@ -390,6 +439,9 @@ fn options(request: &BuildRequest, dockerfile: &str) -> BuildImageOptions {
         .labels(&labels);
     if let Some(tag) = request.tags.first() {
         options = options.t(tag);
+    }
+    if let Some(remote) = &request.remote {
+        options = options.remote(remote);
     }
     if let Some(target) = &request.target {
         options = options.target(target);

@@ -290,7 +290,7 @@ fn within(directory: &Path, path: &Path) -> Option<String> {
     Some(inside.strip_prefix(directory).ok()?.to_str()?.replace('\\', "/"))
 }
 
-fn read(path: &Path) -> Result<String, ContextError> {
+pub(super) fn read(path: &Path) -> Result<String, ContextError> {
     let unreadable = |error| ContextError::Unreadable { path: path.to_owned(), error };
     let mut text = String::new();
     File::open(path).map_err(unreadable)?.take(LARGEST_TEXT).read_to_string(&mut text).map_err(unreadable)?;

@@ -1,4 +1,4 @@
-//! Asks a registry for the digest of an image, through the engine: nothing is pulled.
+//! References in full, and the digests that registries tell for them, through the engine: nothing is pulled.
 
 use bollard::Docker;
 
@@ -31,8 +31,10 @@ pub(crate) async fn pinned(docker: &Docker, reference: &str) -> Result<String, P
     }
 }
 
-/// A reference with its registry, and with a tag or a digest, but not both.
-fn full(reference: &str) -> String {
+/// A reference with its registry, and with a tag or a digest, but not both: `redis` is
+/// `docker.io/library/redis:latest`.
+#[must_use]
+pub fn full(reference: &str) -> String {
     let (name, digest) = match reference.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
         None => (reference, None),

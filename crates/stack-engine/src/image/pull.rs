@@ -1,10 +1,13 @@
 //! Pulls an image.
 
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 
+use crate::event::Progress;
+use crate::image::attempts::persist;
 use crate::image::credentials;
 use crate::image::layers::Layers;
 
@@ -63,6 +66,24 @@ pub enum PullError {
 }
 
 impl PullError {
+    /// Whether the same may go well a moment later. A registry to which there is no way, or that
+    /// does not listen, is not worth the time.
+    pub(super) fn passes(&self) -> bool {
+        let Self::Unreachable { message, .. } = self else { return false };
+        let message = message.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let passing = [
+            "connection reset",
+            "broken pipe",
+            "eof",
+            "timeout",
+            "service unavailable",
+            "bad gateway",
+            "unexpected http status: 5",
+        ];
+        has(&passing) && !has(&["dial tcp", "x509", "no such host"])
+    }
+
     /// What to do next.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -80,7 +101,8 @@ impl PullError {
     }
 }
 
-/// Pulls `reference`, and tells `progress` how it goes on.
+/// Pulls `reference`, and tells `report` how it goes on. What may go well the next time is
+/// tried again: a connection that was reset, a registry that is overloaded.
 ///
 /// # Errors
 /// When the image is not there afterwards, and why.
@@ -88,10 +110,20 @@ pub async fn pull(
     docker: &Docker,
     reference: &str,
     platform: Option<&str>,
-    mut progress: impl FnMut(PullProgress),
+    report: &dyn Fn(Progress),
+) -> Result<(), PullError> {
+    let credentials = credentials::of(credentials::registry(reference)).await;
+    persist(report, async || once(docker, reference, platform, credentials.clone(), report).await).await
+}
+
+async fn once(
+    docker: &Docker,
+    reference: &str,
+    platform: Option<&str>,
+    credentials: Option<DockerCredentials>,
+    report: &dyn Fn(Progress),
 ) -> Result<(), PullError> {
     let registry = credentials::registry(reference);
-    let credentials = credentials::of(registry).await;
     let tagged = with_tag(reference);
     let mut options = CreateImageOptionsBuilder::new().from_image(&tagged);
     if let Some(platform) = platform {
@@ -107,7 +139,7 @@ pub async fn pull(
         let (Some(id), Some(status)) = (part.id, part.status) else { continue };
         let detail = part.progress_detail.unwrap_or_default();
         if let Some(sums) = layers.note(id, &status, detail.current, detail.total) {
-            progress(sums);
+            report(Progress::Pull(sums));
         }
     }
     Ok(())
@@ -154,6 +186,8 @@ fn classify(message: &str, reference: &str, registry: &str) -> PullError {
         "server misbehaving",
         "service unavailable",
         "bad gateway",
+        "broken pipe",
+        "unexpected http status: 5",
     ]) {
         PullError::Unreachable { registry, message }
     } else if has(&[
@@ -206,6 +240,7 @@ mod tests {
             ),
             ("toomanyrequests: You have reached your pull rate limit", "limited"),
             ("write /var/lib/docker/tmp/x: no space left on device", "space"),
+            ("received unexpected HTTP status: 500 Internal Server Error", "unreachable"),
             ("something new", "other"),
         ] {
             assert_eq!(kind(message), expected, "{message}");

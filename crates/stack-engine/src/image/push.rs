@@ -7,18 +7,21 @@ use futures_util::StreamExt;
 
 use crate::docker::connect::Connection;
 use crate::engine::EngineError;
+use crate::event::Progress;
+use crate::image::attempts::persist;
 use crate::image::layers::Layers;
-use crate::image::pull::{PullProgress, explain, with_tag};
+use crate::image::pull::{explain, with_tag};
 use crate::image::{credentials, pull::PullError};
 
-/// Pushes `reference` to its registry, and tells `progress` how it goes on.
+/// Pushes `reference` to its registry, and tells `report` how it goes on. What may go well the
+/// next time is tried again, as with a pull.
 ///
 /// # Errors
 /// When the registry does not have the image afterwards, and why.
 pub(crate) async fn push(
     connection: &Connection,
     reference: &str,
-    mut progress: impl FnMut(PullProgress),
+    report: &dyn Fn(Progress),
 ) -> Result<(), EngineError> {
     let registry = credentials::registry(reference);
     // The engine wants to be told something, even that there is nothing.
@@ -29,7 +32,19 @@ pub(crate) async fn push(
         return Err(EngineError::Unsupported(words.to_owned()));
     };
     // A pull is answered in the same words, but bollard leaves out the layers of a push.
-    let docker = connection.asking(&format!("/images/{repository}/push?tag={tag}"));
+    let path = format!("/images/{repository}/push?tag={tag}");
+    persist(report, async || once(connection, &path, reference, credentials.clone(), report).await).await
+}
+
+async fn once(
+    connection: &Connection,
+    path: &str,
+    reference: &str,
+    credentials: DockerCredentials,
+    report: &dyn Fn(Progress),
+) -> Result<(), EngineError> {
+    let registry = credentials::registry(reference);
+    let docker = connection.asking(path);
     let mut stream = docker.create_image(None::<CreateImageOptions>, None, Some(credentials));
     let mut layers = Layers::default();
     while let Some(part) = stream.next().await {
@@ -40,7 +55,7 @@ pub(crate) async fn push(
         let (Some(id), Some(status)) = (part.id, part.status) else { continue };
         let detail = part.progress_detail.unwrap_or_default();
         if let Some(sums) = layers.note(id, &status, detail.current, detail.total) {
-            progress(sums);
+            report(Progress::Pull(sums));
         }
     }
     Ok(())

@@ -96,6 +96,13 @@ impl Steps {
         }
     }
 
+    /// The name of a step that has begun and not ended.
+    #[cfg(feature = "buildkit")]
+    pub(super) fn running(&self) -> Option<&str> {
+        let running = self.known.values().filter(|step| step.begun && !step.ended && !step.name.is_empty());
+        running.map(|step| step.name.as_str()).max()
+    }
+
     pub(super) fn fail(mut self, message: String) -> BuildError {
         let known = self.failed.and_then(|digest| self.known.remove(&digest));
         let message = message.trim().to_owned();

@@ -93,6 +93,12 @@ pub(crate) fn clean(path: &Path) -> PathBuf {
     clean
 }
 
+/// Whether an engine can fetch a context that is not a directory of this machine: git, or HTTP.
+pub(crate) fn is_fetched(context: &str) -> bool {
+    const BEGINNINGS: [&str; 6] = ["https://", "http://", "git://", "ssh://", "git@", "github.com/"];
+    BEGINNINGS.iter().any(|beginning| context.starts_with(beginning))
+}
+
 /// Whether the context of a build is not a directory of this machine.
 pub(crate) fn is_remote(context: &str) -> bool {
     context.contains("://") || ["git@", "github.com/"].iter().any(|prefix| context.starts_with(prefix))

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use crate::canonical::is_remote;
 use crate::model::Ulimit;
 use crate::source::{Origin, Spanned};
 
 /// How an image is built.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Build {
-    /// The context directory, absolute.
+    /// The context directory, absolute, or an address: see [`Build::remote`].
     pub context: Spanned<PathBuf>,
     /// The Dockerfile, relative to the context or absolute.
     pub dockerfile: Option<Spanned<String>>,
@@ -60,6 +61,14 @@ pub struct Build {
     pub ssh: IndexMap<String, Spanned<Option<String>>>,
     /// Limits of `RUN` steps.
     pub ulimits: IndexMap<String, Spanned<Ulimit>>,
+}
+
+impl Build {
+    /// The address of a context that is no directory of this machine, of git or HTTP.
+    #[must_use]
+    pub fn remote(&self) -> Option<&str> {
+        self.context.value.to_str().filter(|context| is_remote(context))
+    }
 }
 
 /// A secret for `RUN` steps.

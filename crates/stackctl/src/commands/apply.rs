@@ -50,7 +50,7 @@ pub(crate) async fn run(global: &Global, args: ApplyArgs) -> anyhow::Result<Exit
         ..planned
     };
 
-    let project = settings::to_act(&planned, &plan_args.change.scale()?)?;
+    let project = plan_args.change.project(&planned)?;
     let engine = settings::engine(&planned, true).await?;
     file.check_engine(&engine.connection().address)?;
     let converge = Converge {

@@ -12,7 +12,7 @@ use stack_plan::registry::{PushRequest, push};
 
 use crate::args::Global;
 use crate::commands::pull::hushed;
-use crate::error::{Fault, Kind, failed, interrupted};
+use crate::error::{Fault, Kind, interrupted};
 use crate::render::{self, Renderer};
 use crate::settings;
 
@@ -37,6 +37,9 @@ pub(crate) struct BuildArgs {
     /// Push what was built
     #[arg(long)]
     push: bool,
+    /// Remove the images of the project that no tag names any more and no container uses
+    #[arg(long)]
+    prune: bool,
     /// SSH agent or key for RUN steps, in place of the file's: `default`, or an id with a socket or a key file
     #[arg(long, value_name = "ID[=PATH]")]
     ssh: Vec<String>,
@@ -177,7 +180,12 @@ pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<Exit
         }
     };
     if !summary.succeeded() {
-        return Ok(failed());
+        return Ok(renderer.code(&summary));
+    }
+    if args.prune && !global.dry_run {
+        let count = engine.prune_images(&project.desired.project).await?;
+        let (plural, was) = if count == 1 { ("", "was") } else { ("s", "were") };
+        renderer.note(&format!("{count} image{plural} without a name {was} removed"));
     }
     if args.quiet && !global.dry_run {
         for reference in &built {

@@ -1,14 +1,17 @@
 //! What `up`, `plan` and all that brings a stack nearer to its file take alike.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use stack_file::model::PullPolicy;
 use stack_plan::containers::{BuildPolicy, Policy, Recreate};
 
+use crate::args::Global;
 use crate::error::{Fault, Kind};
-use crate::grace;
+use crate::settings::{self, Project};
+use crate::{grace, lock_file};
 
 /// What is to be changed, and how far.
 #[derive(Debug, clap::Args)]
@@ -24,6 +27,9 @@ pub(crate) struct ChangeArgs {
     /// When images are pulled, in place of the file's `pull_policy`
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, hide_default_value = true)]
     pull: Pull,
+    /// Only the images that `stack.lock`, or this file, has the digests of: see `stackctl lock`
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    locked: Option<Option<PathBuf>>,
     /// Replace containers even if nothing has changed
     #[arg(long, conflicts_with = "no_recreate")]
     force_recreate: bool,
@@ -99,6 +105,16 @@ impl ChangeArgs {
             .collect()
     }
 
+    /// The stack that is to be brought nearer to its file, with its images as the lock has them
+    /// where that is asked for.
+    pub(crate) fn project(&self, global: &Global) -> anyhow::Result<Project> {
+        let project = settings::to_act(global, &self.scale()?)?;
+        match &self.locked {
+            Some(path) => lock_file::obey(project, path.as_deref()),
+            None => Ok(project),
+        }
+    }
+
     /// What is asked for, without waiting.
     pub(crate) fn policy(&self) -> Policy {
         Policy {
@@ -158,6 +174,10 @@ impl ChangeArgs {
         {
             words.extend(["--pull".to_owned(), when.get_name().to_owned()]);
         }
+        words.extend(self.locked.iter().map(|path| match path {
+            None => "--locked".to_owned(),
+            Some(path) => format!("--locked={}", path.display()),
+        }));
         words.extend(self.scale.iter().flat_map(|scale| ["--scale".to_owned(), scale.clone()]));
         words.extend(self.timeout.iter().flat_map(|&grace| ["-t".to_owned(), grace::typed(grace)]));
         words.extend(self.services.iter().cloned());

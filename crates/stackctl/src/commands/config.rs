@@ -1,6 +1,6 @@
 //! `stackctl config`
 
-mod digests;
+pub(crate) mod digests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

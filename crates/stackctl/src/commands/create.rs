@@ -29,7 +29,7 @@ pub(crate) struct CreateArgs {
 
 pub(crate) async fn run(global: &Global, args: CreateArgs) -> anyhow::Result<ExitCode> {
     let scale = args.change.scale()?;
-    let project = settings::to_act(global, &scale)?;
+    let project = args.change.project(global)?;
     let policy = Policy { no_start: true, ..args.change.policy() };
     project.check_services(&policy.services)?;
     project.check_services(&scale.into_keys().collect::<Vec<_>>())?;

@@ -105,6 +105,7 @@ mod tests {
         let image = |tags: &[&str]| ImageFacts {
             id: "sha256:01".to_owned(),
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            digests: Vec::new(),
             platform: String::new(),
             size: 0,
             last_tagged: None,

@@ -76,7 +76,7 @@ pub(crate) async fn run(global: &Global, args: PlanArgs) -> anyhow::Result<ExitC
         .into());
     }
     let scale = args.change.scale()?;
-    let project = settings::to_act(global, &scale)?;
+    let project = args.change.project(global)?;
     let policy = args.policy();
     project.check_services(&policy.services)?;
     project.check_services(&scale.into_keys().collect::<Vec<_>>())?;

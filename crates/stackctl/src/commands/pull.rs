@@ -12,7 +12,7 @@ use stack_plan::plan::{Action, Plan};
 use stack_plan::registry::{PullRequest, pull};
 
 use crate::args::{Global, Progress};
-use crate::error::{failed, interrupted};
+use crate::error::interrupted;
 use crate::render::Renderer;
 use crate::settings::{self, Project};
 
@@ -77,7 +77,7 @@ pub(crate) async fn run(global: &Global, args: PullArgs) -> anyhow::Result<ExitC
     tokio::select! {
         summary = super::carry_out(&engine, plan, pace, Some(&project), &mut renderer) => {
             tell_buildable(&told, &summary, &project, &mut renderer);
-            Ok(if summary.succeeded() { ExitCode::SUCCESS } else { failed() })
+            Ok(renderer.code(&summary))
         }
         () = super::interrupt() => {
             renderer.interrupted("`stackctl pull` goes on from here");

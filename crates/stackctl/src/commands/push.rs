@@ -8,7 +8,7 @@ use stack_plan::registry::{PushRequest, push};
 
 use crate::args::Global;
 use crate::commands::pull::hushed;
-use crate::error::{failed, interrupted};
+use crate::error::interrupted;
 use crate::render::Renderer;
 use crate::settings;
 
@@ -46,7 +46,7 @@ pub(crate) async fn run(global: &Global, args: PushArgs) -> anyhow::Result<ExitC
     let pace = Pace { tolerant: args.ignore_push_failures, ..global.pace() };
     tokio::select! {
         summary = super::carry_out(&engine, plan, pace, Some(&project), &mut renderer) => {
-            Ok(if summary.succeeded() { ExitCode::SUCCESS } else { failed() })
+            Ok(renderer.code(&summary))
         }
         () = super::interrupt() => {
             renderer.interrupted("`stackctl push` goes on from here");

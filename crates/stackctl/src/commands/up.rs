@@ -94,7 +94,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
             .into());
     }
     let scale = args.change.scale()?;
-    let project = settings::to_act(global, &scale)?;
+    let project = args.change.project(global)?;
     let policy = Policy { wait: args.wait, ..args.change.policy() };
     project.check_services(&policy.services)?;
     project.check_services(&scale.into_keys().collect::<Vec<_>>())?;

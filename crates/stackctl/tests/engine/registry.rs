@@ -1,7 +1,7 @@
 //! Images pulled from a registry, and pushed to one.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -216,4 +216,146 @@ fn a_registry_without_a_guard_must_do_without_credentials() {
     let place = registry.place.clone();
     drop(registry);
     project.run(&["pull", "app"]).exits(1).says(&format!("{place} does not answer"));
+}
+
+/// Starts something that stands before a registry and answers the first requests for a manifest
+/// with "service unavailable". Returns where it listens; it ends with the process.
+fn overloaded(registry: &Registry, mut refusals: usize) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let place = listener.local_addr().expect("an address").to_string();
+    let behind = registry.place.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1) {
+                head.push(byte[0]);
+                // The engine speaks TLS first, and HTTP when it is not answered.
+                if !head[0].is_ascii_alphabetic() {
+                    break;
+                }
+            }
+            if !head.ends_with(b"\r\n\r\n") {
+                continue;
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            if head.contains("/manifests/") && refusals > 0 {
+                refusals -= 1;
+                let answer =
+                    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                let _: std::io::Result<()> = stream.write_all(answer.as_bytes());
+                continue;
+            }
+            // One request for each connection, so that every one is seen here.
+            let head = head.replacen("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1);
+            let Ok(mut real) = TcpStream::connect(&behind) else { return };
+            let passed = real.write_all(head.as_bytes());
+            let _: std::io::Result<u64> = passed.and_then(|()| std::io::copy(&mut real, &mut stream));
+        }
+    });
+    place
+}
+
+#[test]
+fn a_registry_that_is_overloaded_must_be_asked_again_and_said_so() {
+    let registry = Registry::start(false);
+    let app = Local(format!("{}/t/busy:1", registry.place));
+    let build = "build: { dockerfile_inline: \"FROM scratch\\nCOPY stack.yaml /\\n\" }";
+    let project =
+        project(&registry, &format!("services: {{ app: {{ image: '{}', {build} }} }}\n", app.0), None);
+    project.run(&["build"]).exits(0);
+    project.run(&["push"]).exits(0);
+    let place = overloaded(&registry, 2);
+    let through = Local(format!("{place}/t/busy:1"));
+    project.write(&format!("services: {{ app: {{ image: '{}' }} }}\n", through.0));
+    project.run(&["pull"]).exits(0).says("attempt 2 of 4 follows").says("pulled");
+    assert!(through.is_there());
+    let place = overloaded(&registry, usize::MAX);
+    project.write(&format!("services: {{ app: {{ image: '{place}/t/busy:1' }} }}\n"));
+    project.run(&["pull"]).exits(1).says("attempt 4 of 4 follows").says("(4 attempts)");
+}
+
+#[test]
+fn an_interrupt_must_end_a_pull_at_once_even_while_a_credential_helper_hangs() {
+    let registry = Registry::start(false);
+    let mut project =
+        project(&registry, &format!("services: {{ a: {{ image: '{}/t/a:1' }} }}\n", registry.place), None);
+    let folder = project.directory.path().to_owned();
+    let started = folder.join("started");
+    let helper = folder.join("docker-credential-hangs");
+    let script =
+        format!("#!/bin/sh\necho $$ > {0}.new && mv {0}.new {0}\nexec sleep 1000\n", started.display());
+    std::fs::write(&helper, script).expect("a file");
+    let made = Command::new("chmod").arg("+x").arg(&helper).status().expect("chmod runs");
+    assert!(made.success());
+    std::fs::write(folder.join("docker/config.json"), r#"{"credsStore":"hangs"}"#).expect("a file");
+    project.env("PATH", format!("{}:{}", folder.display(), std::env::var("PATH").expect("a PATH")));
+    let running = project.spawn(&["pull"]);
+    let id =
+        eventually("the helper runs", Duration::from_secs(60), || std::fs::read_to_string(&started).ok());
+    running.signal("INT");
+    running.wait().exits(130);
+    let _: std::io::Result<std::process::ExitStatus> = Command::new("kill").arg(id.trim()).status();
+}
+
+#[test]
+fn a_lock_must_hold_while_the_tag_moves_and_outdated_must_say_that_it_has() {
+    let registry = Registry::start(false);
+    let place = &registry.place;
+    let app = Local(format!("{place}/t/app:1"));
+    let build = |version: u8| {
+        format!(
+            "services: {{ app: {{ image: '{}', build: {{ dockerfile_inline: \"FROM redis:latest\\nLABEL v={version}\\n\" }} }} }}\n",
+            app.0
+        )
+    };
+    let stack = format!(
+        "services:\n  app: {{ image: '{}' }}\n  off: {{ image: '{}', profiles: [more] }}\n",
+        app.0, app.0
+    );
+    let project = project(&registry, &build(1), None);
+    project.run(&["build", "--push"]).exits(0);
+    project.write(&stack);
+
+    project.run(&["up", "--locked", "-d"]).exits(3).says("there is no lock at").says("stackctl lock");
+    project.run(&["outdated"]).exits(0).shows("not running");
+    project.run(&["lock"]).exits(0).says("the images of 2 services are locked");
+    let lock = project.directory.path().join("stack.lock");
+    let first = std::fs::read_to_string(&lock).expect("a lock");
+    assert!(first.contains(&format!("    image: {}@sha256:", app.0)), "{first}");
+    project.run(&["up", "--locked", "-d"]).exits(0);
+    let locked = project.ids();
+    project.run(&["outdated"]).exits(0).shows("current");
+
+    // Another image gets the tag.
+    project.write(&build(2));
+    project.run(&["build", "--push", "-q"]).exits(0);
+    project.write(&stack);
+    project.run(&["outdated"]).exits(2).shows("outdated");
+    let told = project.run(&["outdated", "--format", "json"]).exits(2).json();
+    assert_eq!((&told[0][0]["service"], &told[0][0]["state"]), (&"app".into(), &"outdated".into()));
+    project.run(&["plan", "--locked"]).exits(0);
+    project.run(&["up", "--locked", "-d", "--pull", "always"]).exits(0);
+    assert_eq!(project.ids(), locked);
+    project.run(&["lock"]).exits(0);
+    assert_ne!(std::fs::read_to_string(&lock).expect("a lock"), first);
+    project.run(&["up", "--locked", "-d"]).exits(0);
+    assert_ne!(project.ids(), locked);
+    project.run(&["outdated"]).exits(0).shows("current");
+
+    // What the lock does not have is refused, with its line.
+    project.write(&format!(
+        "services:\n  app: {{ image: '{place}/t/app:2' }}\n  new: {{ image: '{}' }}\n",
+        app.0
+    ));
+    let refused = project.run(&["up", "--locked", "-d"]).exits(8).says("another image of app");
+    refused.says("the lock has no image of new").says("stack.yaml:3").says("nothing was done");
+    project.run(&["outdated"]).exits(1).says(&format!("has no {place}/t/app:2")).shows("unknown");
+    project.write(&stack);
+    project.run(&["down", "--timeout", "0"]).exits(0);
+    for lock in [first, std::fs::read_to_string(&lock).expect("a lock")] {
+        let pinned = lock.lines().find_map(|line| line.trim().strip_prefix("image: ")).expect("an image");
+        Local(pinned.to_owned()).remove();
+    }
 }

@@ -104,6 +104,7 @@ pub(super) async fn images(
         let facts = ImageFacts {
             id: found.id.unwrap_or_else(|| id.clone()),
             tags: found.repo_tags.unwrap_or_default(),
+            digests: found.repo_digests.unwrap_or_default(),
             platform: platform.join("/"),
             size: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             // Year 1 is the engine's word for never.

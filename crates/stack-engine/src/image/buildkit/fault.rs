@@ -4,6 +4,7 @@ use prost::Message;
 use serde::Deserialize;
 
 use crate::image::build::DockerfileLine;
+use crate::image::digest::full;
 
 /// `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
@@ -79,6 +80,9 @@ pub(super) fn line_of_step(step: &str, file: &str, dockerfile: &str) -> Option<D
         Some((_, instruction)) => words(instruction),
         None => words(step),
     };
+    if let Some(image) = step.strip_prefix("load metadata for ") {
+        return line_of_base(image, file, dockerfile);
+    }
     let mut found = None;
     let mut lines = dockerfile.lines().enumerate();
     while let Some((at, first)) = lines.next() {
@@ -98,6 +102,18 @@ pub(super) fn line_of_step(step: &str, file: &str, dockerfile: &str) -> Option<D
     found
 }
 
+/// The first line that takes an image for its base.
+fn line_of_base(image: &str, file: &str, dockerfile: &str) -> Option<DockerfileLine> {
+    let takes = |line: &str| {
+        let mut words = line.split_whitespace();
+        let from = words.next().is_some_and(|word| word.eq_ignore_ascii_case("from"));
+        let base = words.find(|word| !word.starts_with("--"));
+        from && base.is_some_and(|base| full(base) == full(image))
+    };
+    let (at, line) = dockerfile.lines().enumerate().find(|(_, line)| takes(line))?;
+    Some(DockerfileLine { file: file.to_owned(), number: at + 1, text: line.trim().to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +124,15 @@ mod tests {
         let number = |step: &str| line_of_step(step, "Dockerfile", dockerfile).map(|line| line.number);
         assert_eq!(number("[2/4] RUN one &&   two"), Some(2));
         assert_eq!((number("[3/4] RUN three"), number("[1/4] FROM b"), number("")), (None, None, None));
+    }
+
+    #[test]
+    fn a_base_image_is_found_by_its_full_name() {
+        let dockerfile = "FROM a AS b\nfrom --platform=linux/amd64 redis:7 AS c\nFROM b\n";
+        let step = "[internal] load metadata for docker.io/library/redis:7";
+        let line = line_of_step(step, "Dockerfile", dockerfile).expect("a line");
+        assert_eq!((line.number, line.text.starts_with("from --platform")), (2, true));
+        assert!(line_of_step("[internal] load metadata for x:1", "Dockerfile", dockerfile).is_none());
     }
 
     #[test]

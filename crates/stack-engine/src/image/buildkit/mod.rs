@@ -45,25 +45,43 @@ pub(super) async fn build(
     progress: &mut (dyn FnMut(BuildProgress) + '_),
 ) -> Result<(), BuildError> {
     let lost = |error: &dyn std::fmt::Display| BuildError::Lost(error.to_string());
-    let context = Context::open(&request.context, request.dockerfile.as_deref(), request.inline.as_deref())?;
-    let dockerfile = context.dockerfile_text()?;
-    let name = match &request.dockerfile {
-        Some(path) if request.inline.is_none() => {
-            Path::new(path).file_name().map(|name| name.to_string_lossy())
+    let (context, text) = match &request.remote {
+        Some(_) => (None, request.text()?),
+        None => {
+            let context =
+                Context::open(&request.context, request.dockerfile.as_deref(), request.inline.as_deref())?;
+            let text = context.dockerfile_text()?;
+            (Some(context), Some(text))
         }
+    };
+    let name = match &request.dockerfile {
+        Some(path) if request.inline.is_none() && text.is_some() => {
+            Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned())
+        }
+        // It is in what the engine fetches, somewhere.
+        Some(path) if request.inline.is_none() => Some(path.clone()),
         _ => None,
     };
-    let name = name.map_or_else(|| "Dockerfile".to_owned(), |name| name.into_owned());
-    refuse_what_is_too_new(connection, request, &dockerfile)?;
+    let name = name.unwrap_or_else(|| "Dockerfile".to_owned());
+    let dockerfile = text.as_deref().unwrap_or_default();
+    refuse_what_is_too_new(connection, request, dockerfile)?;
     let secrets = contents(request)?;
     let agents = Agents::open(&request.ssh).await.map_err(BuildError::Unsupported)?;
 
     let mut attributes = attributes(connection, request).await?;
     attributes.insert("filename".to_owned(), name.clone());
-    let mut folders = BTreeMap::from([(
-        "dockerfile".to_owned(),
-        Arc::new(Folder::Text(name.clone(), dockerfile.clone().into_bytes())),
-    )]);
+    let mut folders = BTreeMap::new();
+    if let Some(text) = &text {
+        let file = Folder::Text(name.clone(), text.clone().into_bytes());
+        folders.insert("dockerfile".to_owned(), Arc::new(file));
+    }
+    if let Some(remote) = &request.remote {
+        attributes.insert("context".to_owned(), remote.clone());
+        if text.is_some() {
+            // Else it is looked for in what is fetched.
+            attributes.insert("dockerfilekey".to_owned(), "dockerfile".to_owned());
+        }
+    }
     for (name, place) in &request.contexts {
         let value = if Path::new(place).is_absolute() {
             let local = format!("named-{name}");
@@ -75,7 +93,9 @@ pub(super) async fn build(
         };
         attributes.insert(format!("context:{name}"), value);
     }
-    folders.insert("context".to_owned(), Arc::new(Folder::Context(context)));
+    if let Some(context) = context {
+        folders.insert("context".to_owned(), Arc::new(Folder::Context(context)));
+    }
     let fault: Fault = Arc::new(Mutex::new(None));
     let folders = Folders { folders, fault: Arc::clone(&fault) };
     let session = Session::open(connection, &key(request), folders, secrets, agents)
@@ -112,18 +132,31 @@ pub(super) async fn build(
         if let Some(error) = fault.lock().ok().and_then(|mut noted| noted.take()) {
             return Err(error.into());
         }
-        return Err(explain(&status, steps, &name, &dockerfile));
+        return Err(explain(&status, steps, &name, dockerfile));
     }
     Ok(())
 }
 
 /// The builder's word on why a build failed, with the line.
 fn explain(status: &Status, steps: Steps, name: &str, dockerfile: &str) -> BuildError {
-    if matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Cancelled) {
-        return BuildError::Lost(status.message().to_owned());
+    // The transport's own failures have no code of the engine's.
+    let broken = std::error::Error::source(status).is_some_and(|cause| cause.is::<tonic::transport::Error>());
+    if broken || matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Cancelled) {
+        let Some(step) = steps.running() else { return BuildError::Lost(status.message().to_owned()) };
+        let line = fault::line_of_step(step, name, dockerfile);
+        let place = line.map(|line| format!(", {}:{}", line.file, line.number)).unwrap_or_default();
+        return BuildError::Lost(format!("the connection ended in the step {step}{place}"));
     }
-    let message = status.message();
-    let mut error = steps.fail(message.strip_prefix("failed to solve: ").unwrap_or(message).to_owned());
+    let mut message = status.message();
+    let ways = [
+        "failed to solve: ",
+        "failed to solve with frontend dockerfile.v0: ",
+        "failed to create LLB definition: ",
+    ];
+    for way in ways {
+        message = message.strip_prefix(way).unwrap_or(message);
+    }
+    let mut error = steps.fail(message.to_owned());
     if let BuildError::Failed { line, step, .. } = &mut error {
         *line = fault::line(status.details(), dockerfile)
             .or_else(|| fault::line_of_step(step.as_deref()?, name, dockerfile))
@@ -171,6 +204,15 @@ fn refuse_what_is_too_new(
     request: &BuildRequest,
     dockerfile: &str,
 ) -> Result<(), BuildError> {
+    // What fetches from git is the engine's own, whatever the Dockerfile brings.
+    let directory = request.remote.as_deref().and_then(|remote| remote.split_once('#')?.1.split_once(':'));
+    if connection.api_version < NAMED_CONTEXTS
+        && let Some((_, directory)) = directory
+    {
+        return Err(BuildError::Unsupported(format!(
+            "the directory `{directory}` of a git context needs Docker Engine 23 or newer: leave it out, and name the Dockerfile with its directory"
+        )));
+    }
     // A Dockerfile may bring a newer builder along.
     let brings = dockerfile.lines().next().is_some_and(|line| line.replace(' ', "").starts_with("#syntax="));
     if connection.api_version >= NAMED_CONTEXTS || brings {

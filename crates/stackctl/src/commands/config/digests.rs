@@ -11,7 +11,7 @@ use crate::error::{Fault, Kind as Whose};
 use crate::settings;
 
 /// How many images are asked for at a time.
-const AT_A_TIME: usize = 8;
+pub(crate) const AT_A_TIME: usize = 8;
 
 /// Pins the image of every service that names one to the digest that its registry tells.
 pub(super) async fn pin(global: &Global, tree: &mut Node) -> anyhow::Result<()> {
@@ -40,7 +40,12 @@ pub(super) async fn pin(global: &Global, tree: &mut Node) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn pinned(engine: &DockerEngine, service: &str, image: &str) -> anyhow::Result<(String, String)> {
+/// An image of a service as the file names it, and pinned to the digest that its registry tells.
+pub(crate) async fn pinned(
+    engine: &DockerEngine,
+    service: &str,
+    image: &str,
+) -> anyhow::Result<(String, String)> {
     match engine.pinned(image).await {
         Ok(with_digest) => Ok((image.to_owned(), with_digest)),
         Err(error) => {
@@ -76,7 +81,7 @@ pub(super) fn only_images(mut tree: Node) -> Node {
 }
 
 /// The images of the services that name one, by service.
-fn images(tree: &mut Node) -> impl Iterator<Item = (&String, &mut String)> {
+pub(crate) fn images(tree: &mut Node) -> impl Iterator<Item = (&String, &mut String)> {
     let services = entries(tree).and_then(|entries| entries.get_mut("services"));
     let services = services.and_then(|entry| entries(&mut entry.node)).into_iter().flatten();
     services.filter_map(|(name, entry)| match &mut entries(&mut entry.node)?.get_mut("image")?.node.kind {
