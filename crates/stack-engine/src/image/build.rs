@@ -289,6 +289,9 @@ impl BuildError {
                 "the base image is neither on the engine nor can it be pulled; see whether its name is right and the registry answers"
                     .to_owned(),
             ),
+            Self::Failed { .. } => {
+                Some("correct that step of the Dockerfile; `stackctl build` begins there again".to_owned())
+            }
             _ => None,
         }
     }
