@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Id, Parser};
 use stack_file::load::variables_of;
 
 use super::Args;
@@ -26,8 +27,10 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
     if helps {
         command = short_help(command);
     }
-    if !variables.is_empty() {
-        command = with_defaults(command, &variables).mut_subcommands(|sub| with_defaults(sub, &variables));
+    if !helps && !variables.is_empty() {
+        // What the command line or the environment says needs no default, not even a right one.
+        let asked = Args::command().try_get_matches_from(words)?;
+        command = with_defaults(command, &variables, &asked);
     }
     Args::from_arg_matches_mut(&mut command.try_get_matches_from(words)?)
 }
@@ -47,15 +50,23 @@ pub(crate) fn short_help(command: Command) -> Command {
     })
 }
 
-/// The same command, with values of variables as the defaults of what they stand for.
-fn with_defaults(command: Command, variables: &BTreeMap<String, String>) -> Command {
-    command.mut_args(|argument| {
+/// The same command, with values of variables as the defaults of what they stand for and nobody asks for.
+fn with_defaults(command: Command, variables: &BTreeMap<String, String>, asked: &ArgMatches) -> Command {
+    let command = command.mut_args(|argument| {
         let value = argument.get_env().and_then(|name| variables.get(name.to_str()?)).cloned();
         match value {
-            Some(value) => argument.default_value(value),
-            None => argument,
+            Some(value) if !is_asked(argument.get_id(), asked) => argument.default_value(value),
+            _ => argument,
         }
-    })
+    });
+    command.mut_subcommands(|sub| with_defaults(sub, variables, asked))
+}
+
+/// Whether the command line, or a variable of the process, says something of an argument.
+fn is_asked(id: &Id, matches: &ArgMatches) -> bool {
+    let here = matches.ids().any(|known| known == id)
+        && matches.value_source(id.as_str()).is_some_and(|source| source != ValueSource::DefaultValue);
+    here || matches.subcommand().is_some_and(|(_, below)| is_asked(id, below))
 }
 
 /// The variables of the tool's own that stand in environment files and not in the environment.
