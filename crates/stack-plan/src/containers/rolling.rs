@@ -104,6 +104,10 @@ impl<'a> Planner<'a> {
         if let Some(lender) = slot.service.lenders.first() {
             return Some(format!("it borrows from {}", lender.service));
         }
+        // It can only be started again while that one runs, which is not what the file asks for now.
+        if let Some(lender) = old.lenders.keys().next() {
+            return Some(format!("it borrowed from {lender}"));
+        }
         let borrower =
             self.services.values().filter(|other| other.lenders.iter().any(|lender| lender.service == name));
         let borrower = borrower.map(|other| other.name()).min()?;
