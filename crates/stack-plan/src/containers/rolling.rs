@@ -104,6 +104,10 @@ impl<'a> Planner<'a> {
         if let Some(lender) = slot.service.lenders.first() {
             return Some(format!("it borrows from {}", lender.service));
         }
+        // Another container may have to give the name up in the same run.
+        if slot.spec.service.container_name.is_some() {
+            return Some("it has a container_name".to_owned());
+        }
         // It can only be started again while that one runs, which is not what the file asks for now.
         if let Some(lender) = old.lenders.keys().next() {
             return Some(format!("it borrowed from {lender}"));
