@@ -9,11 +9,6 @@ use std::path::{Path, PathBuf};
 pub use self::pack::pack;
 pub use self::unpack::{Unpacked, unpack};
 
-/// How many pieces of an archive wait for the other side at most.
-const PIECES: usize = 8;
-/// How large a piece is, bytes.
-const PIECE: usize = 128 * 1024;
-
 /// What is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What<'a> {

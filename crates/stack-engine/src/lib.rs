@@ -15,5 +15,6 @@ pub mod generate;
 pub mod image;
 pub mod lock;
 pub mod look;
+mod pieces;
 pub mod provider;
 pub mod refusal;

@@ -1,14 +1,15 @@
 //! Files of this machine as an archive.
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use tar::Builder;
 use tokio::sync::mpsc;
 
-use super::{CopyError, PIECE, PIECES, at};
+use super::{CopyError, at};
+use crate::pieces;
 
 /// Writes a file, or a directory with all in it, into an archive: the whole of it under `name`,
 /// or what is in a directory under its own names where there is none. Owners, modes, times and
@@ -18,15 +19,7 @@ use super::{CopyError, PIECE, PIECES, at};
 /// the last thing that comes.
 #[must_use]
 pub fn pack(path: PathBuf, name: Option<String>) -> mpsc::Receiver<Result<Bytes, CopyError>> {
-    let (sender, receiver) = mpsc::channel(PIECES);
-    tokio::task::spawn_blocking(move || {
-        let pieces = BufWriter::with_capacity(PIECE, Pieces { sender: sender.clone() });
-        if let Err(error) = write(pieces, &path, name.as_deref()) {
-            // Nobody is there to be told if the other side has gone away.
-            let _ = sender.blocking_send(Err(error));
-        }
-    });
-    receiver
+    pieces::stream(move |pieces| write(pieces, &path, name.as_deref()))
 }
 
 fn write(out: impl Write, path: &Path, name: Option<&str>) -> Result<(), CopyError> {
@@ -52,26 +45,10 @@ fn write(out: impl Write, path: &Path, name: Option<&str>) -> Result<(), CopyErr
     out.flush().map_err(at(path))
 }
 
-/// Passes on what is written.
-struct Pieces {
-    sender: mpsc::Sender<Result<Bytes, CopyError>>,
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.sender.blocking_send(Ok(Bytes::copy_from_slice(bytes))) {
-            Ok(()) => Ok(bytes.len()),
-            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     fn names(path: &Path, name: Option<&str>) -> Vec<String> {

@@ -12,8 +12,9 @@ use futures_util::{Stream, StreamExt};
 use tar::{Archive, Entry, EntryType};
 use tokio::sync::mpsc;
 
-use super::{CopyError, Landing, PIECES, at};
+use super::{CopyError, Landing, at};
 use crate::engine::EngineError;
+use crate::pieces::AHEAD;
 
 /// What became of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub async fn unpack(
     landing: Landing,
     owners: bool,
 ) -> Result<Result<Unpacked, CopyError>, EngineError> {
-    let (sender, receiver) = mpsc::channel(PIECES);
+    let (sender, receiver) = mpsc::channel(AHEAD);
     let unpacking = tokio::task::spawn_blocking(move || {
         let pieces = Pieces { receiver, piece: Bytes::new() };
         read(pieces, &landing, owners)

@@ -10,11 +10,7 @@ use tar::{Builder, EntryType, Header, HeaderMode};
 use tokio::sync::mpsc;
 
 use super::changes::{Change, Kind};
-
-/// How many pieces of an archive wait for the engine at most.
-const PIECES: usize = 8;
-/// How large a piece is, bytes.
-const PIECE: usize = 128 * 1024;
+use crate::pieces;
 
 /// What is to be different in a container: paths in it, absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,20 +66,12 @@ impl Delivery {
     /// What is written, as an archive with names relative to `directory`. It is read in another
     /// thread; what has vanished meanwhile is left out.
     pub(crate) fn pack(&self, directory: &str) -> mpsc::Receiver<io::Result<Bytes>> {
-        let (sender, receiver) = mpsc::channel(PIECES);
         let name = |target: &str| {
             let name = target.strip_prefix(directory).unwrap_or(target);
             name.trim_start_matches('/').to_owned()
         };
         let written = self.written.iter().map(|(target, path)| (name(target), path.clone())).collect();
-        tokio::task::spawn_blocking(move || {
-            let pieces = io::BufWriter::with_capacity(PIECE, Pieces { sender: sender.clone() });
-            if let Err(error) = write(pieces, &written) {
-                // Nobody is there to be told if the other side has gone away.
-                let _ = sender.blocking_send(Err(error));
-            }
-        });
-        receiver
+        pieces::stream(move |pieces| write(pieces, &written))
     }
 }
 
@@ -123,24 +111,6 @@ fn append(archive: &mut Builder<impl Write>, name: &str, path: &Path) -> io::Res
     let length = metadata.len();
     header.set_size(length);
     archive.append_data(&mut header, name, file.take(length).chain(io::repeat(0)).take(length))
-}
-
-/// Passes on what is written.
-struct Pieces {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.sender.blocking_send(Ok(Bytes::copy_from_slice(bytes))) {
-            Ok(()) => Ok(bytes.len()),
-            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::image::ignore::{Ignore, IgnoreError};
+use crate::pieces::{self, Pieces};
 
-/// How many pieces wait for the engine at most.
-const PIECES: usize = 8;
-/// How large a piece is, bytes.
-const PIECE: usize = 128 * 1024;
 /// A Dockerfile or `.dockerignore` is never larger than this, bytes.
 const LARGEST_TEXT: u64 = 4 << 20;
 
@@ -156,28 +153,20 @@ impl Context {
     /// when that is dropped the reading ends.
     #[must_use]
     pub fn send(self) -> mpsc::Receiver<Result<Bytes, ContextError>> {
-        let (sender, receiver) = mpsc::channel(PIECES);
-        tokio::task::spawn_blocking(move || {
-            let mut tar =
-                tar::Builder::new(Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE) });
+        pieces::stream(move |pieces| {
+            let mut tar = tar::Builder::new(pieces);
             tar.follow_symlinks(false);
-            let result = self.write(&mut tar).and_then(|()| {
-                let mut pieces = tar.into_inner().map_err(|error| self.unreadable(Path::new(""), error))?;
-                pieces.flush().map_err(|error| self.unreadable(Path::new(""), error))
-            });
-            if let Err(error) = result {
-                // Nobody is there to hear it when the receiver is the reason.
-                let _ = sender.blocking_send(Err(error));
-            }
-        });
-        receiver
+            self.write(&mut tar)?;
+            let mut pieces = tar.into_inner().map_err(|error| self.unreadable(Path::new(""), error))?;
+            pieces.flush().map_err(|error| self.unreadable(Path::new(""), error))
+        })
     }
 
     fn unreadable(&self, path: &Path, error: io::Error) -> ContextError {
         ContextError::Unreadable { path: self.directory.join(path), error }
     }
 
-    fn write(&self, tar: &mut tar::Builder<Pieces>) -> Result<(), ContextError> {
+    fn write(&self, tar: &mut tar::Builder<Pieces<ContextError>>) -> Result<(), ContextError> {
         if let Some(text) = &self.added {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
@@ -246,7 +235,7 @@ impl Context {
 
     fn entry(
         &self,
-        tar: &mut tar::Builder<Pieces>,
+        tar: &mut tar::Builder<Pieces<ContextError>>,
         path: &str,
         metadata: &fs::Metadata,
     ) -> Result<(), ContextError> {
@@ -295,32 +284,6 @@ pub(super) fn read(path: &Path) -> Result<String, ContextError> {
     let mut text = String::new();
     File::open(path).map_err(unreadable)?.take(LARGEST_TEXT).read_to_string(&mut text).map_err(unreadable)?;
     Ok(text)
-}
-
-/// Hands what is written on in pieces.
-struct Pieces {
-    sender: mpsc::Sender<Result<Bytes, ContextError>>,
-    buffer: Vec<u8>,
-}
-
-impl Write for Pieces {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(data);
-        if self.buffer.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
-        self.sender
-            .blocking_send(Ok(piece.into()))
-            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the build has ended"))
-    }
 }
 
 #[cfg(test)]
@@ -403,7 +366,8 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_the_receiver_ends_the_reading() {
-        let folder = folder(&[("Dockerfile", "FROM scratch"), ("big", &"x".repeat(PIECE * 2 * PIECES))]);
+        let folder =
+            folder(&[("Dockerfile", "FROM scratch"), ("big", &"x".repeat(pieces::SIZE * 2 * pieces::AHEAD))]);
         let mut receiver = Context::open(folder.path(), None, None).expect("a context").send();
         assert!(receiver.recv().await.is_some());
         drop(receiver);
