@@ -1,234 +1,28 @@
 //! Over stacks that chance makes: what is planned and run reaches what is wanted,
 //! also after a crash at any call, and nothing is lost on the way.
 
+mod commands;
+#[path = "../execute_support/mod.rs"]
 mod execute_support;
+mod stacks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::time::Duration;
 
+use commands::Command;
 use execute_support::{desired, observe, paused, plan, run};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use stack_engine::event::EventKind;
 use stack_engine::execute::Pace;
-use stack_engine::fake::{Behaviour, FakeEngine, Fault, When};
+use stack_engine::fake::{FakeEngine, Fault, When};
 use stack_plan::address::Address;
 use stack_plan::containers::{Policy, Recreate};
 use stack_plan::desired::Desired;
-use stack_plan::lifecycle;
-use stack_plan::observed::{ContainerState, Observed};
+use stack_plan::observed::Observed;
 use stack_plan::plan::{Action, Cause, Change, Plan, Step, StepId, Target};
 use stack_plan::teardown::{Teardown, teardown};
-
-const NETWORKS: usize = 3;
-const VOLUMES: usize = 2;
-
-/// A service that chance makes; what does not fit is left out when it is written.
-#[derive(Clone, Debug)]
-struct Made {
-    there: bool,
-    depends_on: Vec<(usize, u8, bool, bool)>,
-    networks: [bool; NETWORKS],
-    volume: Option<usize>,
-    anonymous: bool,
-    port: Option<u16>,
-    name: Option<usize>,
-    replicas: u32,
-    level: u8,
-    checked: bool,
-    job: bool,
-    /// The version of its config, which is copied.
-    config: Option<u8>,
-    hooked: bool,
-    /// A service that lends its mounts or a namespace.
-    borrows: Option<(usize, u8)>,
-    /// How it is replaced while it serves: parallelism, start-first, failure action.
-    update: Option<(u32, bool, usize)>,
-}
-
-/// One generation of a stack.
-#[derive(Clone, Debug)]
-struct Generation {
-    services: Vec<Made>,
-    networks: [u8; NETWORKS],
-    volumes: [u8; VOLUMES],
-}
-
-fn service() -> impl Strategy<Value = Made> {
-    let shape = (
-        prop::bool::weighted(0.85),
-        vec((0..8_usize, 0..3_u8, any::<bool>(), prop::bool::weighted(0.8)), 0..3),
-        any::<[bool; NETWORKS]>(),
-        prop::option::weighted(0.3, 0..VOLUMES),
-        prop::bool::weighted(0.2),
-    );
-    let rest = (
-        prop::option::weighted(0.4, 8000..8003_u16),
-        prop::option::weighted(0.2, 0..2_usize),
-        1..4_u32,
-        0..2_u8,
-        any::<bool>(),
-        prop::bool::weighted(0.2),
-        prop::option::weighted(0.3, (0..8_usize, 0..3_u8)),
-    );
-    let update = prop::option::weighted(0.4, (0..3_u32, any::<bool>(), 0..3_usize));
-    let inside = (prop::option::weighted(0.3, 0..2_u8), prop::bool::weighted(0.3), update);
-    (shape, rest, inside).prop_map(|(shape, rest, (config, hooked, update))| {
-        let (there, depends_on, networks, volume, anonymous) = shape;
-        let (port, name, replicas, level, checked, job, borrows) = rest;
-        Made {
-            there,
-            depends_on,
-            networks,
-            volume,
-            anonymous,
-            port,
-            name,
-            replicas,
-            level,
-            checked,
-            job,
-            config,
-            hooked,
-            borrows,
-            update,
-        }
-    })
-}
-
-/// Two generations: of the second, about half of the services are as they were.
-fn generations() -> impl Strategy<Value = (Generation, Generation)> {
-    let services = vec((service(), service(), any::<bool>()), 3..8);
-    let networks = any::<[bool; NETWORKS]>();
-    let volumes = vec(prop::bool::weighted(0.2), VOLUMES);
-    (services, networks, volumes).prop_map(|(services, networks, volumes)| {
-        let first = Generation {
-            services: services.iter().map(|(first, ..)| first.clone()).collect(),
-            networks: [0; NETWORKS],
-            volumes: [0; VOLUMES],
-        };
-        let second = Generation {
-            services: services
-                .into_iter()
-                .map(|(first, second, same)| if same { first } else { second })
-                .collect(),
-            networks: networks.map(|remade| u8::from(remade && networks[0])),
-            volumes: std::array::from_fn(|index| u8::from(volumes[index])),
-        };
-        (first, second)
-    })
-}
-
-impl Generation {
-    /// The stack file.
-    fn text(&self) -> String {
-        let mut text = String::from("services:\n  base:\n    image: base\n");
-        let mut ports = BTreeSet::new();
-        let mut names = BTreeSet::new();
-        for (index, made) in self.services.iter().enumerate().filter(|(_, made)| made.there) {
-            let _ = write!(text, "  s{index}:\n    image: image{}\n", made.level);
-            let _ = writeln!(text, "    environment: {{ LEVEL: \"{}\" }}", made.level);
-            let port = made.port.filter(|port| ports.insert(*port));
-            let name = made.name.filter(|name| names.insert(*name));
-            if let Some(port) = port {
-                let _ = writeln!(text, "    ports: [\"{port}:80\"]");
-            }
-            if let Some(name) = name {
-                let _ = writeln!(text, "    container_name: shop-of-{name}");
-            }
-            if port.is_none() && name.is_none() && !made.job {
-                let _ = writeln!(text, "    scale: {}", made.replicas);
-            }
-            if made.job {
-                text.push_str("    restart: \"no\"\n");
-            } else if made.checked {
-                text.push_str("    healthcheck: { test: [CMD, look] }\n");
-            }
-            if made.config.is_some() {
-                let _ = writeln!(text, "    configs: [{{ source: c{index}, target: /etc/c, mode: 0400 }}]");
-            }
-            // A job may have ended before a hook could run in it.
-            if made.hooked && !made.job {
-                text.push_str("    post_start: [{ command: [hello] }]\n    pre_stop: [{ command: [bye] }]\n");
-            }
-            if let Some((parallelism, start_first, action)) = made.update.filter(|_| !made.job) {
-                let order = if start_first { "start-first" } else { "stop-first" };
-                let action = ["pause", "continue", "rollback"][action];
-                let _ = writeln!(
-                    text,
-                    "    deploy: {{ update_config: {{ parallelism: {parallelism}, order: {order}, failure_action: {action} }} }}"
-                );
-            }
-            let joined: Vec<_> = (0..NETWORKS).filter(|network| made.networks[*network]).collect();
-            if !joined.is_empty() {
-                let joined: Vec<_> = joined.iter().map(|network| format!("n{network}")).collect();
-                let _ = writeln!(text, "    networks: [{}]", joined.join(", "));
-            }
-            let mut mounts: Vec<String> =
-                made.volume.iter().map(|volume| format!("v{volume}:/named")).collect();
-            if made.anonymous {
-                mounts.push("/anonymous".to_owned());
-            }
-            if !mounts.is_empty() {
-                let _ = writeln!(text, "    volumes: [{}]", mounts.join(", "));
-            }
-            let lender = made.borrows.filter(|(from, _)| *from < index);
-            if let Some((from, kind)) = lender
-                && let Some(other) = self.services.get(from).filter(|other| other.there)
-            {
-                let _ = match kind {
-                    0 if !other.job => writeln!(text, "    pid: \"service:s{from}\""),
-                    1 if !other.job => writeln!(text, "    ipc: \"service:s{from}\""),
-                    _ => writeln!(text, "    volumes_from: [\"s{from}:ro\"]"),
-                };
-            }
-            text.push_str("    depends_on:\n      base: { condition: service_started }\n");
-            let mut seen = BTreeSet::new();
-            for (on, condition, restart, required) in &made.depends_on {
-                if *on >= index
-                    || !seen.insert(on)
-                    || !self.services.get(*on).is_some_and(|other| other.there)
-                {
-                    continue;
-                }
-                let other = &self.services[*on];
-                let condition = match condition {
-                    1 if other.checked && !other.job => "service_healthy",
-                    2 if other.job => "service_completed_successfully",
-                    _ => "service_started",
-                };
-                let _ = writeln!(
-                    text,
-                    "      s{on}: {{ condition: {condition}, restart: {restart}, required: {required} }}"
-                );
-            }
-        }
-        text.push_str("configs:\n  unused: { content: nothing }\n");
-        for (index, made) in self.services.iter().enumerate() {
-            if let Some(version) = made.config {
-                let _ = writeln!(text, "  c{index}: {{ content: \"version {version}\" }}");
-            }
-        }
-        text.push_str("networks:\n");
-        for (index, version) in self.networks.iter().enumerate() {
-            let _ = writeln!(text, "  n{index}: {{ labels: {{ version: \"{version}\" }} }}");
-        }
-        text.push_str("volumes:\n");
-        for (index, version) in self.volumes.iter().enumerate() {
-            let _ = writeln!(text, "  v{index}: {{ labels: {{ version: \"{version}\" }} }}");
-        }
-        text
-    }
-
-    fn behave(&self, engine: &FakeEngine) {
-        for (index, made) in self.services.iter().enumerate() {
-            let exits = made.job.then_some((Duration::from_millis(20), 0));
-            let healthy_after = u32::from(made.level);
-            engine.behave(&format!("s{index}"), Behaviour { exits, healthy_after, ..Behaviour::default() });
-        }
-    }
-}
+use stacks::{Generation, generations};
 
 fn engine(seed: u64) -> FakeEngine {
     let engine = FakeEngine::new();
@@ -413,73 +207,6 @@ fn wanted_containers(desired: &Desired) -> usize {
 fn changed(first: &Generation, second: &Generation) -> BTreeSet<String> {
     let versions = first.volumes.iter().zip(&second.volumes).enumerate();
     versions.filter(|(_, (was, now))| was != now).map(|(index, _)| format!("v{index}")).collect()
-}
-
-/// A command on the containers that are there.
-#[derive(Clone, Copy, Debug)]
-enum Command {
-    Stop,
-    Start,
-    Restart,
-    Kill,
-    Pause,
-    Unpause,
-    Remove,
-    Down,
-}
-
-impl Command {
-    const ALL: [Self; 8] = [
-        Self::Stop,
-        Self::Start,
-        Self::Restart,
-        Self::Kill,
-        Self::Pause,
-        Self::Unpause,
-        Self::Remove,
-        Self::Down,
-    ];
-
-    fn plan(self, desired: Option<&Desired>, observed: &Observed, services: &[String]) -> Plan {
-        let services = services.to_vec();
-        match self {
-            Self::Stop => {
-                let policy = Teardown { services, stop_only: true, ..Teardown::default() };
-                teardown("shop", desired, observed, &policy)
-            }
-            Self::Start => {
-                lifecycle::start("shop", desired, observed, &lifecycle::Start { services, wait: true })
-            }
-            Self::Restart => {
-                let policy = lifecycle::Restart { services, ..lifecycle::Restart::default() };
-                lifecycle::restart("shop", desired, observed, &policy)
-            }
-            Self::Kill => {
-                let policy = lifecycle::Kill { services, signal: "SIGKILL".to_owned(), orphans: false };
-                lifecycle::kill("shop", desired, observed, &policy)
-            }
-            Self::Pause => lifecycle::pause("shop", desired, observed, &services),
-            Self::Unpause => lifecycle::unpause("shop", desired, observed, &services),
-            Self::Remove => {
-                let policy = lifecycle::Removal { services, stop: true, volumes: true, grace: None };
-                lifecycle::remove("shop", desired, observed, &policy)
-            }
-            Self::Down => teardown("shop", desired, observed, &Teardown { services, ..Teardown::default() }),
-        }
-    }
-
-    /// Whether the container is as the command leaves it.
-    fn is_reached(self, state: ContainerState) -> bool {
-        match self {
-            Self::Stop | Self::Kill => !state.is_up(),
-            Self::Start | Self::Restart => {
-                matches!(state, ContainerState::Running | ContainerState::Exited(0))
-            }
-            Self::Pause => state != ContainerState::Running,
-            Self::Unpause => state != ContainerState::Paused,
-            Self::Remove | Self::Down => false,
-        }
-    }
 }
 
 proptest! {
