@@ -10,17 +10,14 @@ use bytes::Bytes;
 use futures_util::future::{self, join_all};
 use futures_util::stream::{self, SelectAll, Stream, StreamExt};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
 
+use crate::docker::logs::begin;
 use crate::docker::logs::split::{Ask, Line, Span, Splitter};
 use crate::docker::look::running;
 use crate::docker::watch::{Happening, Watch};
 use crate::engine::{Channel, EngineError, LogLine, LogSource, Selection};
-
-/// How much earlier than a container's noted start its first lines may have been written, nanoseconds.
-const EARLY: i64 = 1_000_000_000;
 
 pub(in crate::docker) fn follow(
     docker: &Docker,
@@ -377,18 +374,10 @@ async fn last_line(docker: &Docker, id: &str) -> Option<i64> {
     last
 }
 
-/// Where the lines of a container's present run, or of its last one, begin; `None` for the first line.
+/// Where the lines of a container's last run begin, nanoseconds since 1970; `None` for the first line.
 async fn begin(docker: &Docker, id: &str) -> Option<i64> {
-    let found = docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
-    let state = found.state?;
-    let moment = |text: Option<String>| OffsetDateTime::parse(&text?, &Rfc3339).ok();
-    let (started, ended) = (moment(state.started_at)?, moment(state.finished_at)?);
-    let nanoseconds = |moment: OffsetDateTime| i64::try_from(moment.unix_timestamp_nanos()).ok();
-    if ended < started {
-        // It runs. The end of the run before is a bound, and year 1 if there was none.
-        return nanoseconds(ended).filter(|_| ended.year() > 1);
-    }
-    Some(nanoseconds(started)? - EARLY)
+    let moment = begin::of_last_run(docker, id).await?;
+    i64::try_from(moment.unix_timestamp_nanos()).ok()
 }
 
 fn exit(source: LogSource, code: i64) -> LogLine {

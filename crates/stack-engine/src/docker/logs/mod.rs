@@ -1,5 +1,6 @@
 //! What containers say, line by line: to the end, or as long as they run.
 
+pub(in crate::docker) mod begin;
 mod file;
 mod follow;
 mod moment;

@@ -2,7 +2,6 @@
 
 mod events;
 mod list;
-mod starts;
 mod stats;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,7 +101,7 @@ impl DockerEngine {
     /// and before the first line of this one, or its making when the engine has restarted it by
     /// itself since, for then the start that was asked for is not known.
     pub fn last_started(&self, ids: &[String]) -> impl Future<Output = Vec<Option<OffsetDateTime>>> {
-        join_all(ids.iter().map(|id| starts::last(&self.docker, id)).collect::<Vec<_>>())
+        join_all(ids.iter().map(|id| logs::begin::of_last_start(&self.docker, id)).collect::<Vec<_>>())
     }
 }
 
