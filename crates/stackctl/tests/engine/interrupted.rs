@@ -1,5 +1,6 @@
 //! stackctl that is killed in the middle of its work, on the real engine.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,7 +48,8 @@ fn standing(project: &Project) -> Vec<String> {
     let containers = observed.containers.iter().map(|found| {
         assert_eq!(found.state, ContainerState::Running, "{}", found.name);
         let networks: Vec<_> = found.networks.keys().collect();
-        let volumes: Vec<_> = found.volumes.iter().map(|mount| &mount.target).collect();
+        // The engine tells them in any order.
+        let volumes: BTreeSet<_> = found.volumes.iter().map(|mount| &mount.target).collect();
         format!("{} {networks:?} {volumes:?} {}", found.name, found.config_hash)
     });
     containers.chain(networks).collect()

@@ -220,7 +220,7 @@ fn down_must_leave_what_others_use_and_say_so() {
 #[test]
 fn one_that_ended_badly_must_not_keep_others_from_starting_and_be_told_by_wait() {
     let project = Project::new(&format!(
-        "services:\n  broken:\n    image: redis:latest\n    command: [sh, -c, 'echo no config; exit 3']\n  app:\n    {SLEEPER}\n"
+        "services:\n  broken:\n    image: redis:latest\n    command: [sh, -c, 'echo no config; exit 3']\n    healthcheck: {{ test: [CMD, 'false'], interval: 20s }}\n  app:\n    {SLEEPER}\n"
     ));
     project.run(&["create"]).exits(0);
     project

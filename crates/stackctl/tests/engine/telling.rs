@@ -54,11 +54,11 @@ fn why_must_tell_drift_ends_and_what_the_last_run_could_not_do() {
     };
     let project = Project::new(&file("1", "true"));
     project.run(&["up", "--wait"]).exits(0);
-    project
-        .run(&["why"])
-        .exits(0)
-        .shows("all 2 services are well")
-        .shows("of these ended with exit code 0: job");
+    let why = crate::support::eventually("the job has ended", std::time::Duration::from_secs(30), || {
+        let why = project.run(&["why"]).exits(0);
+        why.out.contains("of these ended with exit code 0: job").then_some(why)
+    });
+    why.shows("all 2 services are well");
     project.run(&["why", "job"]).exits(0).shows("job is well: ended with exit code 0");
     project.write(&file("2", "echo broken >&2; exit 127"));
     let drift = project.run(&["why", "web"]).exits(1);

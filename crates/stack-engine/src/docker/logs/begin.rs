@@ -45,12 +45,14 @@ async fn between(docker: &Docker, id: &str, found: &ContainerInspectResponse) ->
     let moment = |text: &Option<String>| OffsetDateTime::parse(text.as_deref()?, &Rfc3339).ok();
     let (created, started) = (found.created?, moment(&state.started_at)?);
     let ended = moment(&state.finished_at)?;
-    if ended < started {
-        // It runs, and the noted end is that of the run before; year 1 if there was none.
+    if state.running == Some(true) && state.restarting != Some(true) {
+        // The noted end is that of the run before; year 1 if there was none.
         return (ended > created).then_some(ended);
     }
-    let end = end_before(docker, id, created, started).await;
-    Some(end.unwrap_or(started - EARLY)).filter(|bound| *bound > created)
+    // A container that ends at once may have its end noted before its start.
+    let start = started.min(ended);
+    let end = end_before(docker, id, created, start).await;
+    Some(end.unwrap_or(start - EARLY)).filter(|bound| *bound > created)
 }
 
 /// The last end of the container before `started`, unless the engine has forgotten it.

@@ -185,7 +185,7 @@ impl Following {
                 },
                 heard = heard => match heard {
                     Ok(happening) => {
-                        if let Some(line) = self.hear(happening) {
+                        if let Some(line) = self.hear(happening).await {
                             return Some(Ok(line));
                         }
                     }
@@ -283,7 +283,7 @@ impl Following {
         self.late.pop_front()
     }
 
-    fn hear(&mut self, happening: Happening) -> Option<LogLine> {
+    async fn hear(&mut self, happening: Happening) -> Option<LogLine> {
         if self.selection.project.as_ref() != Some(&happening.project) {
             return None;
         }
@@ -310,7 +310,8 @@ impl Following {
                     }
                     self.ended.insert(source.id, code);
                 } else {
-                    return Some(exit(source, code));
+                    // Its log has ended before it did.
+                    return self.last_look(source, code).await;
                 }
             }
             _ => {}
