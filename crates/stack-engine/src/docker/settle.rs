@@ -13,10 +13,11 @@ use tokio::time::{sleep, timeout};
 use crate::docker::{DockerEngine, health};
 use crate::engine::{Engine, EngineError, Query};
 
-/// The time between two looks that must be the same: longer than a call takes.
-const LOOK: Duration = Duration::from_millis(150);
+/// The time between two looks that must be the same: longer than a busy engine takes to begin with
+/// a call that it has got.
+const LOOK: Duration = Duration::from_millis(600);
 /// How many looks there are at most: others may be at work, too.
-const LOOKS: usize = 20;
+const LOOKS: usize = 10;
 /// What the engine gives a container that says nothing about it, and then some.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long the kill after the grace period may take.
