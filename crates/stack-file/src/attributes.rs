@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
+use crate::support;
 use crate::tree::Entries;
 
 mod build;
@@ -259,6 +260,8 @@ pub struct Schema {
     pub each: Option<Box<Schema>>,
     /// What the items of a list are.
     pub item: Option<Box<Schema>>,
+    /// Whether something of it, or below it, may be other than honoured: see [`Support`].
+    pub(crate) judged: bool,
 }
 
 /// The row of the whole file.
@@ -273,12 +276,13 @@ impl Schema {
             for row in table() {
                 root.insert(row);
             }
+            root.judge();
             root
         })
     }
 
     fn leaf(row: &'static Attribute) -> Self {
-        Self { row, children: IndexMap::default(), each: None, item: None }
+        Self { row, children: IndexMap::default(), each: None, item: None, judged: false }
     }
 
     fn insert(&mut self, row: &'static Attribute) {
@@ -297,6 +301,17 @@ impl Schema {
                 at = &mut **at.item.get_or_insert_with(|| Box::new(Self::leaf(row)));
             }
         }
+    }
+
+    fn judge(&mut self) {
+        let below =
+            self.children.values_mut().chain(self.each.as_deref_mut()).chain(self.item.as_deref_mut());
+        let below = below.fold(false, |judged, child| {
+            child.judge();
+            judged | child.judged
+        });
+        let honoured = matches!(self.row.support, Support::Honoured | Support::Told);
+        self.judged = below || !honoured || support::JUDGED.contains(&self.row.path);
     }
 
     /// The row of an attribute of this mapping, or of any key where keys are free.

@@ -49,6 +49,9 @@ fn empty_names(stack: &Stack, told: &mut Vec<Diagnostic>) {
 }
 
 fn visit(node: &Node, schema: &Schema, path: Trail<'_>, told: &mut Vec<Diagnostic>) {
+    if !schema.judged {
+        return;
+    }
     value(node, schema, path, told);
     match &node.kind {
         Kind::Mapping(entries) => {
@@ -87,6 +90,15 @@ fn asks(node: &Node, schema: &Schema) -> bool {
 }
 
 /// Attributes that are honoured with some values only.
+pub(crate) const JUDGED: &[&str] = &[
+    "services.*.deploy.mode",
+    "services.*.pull_policy",
+    "services.*.build.context",
+    "services.*.volumes[].type",
+    "services.*.volumes[]",
+];
+
+/// Tells of a value of one of [`JUDGED`] that is not honoured.
 fn value(node: &Node, schema: &Schema, path: Trail<'_>, told: &mut Vec<Diagnostic>) {
     let text = text(node);
     let instead = match schema.row.path {

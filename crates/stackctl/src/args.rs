@@ -1,5 +1,6 @@
 //! The command line.
 
+mod alone;
 #[cfg(test)]
 mod page;
 pub(crate) mod parse;
@@ -298,9 +299,10 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArgs),
     /// Write a stack file for containers that are there
     Generate(generate::GenerateArgs),
-    /// Draw what the services need of each other, for graphviz
-    #[command(visible_alias = "viz")]
+    /// Draw the services, what they need of each other, and how they are now
     Graph(graph::GraphArgs),
+    /// Draw what the services need of each other as docker compose does, for graphviz
+    Viz(graph::VizArgs),
     /// Print the JSON schema of a stack file, for editors
     Schema(schema::SchemaArgs),
     /// Let `docker compose` run stackctl
@@ -324,7 +326,7 @@ pub(crate) enum Alpha {
     /// Change how many containers services have
     Scale(scale::ScaleArgs),
     /// Draw what the services need of each other, for graphviz
-    Viz(graph::GraphArgs),
+    Viz(graph::VizArgs),
     /// Follow the files of this machine: sync, rebuild or restart when they change
     Watch(watch::WatchArgs),
 }

@@ -145,9 +145,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Generate(args) | Command::Alpha(Alpha::Generate(args)) => {
             commands::generate::run(&global, args).await
         }
-        Command::Graph(args) => commands::graph::run(&global, &args),
+        Command::Graph(args) => commands::graph::run(&global, args).await,
+        Command::Viz(args) | Command::Alpha(Alpha::Viz(args)) => commands::graph::run_viz(&global, &args),
         Command::Alpha(Alpha::Scale(args)) => commands::scale::run(&global, args).await,
-        Command::Alpha(Alpha::Viz(args)) => commands::graph::run(&global, &args),
         Command::Alpha(Alpha::Watch(args)) => commands::watch::run(&global, args).await,
         Command::Version(args) => commands::version::run(&global, &args),
     }

@@ -8,7 +8,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Id, Parser};
 use stack_file::load::variables_of;
 
-use super::Args;
+use super::alone::alone;
+use super::{Args, Global};
 use crate::completion::Line;
 use crate::settings;
 
@@ -19,9 +20,16 @@ const OWN: &str = "COMPOSE_";
 /// docker compose: below those of the process, and below the command line.
 pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
     let helps = words.iter().any(|word| word == "-h" || word == "--help" || word == "help");
-    let variables = own_variables(words);
+    let line = Line::read(words);
+    let variables = own_variables(&line.global);
     if !helps && variables.is_empty() {
-        return Args::try_parse_from(words);
+        // What is wrong with a line is told by the definition of all commands.
+        let alone = line.command.as_deref().and_then(alone);
+        let matches = alone.and_then(|alone| alone.try_get_matches_from(words).ok());
+        return match matches.and_then(|mut matches| Args::from_arg_matches_mut(&mut matches).ok()) {
+            Some(args) => Ok(args),
+            None => Args::try_parse_from(words),
+        };
     }
     let mut command = Args::command();
     if helps {
@@ -70,8 +78,7 @@ fn is_asked(id: &Id, matches: &ArgMatches) -> bool {
 }
 
 /// The variables of the tool's own that stand in environment files and not in the environment.
-fn own_variables(words: &[OsString]) -> BTreeMap<String, String> {
-    let global = Line::read(words).global;
+fn own_variables(global: &Global) -> BTreeMap<String, String> {
     // Standard input is read once, and not for this.
     if global.files.iter().any(|file| file.as_os_str() == "-") {
         return BTreeMap::new();
@@ -84,7 +91,7 @@ fn own_variables(words: &[OsString]) -> BTreeMap<String, String> {
     if !texts.any(|text| text.contains(OWN)) {
         return BTreeMap::new();
     }
-    let mut variables = settings::with_request(&global, variables_of).unwrap_or_default();
+    let mut variables = settings::with_request(global, variables_of).unwrap_or_default();
     variables
         .retain(|name, value| name.starts_with(OWN) && !value.is_empty() && std::env::var_os(name).is_none());
     variables

@@ -1,12 +1,12 @@
-//! The services and what they need of each other, in the language of graphviz.
+//! The services and what they need of each other, as docker compose's `viz` draws them.
 
 use std::fmt::Write;
 
 use stack_plan::desired::{Desired, ServiceSpec};
 
-/// How a graph looks.
+/// How docker compose's graph looks.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct GraphStyle {
+pub(crate) struct VizStyle {
     /// Show the image of each service
     #[arg(long)]
     image: bool,
@@ -25,7 +25,7 @@ pub(crate) struct GraphStyle {
 }
 
 /// The graph as docker compose's `viz` draws it, in the order of starting.
-pub(crate) fn dot(desired: &Desired, style: &GraphStyle) -> String {
+pub(crate) fn viz(desired: &Desired, style: &VizStyle) -> String {
     let indent = if style.spaces { " " } else { "\t" }.repeat(style.indentation_size);
     let mut text = format!("digraph {} {{\n{indent}layout=dot;\n", quoted(&desired.project));
     for spec in &desired.services {
@@ -46,7 +46,7 @@ pub(crate) fn dot(desired: &Desired, style: &GraphStyle) -> String {
     text
 }
 
-fn label(spec: &ServiceSpec, style: &GraphStyle) -> String {
+fn label(spec: &ServiceSpec, style: &VizStyle) -> String {
     let service = &spec.service;
     let mut label = format!("<font point-size=\"15\">{}</font>", escaped(spec.name()));
     if style.networks && !service.networks.is_empty() {
@@ -71,7 +71,7 @@ fn part(title: &str, lines: impl Iterator<Item = String>) -> String {
     format!("<font point-size=\"10\"><br/><br/><b>{title}:</b>{lines}</font>")
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    fn drawn(style: &GraphStyle) -> String {
+    fn drawn(style: &VizStyle) -> String {
         let text = "name: vv\nservices:\n  a: { image: 'redis:latest', ports: ['8080:80', '127.0.0.1:90:91/udp'], networks: [x, y], depends_on: [b] }\n  b: { build: ., networks: [y] }\nnetworks: { x: {}, y: {} }\n";
         let environment = BTreeMap::new();
         let loaded = load(&Request {
@@ -102,17 +102,17 @@ mod tests {
             stdin: Some(text),
         });
         assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
-        dot(&Desired::of(&loaded.stack, &BTreeMap::new()), style)
+        viz(&Desired::of(&loaded.stack, &BTreeMap::new()), style)
     }
 
     #[test]
     fn a_graph_is_drawn_as_docker_compose_draws_it() {
-        let plain = GraphStyle { spaces: true, indentation_size: 2, ..GraphStyle::default() };
+        let plain = VizStyle { spaces: true, indentation_size: 2, ..VizStyle::default() };
         assert_eq!(
             drawn(&plain),
             "digraph \"vv\" {\n  layout=dot;\n  \"b\" [style=\"filled\" label=<<font point-size=\"15\">b</font>>];\n  \"a\" [style=\"filled\" label=<<font point-size=\"15\">a</font>>];\n\n  \"a\" -> \"b\";\n}\n"
         );
-        let all = GraphStyle { image: true, networks: true, ports: true, indentation_size: 1, spaces: false };
+        let all = VizStyle { image: true, networks: true, ports: true, indentation_size: 1, spaces: false };
         let line = "\t\"a\" [style=\"filled\" label=<<font point-size=\"15\">a</font><font point-size=\"10\"><br/><br/><b>Networks:</b><br/>x<br/>y</font><font point-size=\"10\"><br/><br/><b>Ports:</b><br/>8080:80 (tcp, ingress)<br/>127.0.0.1:90:91 (udp, ingress)</font><font point-size=\"10\"><br/><br/><b>Image:</b><br/>redis:latest</font>>];\n";
         assert!(drawn(&all).contains(line), "{}", drawn(&all));
     }
