@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::scenarios::SLEEPER;
-use crate::support::Project;
+use crate::support::{Project, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -81,6 +82,40 @@ fn finishes(project: &Project, yaml: &str) {
 
 fn well() -> String {
     format!("services:\n  web:\n    {SLEEPER}\n")
+}
+
+#[test]
+fn in_the_load_it_must_end_at_once_and_have_done_nothing() {
+    let project = Project::new(&well());
+    // A file that does not come.
+    let mut up = project.command(&["-f", "-", "up", "-d"]);
+    let mut up = up.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("stackctl starts");
+    // Where in the kernel it sleeps.
+    let place = format!("/proc/{}/wchan", up.id());
+    let reads = || std::fs::read_to_string(&place).is_ok_and(|at| at.contains("pipe_read"));
+    eventually("it reads its standard input", PATIENCE, || reads().then_some(()));
+    let id = up.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill runs").success());
+    let end = up.wait().expect("an end");
+    // A shell makes 130 of the signal.
+    assert!(end.code() == Some(130) || end.signal() == Some(2), "{end:?}");
+    assert!(project.observe().containers.is_empty() && project.observe().networks.is_empty());
+    finishes(&project, &well());
+}
+
+#[test]
+fn in_a_create_what_is_made_must_stay_and_the_next_up_must_finish() {
+    let services: String = (0..30).map(|number| format!("  s{number}:\n    {SLEEPER}\n")).collect();
+    let many = format!("services:\n{services}");
+    let project = Project::new(&many);
+    let mut up = Working::start(&project, &["--parallel", "2", "up", "-d"]);
+    up.says("created");
+    up.says("/1  created");
+    let said = up.interrupt();
+    assert!(said.contains("interrupted: ") && said.contains("steps left; broken off: "), "{said}");
+    assert!(said.contains("`stackctl up` goes on from here"), "{said}");
+    finishes(&project, &many);
+    assert_eq!(project.observe().containers.len(), 30);
 }
 
 #[test]
