@@ -11,8 +11,11 @@ use crate::commands::{
     unpause, up, version, volumes, wait, watch, why,
 };
 
+/// Adds the arguments of a command to its definition.
+type Define = fn(Command) -> Command;
+
 /// The commands by name.
-const COMMANDS: &[(&str, fn(Command) -> Command)] = &[
+const COMMANDS: &[(&str, Define)] = &[
     ("up", define::<up::UpArgs>),
     ("down", define::<down::DownArgs>),
     ("plan", define::<plan::PlanArgs>),

@@ -1,38 +1,185 @@
-//! The lines at the bottom of a terminal that are drawn again and again.
+//! The lines at the bottom of a terminal that are drawn again and again. indicatif draws them.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use unicode_width::UnicodeWidthStr;
 
 /// What stands on the terminal below everything that stays.
-#[derive(Debug, Default)]
 pub(super) struct Screen {
-    /// The widths of the lines that stand there, in columns.
-    drawn: Vec<usize>,
+    sheet: Sheet,
+    /// `None` while nothing stands there.
+    bar: Option<ProgressBar>,
 }
 
 /// There is one terminal.
-static SCREEN: Mutex<Screen> = Mutex::new(Screen { drawn: Vec::new() });
+static SCREEN: LazyLock<Mutex<Screen>> = LazyLock::new(|| Mutex::new(Screen::new()));
 
 impl Screen {
-    /// What takes the live lines away; the cursor is where the first of them began. A terminal that
-    /// became narrower since has broken them into more rows.
-    pub(super) fn erase(&mut self, columns: usize) -> String {
-        let rows: usize = self.drawn.drain(..).map(|width| width.div_ceil(columns.max(1)).max(1)).sum();
-        if rows == 0 { String::new() } else { format!("\r\x1b[{rows}A\x1b[J") }
+    pub(super) fn new() -> Self {
+        Self { sheet: Sheet::default(), bar: None }
     }
 
-    /// What puts live lines there; none of them is wider than the terminal.
-    pub(super) fn draw(&mut self, lines: &[String], plain: impl Fn(&str) -> String) -> String {
-        let mut text = String::new();
-        for line in lines {
-            self.drawn.push(plain(line).width());
-            text.push_str(line);
-            // Whatever stood there before is gone, whoever wrote it.
-            text.push_str("\x1b[K\r\n");
+    /// What takes the live lines away; the cursor is where the first of them began.
+    pub(super) fn clear(&mut self, size: (usize, usize)) -> String {
+        self.sheet.drawing().size = size;
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
-        text
+        self.sheet.take()
+    }
+
+    /// What puts up lines that stay, and below them the live ones, none of which is wider than the
+    /// terminal.
+    pub(super) fn show(&mut self, staying: &[String], live: &[String], size: (usize, usize)) -> String {
+        if live.is_empty() {
+            let cleared = self.clear(size);
+            self.sheet.stay(staying);
+            return cleared + &self.sheet.take();
+        }
+        self.sheet.drawing().size = size;
+        let bar = self.bar.get_or_insert_with(|| self.sheet.bar());
+        if !staying.is_empty() {
+            bar.suspend(|| self.sheet.stay(staying));
+        }
+        bar.set_message(live.join("\n"));
+        self.sheet.take()
+    }
+}
+
+/// What indicatif draws on: everything is collected and written at once, so that nothing flickers,
+/// lines end as lines do, and a terminal that became narrower, which breaks lines into more rows,
+/// is cleaned all the same.
+#[derive(Clone, Debug, Default)]
+struct Sheet(Arc<Mutex<Drawing>>);
+
+#[derive(Debug, Default)]
+struct Drawing {
+    /// Columns and rows of the terminal.
+    size: (usize, usize),
+    /// What is to be written next.
+    text: String,
+    /// Where in it the live lines begin.
+    from: usize,
+    /// The widths of the live lines in it, columns.
+    drawn: Vec<usize>,
+    /// The widths of the live lines that stand on the terminal, columns.
+    standing: Vec<usize>,
+    /// Whether what was there before was taken away for the drawing that is under way.
+    erased: bool,
+    /// Whether what comes next only fills up a line.
+    fills: bool,
+}
+
+impl Sheet {
+    fn drawing(&self) -> MutexGuard<'_, Drawing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bar(&self) -> ProgressBar {
+        let target = ProgressDrawTarget::term_like(Box::new(self.clone()));
+        // The template is the message alone, which no style can refuse.
+        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(None, target).with_style(style)
+    }
+
+    fn stay(&self, lines: &[String]) {
+        let mut drawing = self.drawing();
+        for line in lines {
+            drawing.text.push_str(&line.replace('\n', "\r\n"));
+            drawing.text.push_str("\r\n");
+        }
+    }
+
+    /// What is to be written; it stands on the terminal then.
+    fn take(&self) -> String {
+        let mut drawing = self.drawing();
+        if !drawing.drawn.is_empty() {
+            drawing.standing = std::mem::take(&mut drawing.drawn);
+        }
+        std::mem::take(&mut drawing.text)
+    }
+}
+
+impl Drawing {
+    fn erase(&mut self) {
+        if std::mem::replace(&mut self.erased, true) {
+            return;
+        }
+        // What nobody has seen yet need not be taken away on the terminal.
+        if !self.drawn.is_empty() {
+            self.drawn.clear();
+            self.text.truncate(self.from);
+            return;
+        }
+        let columns = self.size.0.max(1);
+        let rows: usize = self.standing.drain(..).map(|width| width.div_ceil(columns).max(1)).sum();
+        if rows > 0 {
+            self.text.push_str(&format!("\r\x1b[{rows}A\x1b[J"));
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        if std::mem::replace(&mut self.fills, false) {
+            // Whatever stood there before is gone, whoever wrote it.
+            self.text.push_str("\x1b[K\r\n");
+            return;
+        }
+        if self.drawn.is_empty() {
+            self.from = self.text.len();
+        }
+        self.drawn.push(anstream::adapter::strip_str(text).to_string().width());
+        self.text.push_str(text);
+        self.fills = true;
+    }
+}
+
+/// indicatif goes up to the first of its lines and clears each, and then writes every line and the
+/// blanks to the right of it.
+impl TermLike for Sheet {
+    fn width(&self) -> u16 {
+        self.drawing().size.0.try_into().unwrap_or(u16::MAX)
+    }
+
+    fn height(&self) -> u16 {
+        self.drawing().size.1.try_into().unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, _rows: usize) -> io::Result<()> {
+        self.drawing().erase();
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _rows: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _columns: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _columns: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)?;
+        self.write_str("")
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.drawing().write(text);
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.drawing().erased = false;
+        Ok(())
     }
 }
 
@@ -51,25 +198,22 @@ pub(super) fn size() -> (usize, usize) {
 /// Takes the live lines away, so that something else can be written; the next drawing brings them back.
 pub(super) fn aside() {
     let Ok(mut screen) = SCREEN.lock() else { return };
-    let erased = screen.erase(size().0);
-    if !erased.is_empty() {
-        put(&erased);
+    if screen.bar.is_some() {
+        let cleared = screen.clear(size());
+        put(&cleared);
     }
 }
 
-/// Writes lines that stay, and below them the live ones, all at once so that nothing flickers.
+/// Writes lines that stay, and below them the live ones, all at once.
 pub(super) fn show(staying: &[String], live: &[String]) {
     let Ok(mut screen) = SCREEN.lock() else { return };
-    let plain = |line: &str| anstream::adapter::strip_str(line).to_string();
     let coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-    let fit = |line: &String| if coloured { line.clone() } else { plain(line) };
-    let mut text = screen.erase(size().0);
-    for line in staying {
-        text.push_str(&fit(line).replace('\n', "\r\n"));
-        text.push_str("\r\n");
-    }
-    let live: Vec<String> = live.iter().map(fit).collect();
-    text.push_str(&screen.draw(&live, plain));
+    let fit = |line: &String| match coloured {
+        true => line.clone(),
+        false => anstream::adapter::strip_str(line).to_string(),
+    };
+    let fit = |lines: &[String]| lines.iter().map(fit).collect::<Vec<_>>();
+    let text = screen.show(&fit(staying), &fit(live), size());
     if !text.is_empty() {
         put(&text);
     }

@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use serde_json::json;
 
 use super::*;
@@ -166,11 +164,7 @@ impl Fake {
 }
 
 fn draw(screen: &mut Screen, fake: &mut Fake, staying: &[String], frame: &[String]) {
-    let mut text = screen.erase(fake.columns);
-    for line in staying {
-        let _ = write!(text, "{line}\r\n");
-    }
-    text.push_str(&screen.draw(frame, |line| anstream::adapter::strip_str(line).to_string()));
+    let text = screen.show(staying, frame, (fake.columns, fake.rows));
     fake.write(&text);
 }
 
@@ -182,7 +176,7 @@ fn five_hundred_services_on_a_small_terminal_lose_no_line() {
     let steps: Vec<(u32, &str, &str, &[u32])> =
         (1..=COUNT).zip(&names).map(|(id, name)| (id, name.as_str(), "start", &[][..])).collect();
     live.take(&plan(&steps));
-    let (mut screen, mut fake) = (Screen::default(), Fake::new(40, 10));
+    let (mut screen, mut fake) = (Screen::new(), Fake::new(40, 10));
     for (id, name) in (1..=COUNT).zip(&names) {
         let mut staying = live.take(&step(0, "started", id, name, json!({ "text": "starting" })));
         if id > 20 {
@@ -237,9 +231,20 @@ fn more_than_fit_are_counted() {
 
 #[test]
 fn a_terminal_that_became_narrower_is_cleaned_of_broken_lines() {
-    let mut screen = Screen::default();
-    screen.draw(&["x".repeat(70), "y".repeat(10)], str::to_owned);
+    let mut screen = Screen::new();
+    let drawn = screen.show(&[], &["x".repeat(70), "y".repeat(10)], (80, 24));
+    assert_eq!(drawn, format!("{}\x1b[K\r\n{}\x1b[K\r\n", "x".repeat(70), "y".repeat(10)));
     // The first line now takes two rows.
-    assert_eq!(screen.erase(40), "\r\x1b[3A\x1b[J");
-    assert_eq!(screen.erase(40), "");
+    assert_eq!(screen.clear((40, 24)), "\r\x1b[3A\x1b[J");
+    assert_eq!(screen.clear((40, 24)), "");
+}
+
+#[test]
+fn a_drawing_is_written_once_with_what_stays_above_it() {
+    let mut screen = Screen::new();
+    screen.show(&[], &["old".to_owned()], (80, 24));
+    let text = screen.show(&["done\nand more".to_owned()], &["new".to_owned(), "next".to_owned()], (80, 24));
+    assert_eq!(text, "\r\x1b[1A\x1b[Jdone\r\nand more\r\nnew\x1b[K\r\nnext\x1b[K\r\n");
+    assert_eq!(screen.show(&["last".to_owned()], &[], (80, 24)), "\r\x1b[2A\x1b[Jlast\r\n");
+    assert_eq!(screen.show(&[], &["again".to_owned()], (80, 24)), "again\x1b[K\r\n");
 }
