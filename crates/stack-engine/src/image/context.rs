@@ -365,6 +365,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_changes_while_it_is_read_is_an_error_that_names_it() {
+        let folder =
+            folder(&[("Dockerfile", "FROM scratch"), ("big", &"x".repeat(pieces::SIZE * 2 * pieces::AHEAD))]);
+        let mut receiver = Context::open(folder.path(), None, None).expect("a context").send();
+        assert!(receiver.recv().await.is_some_and(|piece| piece.is_ok()));
+        // The reader is far from the end of it: only a few pieces wait.
+        let big = folder.path().join("big");
+        let mut grown = fs::OpenOptions::new().append(true).open(&big).expect("the file");
+        io::Write::write_all(&mut grown, b"more").expect("written");
+        let mut last = None;
+        while let Some(piece) = receiver.recv().await {
+            last = Some(piece);
+        }
+        let error = last.expect("an end").expect_err("the file has changed");
+        assert_eq!(error.to_string(), format!("{} was changed while it was read", big.display()));
+    }
+
+    #[tokio::test]
     async fn dropping_the_receiver_ends_the_reading() {
         let folder =
             folder(&[("Dockerfile", "FROM scratch"), ("big", &"x".repeat(pieces::SIZE * 2 * pieces::AHEAD))]);

@@ -329,6 +329,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_not_any_more_what_was_told_of_it_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        std::fs::write(&path, "ten bytes.").expect("written");
+        let then = path.metadata().expect("metadata");
+        let sent = |then: &Metadata| {
+            let (sender, _receiver) = tokio::sync::mpsc::channel(PACKETS);
+            send_file(1, &path, then, &sender).map_err(|error| error.to_string())
+        };
+        assert_eq!(sent(&then), Ok(false));
+        let changed = Err(format!("{} was changed while it was read", path.display()));
+        for text in ["ten bytes. And more.", "less"] {
+            std::fs::write(&path, text).expect("written");
+            assert_eq!(sent(&then), changed, "{text}");
+        }
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(sent(&then), changed);
+    }
+
+    #[test]
     fn another_text_of_the_same_size_has_another_time() {
         assert_ne!(time_of(b"COPY a /1"), time_of(b"COPY a /2"));
         assert!(time_of(b"COPY a /1") >= 0);
