@@ -11,6 +11,7 @@ pub mod containers;
 pub mod desired;
 pub mod fields;
 pub mod fingerprint;
+pub mod generation;
 mod hooks;
 pub mod labels;
 pub mod lifecycle;

@@ -13,9 +13,9 @@ use stack_engine::execute::Pace;
 
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
-    export, generate, graph, images, install_plugin, kill, lock, logs, ls, man, outdated, pause, plan, port,
-    ps, pull, push, replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top,
-    unpause, up, version, volumes, wait, watch, why,
+    export, generate, graph, history, images, install_plugin, kill, lock, logs, ls, man, outdated, pause,
+    plan, port, ps, pull, push, replay, restart, rm, rollback, rollout, run, scale, schema, start, stats,
+    stop, timeline, top, unpause, up, version, volumes, wait, watch, why,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -227,6 +227,10 @@ pub(crate) enum Command {
     Restart(restart::RestartArgs),
     /// Replace the containers of services one after the other, while they serve
     Rollout(rollout::RolloutArgs),
+    /// Bring the stack back to what an earlier run had made of it
+    Rollback(rollback::RollbackArgs),
+    /// List what runs have made of the stack, and what each changed
+    History(history::HistoryArgs),
     /// Send a signal to the containers that run
     Kill(kill::KillArgs),
     /// Remove the containers that do not run

@@ -53,6 +53,8 @@ pub struct Policy {
     pub wait: bool,
     /// Removes containers of services that the file does not have.
     pub remove_orphans: bool,
+    /// Removes the containers of these services, if the file does not have them.
+    pub retired: Vec<String>,
     /// Does not tell of containers of services that the file does not have.
     pub ignore_orphans: bool,
     /// Overrides every stop grace period.
@@ -244,7 +246,7 @@ impl<'a> Planner<'a> {
             if self.is_known(&container.service) {
                 continue;
             }
-            if self.policy.remove_orphans {
+            if self.policy.remove_orphans || self.policy.retired.contains(&container.service) {
                 self.retire(container, Change::Remove, &Cause::Orphaned, []);
             } else if container.config_files == self.desired.config_files && !self.policy.ignore_orphans {
                 // The same project name with other files is another stack, not an orphan of this one.

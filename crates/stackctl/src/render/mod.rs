@@ -7,6 +7,7 @@ pub(crate) mod diagnostics;
 pub(crate) mod explain;
 pub(crate) mod format;
 pub(crate) mod graph;
+pub(crate) mod history;
 mod json;
 pub(crate) mod junit;
 mod live;
