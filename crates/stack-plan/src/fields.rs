@@ -211,7 +211,8 @@ pub(crate) const DIGEST: &str = "sha256:";
 const NULL: &str = "(null)";
 
 /// Enough of a digest to tell a change, too little to be a credential.
-pub(crate) fn digest(text: &str) -> String {
+#[must_use]
+pub fn digest(text: &str) -> String {
     digest_of(&Sha256::digest(text))
 }
 

@@ -6,6 +6,7 @@
 //! of their variables in the place of values.
 
 mod difference;
+mod drift;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,11 +15,14 @@ use serde::{Deserialize, Serialize};
 use stack_file::load::Loaded;
 use stack_file::source::{Origin, Sources, VariableSource};
 
+use crate::containers::jobs;
 use crate::desired::{Desired, ServiceSpec};
+use crate::drift::limits;
 use crate::fields::{DIGEST, Fields, Shown, digest, is_secret};
 use crate::observed::Observed;
 
 pub use self::difference::{Difference, KeptChange, ResourceChange, Unlike, summary};
+pub use self::drift::Drift;
 
 /// The form of the record; one of another form cannot be gone back to.
 const FORM: u32 = 1;
@@ -89,10 +93,14 @@ pub struct KeptStack {
 pub struct KeptService {
     /// How many containers.
     pub scale: u32,
+    /// Whether it runs to an end.
+    pub job: bool,
     /// The image of its containers; `None` when it has none.
     pub image: Option<KeptImage>,
     /// The settings.
     pub fields: KeptFields,
+    /// What its containers may use, as `docker update` could change it.
+    pub limits: KeptFields,
 }
 
 /// An image.
@@ -201,6 +209,7 @@ impl Generation {
         digests: &BTreeMap<String, Vec<String>>,
     ) -> Self {
         let sources = &loaded.sources;
+        let jobs = jobs(&desired.services);
         let mut services = BTreeMap::new();
         let mut others = BTreeSet::new();
         for spec in &desired.services {
@@ -213,24 +222,41 @@ impl Generation {
                 digests: digests.get(&id).cloned().unwrap_or_default(),
                 id,
             });
-            let service = KeptService { scale: spec.scale, image, fields: kept(&spec.fields, sources) };
+            let service = KeptService::of(spec, jobs.contains(spec.name()), image, sources);
             services.insert(spec.name().to_owned(), service);
         }
+        Self { number, services, others, ..Self::about(occasion, loaded, desired) }
+    }
+
+    /// What the files ask for, as if a run had brought the project there. Which images that would
+    /// be is not known before.
+    #[must_use]
+    pub fn asked(loaded: &Loaded, desired: &Desired) -> Self {
+        let jobs = jobs(&desired.services);
+        let services = desired.services.iter().map(|spec| {
+            let service = KeptService::of(spec, jobs.contains(spec.name()), None, &loaded.sources);
+            (spec.name().to_owned(), service)
+        });
+        Self { services: services.collect(), ..Self::about(Occasion::default(), loaded, desired) }
+    }
+
+    fn about(occasion: Occasion, loaded: &Loaded, desired: &Desired) -> Self {
+        let sources = &loaded.sources;
         let networks = desired.networks.iter();
         let networks = networks.map(|spec| (spec.network.key.value.clone(), kept(&spec.fields, sources)));
         let volumes = desired.volumes.iter();
         let volumes = volumes.map(|spec| (spec.volume.key.value.clone(), kept(&spec.fields, sources)));
         Self {
             form: FORM,
-            number,
+            number: 0,
             at: occasion.at,
             command: occasion.command,
             by: occasion.by,
             version: occasion.version,
             project: desired.project.clone(),
             stack: KeptStack::of(loaded),
-            services,
-            others,
+            services: BTreeMap::new(),
+            others: BTreeSet::new(),
             networks: networks.collect(),
             volumes: volumes.collect(),
         }
@@ -262,7 +288,24 @@ pub fn images_of(observed: &Observed) -> BTreeSet<String> {
     containers.map(|container| container.image_id.clone()).collect()
 }
 
+impl KeptService {
+    fn of(spec: &ServiceSpec, job: bool, image: Option<KeptImage>, sources: &Sources) -> Self {
+        let limits = limits(&spec.service).into_iter();
+        let limits = limits
+            .map(|(name, (value, origin))| (name.to_owned(), KeptValue::of(name, &value, origin, sources)));
+        let fields = kept(&spec.fields, sources);
+        Self { scale: spec.scale, job, image, fields, limits: limits.collect() }
+    }
+}
+
 impl KeptStack {
+    /// What the label of its containers says of the files.
+    #[must_use]
+    pub fn config_files(&self) -> String {
+        let files = self.files.iter().filter(|path| path.as_os_str() != STDIN);
+        files.map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(",")
+    }
+
     fn of(loaded: &Loaded) -> Self {
         let stack = &loaded.stack;
         let mut files = Vec::new();

@@ -9,6 +9,7 @@ pub mod api;
 pub mod config_hash;
 pub mod containers;
 pub mod desired;
+mod drift;
 pub mod fields;
 pub mod fingerprint;
 pub mod generation;

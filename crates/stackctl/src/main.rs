@@ -111,6 +111,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Rollout(args) => commands::rollout::run(&global, args).await,
         Command::Scale(args) => commands::scale::run(&global, args).await,
         Command::Rollback(args) => commands::rollback::run(&global, args).await,
+        Command::Status(args) => commands::status::run(&global, args).await,
         Command::History(args) => commands::history::run(&global, args).await,
         Command::Wait(args) => commands::wait::run(&global, args).await,
         Command::Exec(args) => commands::exec::run(&global, args).await,

@@ -115,6 +115,7 @@ impl Project {
             aging: self.desired.aging(),
             networks: self.desired.networks.iter().map(|spec| spec.network.name.clone()).collect(),
             volumes: self.desired.volumes.iter().map(|spec| spec.volume.name.clone()).collect(),
+            actual: true,
         }
     }
 
@@ -253,6 +254,12 @@ pub(crate) fn name(global: &Global) -> anyhow::Result<String> {
         accept(&loaded)?;
     }
     Ok(loaded.stack.name.value)
+}
+
+/// The stack of the command line, if there is one without errors; nothing is said of any.
+pub(crate) fn loaded(global: &Global) -> anyhow::Result<Option<Project>> {
+    let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
+    Ok((!loaded.has_errors()).then(|| Project::of(loaded, environment, &BTreeMap::new())))
 }
 
 /// The stack of a generation, read from its own texts: variables, environment files and the

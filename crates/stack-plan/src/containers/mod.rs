@@ -28,6 +28,8 @@ use crate::plan::{Action, Cause, Change, Condition, Draft, Obstacle, Plan, Step,
 use crate::rollout::Rollout;
 use crate::shortfall::{self, Shortfall};
 
+pub(crate) use self::replicas::jobs;
+
 use self::replicas::Places;
 use self::rolling::Settling;
 use self::waits::Fate;

@@ -198,7 +198,7 @@ fn field_changes(was: &KeptFields, now: &KeptFields) -> Vec<KeptChange> {
 }
 
 /// Twelve digits of an image's id.
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     let bare = id.strip_prefix("sha256:").unwrap_or(id);
     bare.get(..12).unwrap_or(bare)
 }

@@ -47,6 +47,7 @@ pub(crate) mod schema;
 pub(crate) mod standing;
 pub(crate) mod start;
 pub(crate) mod stats;
+pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod target;
 pub(crate) mod timeline;

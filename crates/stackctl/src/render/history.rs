@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stack_engine::docker::generations::ListedGeneration;
 use stack_plan::fields::Shown;
-use stack_plan::generation::{Difference, Generation, KeptChange};
+use stack_plan::generation::{Difference, Generation, KeptChange, ResourceChange};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -87,16 +87,8 @@ pub(crate) fn changes(generation: &Generation, before: Option<&Generation>) -> S
 
 /// The same for programs.
 pub(crate) fn json(generation: &Generation, before: Option<&Generation>) -> Value {
-    let changes: Vec<Value> = (before.map(|before| generation.since(before)).unwrap_or_default().into_iter())
-        .map(|change| {
-            let (word, fields) = match &change.difference {
-                Difference::Added => ("added", Vec::new()),
-                Difference::Removed => ("removed", Vec::new()),
-                Difference::Changed(fields) => ("changed", fields.iter().map(field).collect()),
-            };
-            json!({ "resource": change.resource, "difference": word, "fields": fields })
-        })
-        .collect();
+    let changes = before.map(|before| generation.since(before)).unwrap_or_default();
+    let changes: Vec<Value> = changes.iter().map(change).collect();
     let images = generation.services.iter().filter_map(|(service, kept)| {
         let image = kept.image.as_ref()?;
         let facts = json!({ "reference": image.reference, "id": image.id, "digests": image.digests });
@@ -116,15 +108,29 @@ pub(crate) fn json(generation: &Generation, before: Option<&Generation>) -> Valu
     })
 }
 
-fn field(change: &KeptChange) -> Value {
-    let shown = |value: &Shown| match value {
-        Shown::Nothing => Value::Null,
-        other => Value::from(other.to_string()),
+/// What became of a resource.
+pub(super) fn change(change: &ResourceChange) -> Value {
+    let (word, fields) = match &change.difference {
+        Difference::Added => ("added", Vec::new()),
+        Difference::Removed => ("removed", Vec::new()),
+        Difference::Changed(fields) => ("changed", fields.iter().map(field).collect()),
     };
+    json!({ "resource": change.resource, "difference": word, "fields": fields })
+}
+
+fn field(change: &KeptChange) -> Value {
     json!({
         "field": change.field,
         "was": shown(&change.was),
         "now": shown(&change.now),
         "variable": change.variable,
     })
+}
+
+/// A value as it may be shown; null for none.
+pub(super) fn shown(value: &Shown) -> Value {
+    match value {
+        Shown::Nothing => Value::Null,
+        other => Value::from(other.to_string()),
+    }
 }

@@ -19,6 +19,7 @@ mod renderer;
 pub(crate) mod schema;
 mod screen;
 pub(crate) mod stats;
+pub(crate) mod status;
 pub(crate) mod stream;
 pub(crate) mod table;
 mod teller;
