@@ -54,6 +54,8 @@ pub struct Query {
     pub networks: Vec<String>,
     /// Names of volumes that the project may use without owning them.
     pub volumes: Vec<String>,
+    /// Also what the containers are set to now, whatever was recorded of them: one call for each.
+    pub actual: bool,
 }
 
 /// One thing to do.

@@ -346,6 +346,7 @@ fn target(work: &Work<'_>) -> Result<Option<String>, EngineError> {
         | Action::RemoveContainer { target, .. }
         | Action::Rename { target, .. }
         | Action::Connect { target, .. }
+        | Action::Disconnect { target, .. }
         | Action::Upload { target, .. }
         | Action::Run { target, .. }
         | Action::Await { target, .. } => work.ledger.resolve(target).map(Some),

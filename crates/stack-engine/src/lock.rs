@@ -132,7 +132,8 @@ fn sign(mut file: &File, command: &str) -> io::Result<()> {
 }
 
 /// The name of this machine.
-fn host() -> String {
+#[must_use]
+pub fn host() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let variable = || std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")).ok();
     kernel.or_else(variable).map_or("this machine".to_owned(), |name| name.trim().to_owned())

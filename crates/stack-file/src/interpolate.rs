@@ -132,8 +132,8 @@ impl<'a> Variables<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filled {
     pub(crate) text: String,
-    /// The first variable that was used, and whether it was its default that served.
-    pub(crate) first: Option<(String, bool)>,
+    /// The variables that were used, and of each whether it was its default that served.
+    pub(crate) used: Vec<(String, bool)>,
     /// Variables without a value and without a default.
     pub(crate) unset: Vec<String>,
 }
@@ -293,7 +293,7 @@ fn braced(
 }
 
 fn note(filled: &mut Filled, name: &str, default: bool) {
-    filled.first.get_or_insert_with(|| (name.to_owned(), default));
+    filled.used.push((name.to_owned(), default));
 }
 
 /// The length of the name at the start of a text.
@@ -363,10 +363,8 @@ impl Filler<'_> {
                         for name in filled.unset {
                             self.unset(&name, &node.origin, trail);
                         }
-                        if let Some((name, default)) = filled.first {
-                            let from =
-                                if default { VariableSource::Default } else { self.variables.origin(&name) };
-                            node.origin.via = Some(Arc::new(Variable { name, from }));
+                        if let Some(variable) = self.decisive(filled.used) {
+                            node.origin.via = Some(Arc::new(variable));
                         }
                     }
                     Err(fault) => {
@@ -382,6 +380,22 @@ impl Filler<'_> {
             Kind::Scalar(_) => {}
         }
         true
+    }
+
+    /// Of the variables of a value the first that somebody outside of the file has set, else the
+    /// first: what came from outside may be secret, whatever stands before it.
+    fn decisive(&self, used: Vec<(String, bool)>) -> Option<Variable> {
+        let mut first = None;
+        for (name, default) in used {
+            let from = if default { VariableSource::Default } else { self.variables.origin(&name) };
+            let outside = matches!(from, VariableSource::Environment | VariableSource::EnvFile(..));
+            let variable = Variable { name, from };
+            if outside {
+                return Some(variable);
+            }
+            first.get_or_insert(variable);
+        }
+        first
     }
 
     fn unset(&mut self, name: &str, origin: &Origin, trail: Trail<'_>) {
@@ -493,7 +507,7 @@ mod tests {
         let lookup = |name: &str| (name == "A").then_some(Cow::Borrowed("1"));
         let filled = fill("${A:-$UNSET} ${B:+$UNSET}", &lookup).expect("fine");
         assert_eq!(filled.unset, Vec::<String>::new());
-        assert_eq!(filled.first, Some(("A".to_owned(), false)));
+        assert_eq!(filled.used.first(), Some(&("A".to_owned(), false)));
     }
 
     proptest! {

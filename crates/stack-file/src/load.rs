@@ -78,6 +78,8 @@ pub struct Loaded {
     pub unsupported: Vec<Diagnostic>,
     /// The texts that were read.
     pub sources: Sources,
+    /// The profiles that are active.
+    pub profiles: BTreeSet<String>,
 }
 
 impl Loaded {
@@ -91,13 +93,21 @@ impl Loaded {
 /// Loads a stack. Never stops at the first fault.
 #[must_use]
 pub fn load(request: &Request<'_>) -> Loaded {
-    load_noting(request, Omitted::default(), None)
+    load_noting(request, Omitted::default(), None, None)
+}
+
+/// Loads a stack from texts that were kept, in the place of the stack files at their paths: those
+/// that are asked for, and those that they include or extend. What is no stack file, as environment
+/// files and the contents of configs and secrets, is read as it is now.
+#[must_use]
+pub fn load_kept(request: &Request<'_>, texts: &BTreeMap<PathBuf, String>) -> Loaded {
+    load_noting(request, Omitted::default(), None, Some(texts))
 }
 
 /// Loads a stack, and leaves something undone.
 #[must_use]
 pub fn load_without(request: &Request<'_>, omitted: Omitted) -> Loaded {
-    load_noting(request, omitted, None)
+    load_noting(request, omitted, None, None)
 }
 
 /// Loads a stack, and keeps what [`explain`](crate::explain::explain) needs to tell
@@ -105,12 +115,17 @@ pub fn load_without(request: &Request<'_>, omitted: Omitted) -> Loaded {
 #[must_use]
 pub fn load_with_history<'a>(request: &Request<'a>) -> (Loaded, History<'a>) {
     let mut history = History::new(request.environment);
-    let loaded = load_noting(request, Omitted::default(), Some(&mut history));
+    let loaded = load_noting(request, Omitted::default(), Some(&mut history), None);
     (loaded, history)
 }
 
-fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut History<'a>>) -> Loaded {
-    let mut reading = Reading::new(&request.directory);
+fn load_noting<'a>(
+    request: &Request<'a>,
+    omitted: Omitted,
+    history: Option<&mut History<'a>>,
+    kept: Option<&BTreeMap<PathBuf, String>>,
+) -> Loaded {
+    let mut reading = Reading::new(&request.directory, kept);
     reading.layers = history.is_some().then(Vec::new);
     let (mut variables, env_files) = project_variables(request, &mut reading);
     let files = stack_files(request, &variables, &mut reading.diagnostics);
@@ -155,7 +170,9 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
             tree,
         };
         let diagnostics = in_order(reading.diagnostics, &reading.sources);
-        return Loaded { stack, diagnostics, unsupported: Vec::new(), sources: reading.sources };
+        let profiles = active_profiles(request, &variables);
+        let sources = reading.sources;
+        return Loaded { stack, diagnostics, unsupported: Vec::new(), sources, profiles };
     }
     let model = Model { directory: &directory, variables: &variables, omitted };
     let (mut tree, usable) = merged(documents, model, start, &mut reading);
@@ -209,7 +226,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     }
     let unsupported = in_order(unsupported, &sources);
     let diagnostics = in_order(diagnostics, &sources);
-    Loaded { stack, diagnostics, unsupported, sources }
+    Loaded { stack, diagnostics, unsupported, sources, profiles }
 }
 
 /// What the files of one model share: those that were asked for, or those of one include.
@@ -269,7 +286,7 @@ fn separator(variables: &Variables) -> char {
 /// `None` when there is none, or when it cannot be a name.
 #[must_use]
 pub fn project_name_of(request: &Request<'_>) -> Option<String> {
-    let (variables, _) = project_variables(request, &mut Reading::new(&request.directory));
+    let (variables, _) = project_variables(request, &mut Reading::new(&request.directory, None));
     let asked = request.project_name.as_deref().or_else(|| variables.get("COMPOSE_PROJECT_NAME"));
     asked.filter(|asked| !asked.is_empty() && name::normalized(asked) == *asked).map(str::to_owned)
 }
@@ -278,7 +295,7 @@ pub fn project_name_of(request: &Request<'_>) -> Option<String> {
 /// the process, and below it the environment files.
 #[must_use]
 pub fn variables_of(request: &Request<'_>) -> BTreeMap<String, String> {
-    let mut reading = Reading::new(&request.directory);
+    let mut reading = Reading::new(&request.directory, None);
     let (mut variables, env_files) = project_variables(request, &mut reading);
     let files = stack_files(request, &variables, &mut reading.diagnostics);
     let directory = project_directory(request, &files);
@@ -372,7 +389,7 @@ fn documents(request: &Request<'_>, files: &[StackFile], reading: &mut Reading<'
     let mut documents = Vec::new();
     for file in files {
         let text = match &file.path {
-            Some(path) => source::read(path),
+            Some(path) => reading.stack_file(path),
             None => match request.stdin {
                 Some(text) if text.len() as u64 > source::SIZE_LIMIT => Err(source::too_large()),
                 Some(text) => Ok(text.to_owned()),

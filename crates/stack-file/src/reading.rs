@@ -1,8 +1,8 @@
 //! What is read while a stack is loaded: texts and findings, and how much of what
 //! files refer to is brought in at most.
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use crate::canonical::{closest, outside_of};
 use crate::diagnostic::Diagnostic;
@@ -36,6 +36,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) settled: HashMap<(&'static str, String), String>,
     /// The canonical documents before they are merged, where somebody wants to know.
     pub(crate) layers: Option<Vec<Node>>,
+    /// Texts that were kept, in the place of the stack files at these paths.
+    kept: Option<&'a BTreeMap<PathBuf, String>>,
     /// The directory to which names of files are relative when they are shown.
     directory: &'a Path,
     files: usize,
@@ -46,8 +48,9 @@ pub(crate) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     /// Nothing is read yet.
-    pub(crate) fn new(directory: &'a Path) -> Self {
+    pub(crate) fn new(directory: &'a Path, kept: Option<&'a BTreeMap<PathBuf, String>>) -> Self {
         Self {
+            kept,
             sources: Sources::default(),
             diagnostics: Vec::new(),
             incomplete: HashSet::new(),
@@ -58,6 +61,14 @@ impl<'a> Reading<'a> {
             bytes: TOTAL_LIMIT,
             nodes: NODE_LIMIT,
             exhausted: false,
+        }
+    }
+
+    /// The text of a stack file: as it was kept, or as it is now.
+    pub(crate) fn stack_file(&self, path: &Path) -> Result<String, String> {
+        match self.kept {
+            Some(kept) => kept.get(path).cloned().ok_or_else(|| "its text was not kept".to_owned()),
+            None => source::read(path),
         }
     }
 
@@ -122,7 +133,8 @@ impl<'a> Reading<'a> {
             return None;
         }
         self.files -= 1;
-        let text = match source::read(path) {
+        let read = if by == Reference::EnvFile { source::read(path) } else { self.stack_file(path) };
+        let text = match read {
             Ok(text) => text,
             Err(reason) => {
                 self.unreadable(path, &place, by, &reason, trail);

@@ -201,7 +201,8 @@ pub struct Origin {
     pub source: SourceId,
     /// Range of bytes in the text.
     pub span: Span,
-    /// The first variable whose value went into this one.
+    /// The variable whose value went into this one: of several the first from outside of the
+    /// file, else the first.
     pub via: Option<Arc<Variable>>,
 }
 

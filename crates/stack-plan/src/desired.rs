@@ -92,6 +92,14 @@ impl Desired {
         desired
     }
 
+    /// The same with the images of some services under other references, such as ids. What is
+    /// recorded of these services stays what their file says.
+    #[must_use]
+    pub fn pinned(mut self, pins: &BTreeMap<String, String>) -> Self {
+        images::pin(&mut self, pins);
+        self
+    }
+
     /// The service of this name.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&ServiceSpec> {

@@ -106,6 +106,11 @@ impl Fields {
         self.fields.insert(path.to_owned(), (value, origin.clone()));
     }
 
+    /// Every setting: path, value or digest of what may be secret, and place.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, &Origin)> {
+        self.fields.iter().map(|(path, (value, origin))| (path.as_str(), value.as_str(), origin))
+    }
+
     /// What is kept on the engine.
     #[must_use]
     pub fn record(&self) -> Recorded {
@@ -150,6 +155,11 @@ impl Recorded {
         serde_json::from_str(text).ok().filter(|recorded: &Self| recorded.form == FORM)
     }
 
+    /// Every setting: path and value, or digest of what may be secret.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(path, value)| (path.as_str(), value.as_str()))
+    }
+
     /// The fixed addresses that a container was given on its networks.
     pub(crate) fn fixed_addresses(&self) -> impl Iterator<Item = &str> {
         let addresses =
@@ -179,7 +189,7 @@ fn is_below(path: &str, top: &str) -> bool {
 }
 
 /// Whether the value at `path` may be a password: it is kept as a digest only.
-fn is_secret(path: &str) -> bool {
+pub(crate) fn is_secret(path: &str) -> bool {
     path.starts_with("environment.")
         || path.starts_with("driver_opts.")
         || path.starts_with("logging.options.")
@@ -193,15 +203,16 @@ fn is_content(path: &str) -> bool {
     path.starts_with("configs.") || path.starts_with("secrets.")
 }
 
-fn shown(path: &str, value: &str) -> Shown {
+pub(crate) fn shown(path: &str, value: &str) -> Shown {
     if is_secret(path) && value.starts_with(DIGEST) { Shown::Hidden } else { Shown::Text(value.to_owned()) }
 }
 
-const DIGEST: &str = "sha256:";
+pub(crate) const DIGEST: &str = "sha256:";
 const NULL: &str = "(null)";
 
 /// Enough of a digest to tell a change, too little to be a credential.
-fn digest(text: &str) -> String {
+#[must_use]
+pub fn digest(text: &str) -> String {
     digest_of(&Sha256::digest(text))
 }
 

@@ -72,6 +72,17 @@ pub struct ObservedContainer {
     pub status: String,
     /// Its published ports.
     pub ports: Vec<ObservedPort>,
+    /// What it is set to now; `None` when nobody asked.
+    pub actual: Option<Actual>,
+}
+
+/// What a container is set to now, whatever was recorded of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actual {
+    /// Digests of its variables by name, those of its image included, as records have them.
+    pub environment: BTreeMap<String, String>,
+    /// What `docker update` can change, by the attribute of a service; without those that are unlimited.
+    pub limits: BTreeMap<&'static str, String>,
 }
 
 /// What a container depends on, as its label tells.

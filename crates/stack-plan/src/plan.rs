@@ -91,6 +91,8 @@ pub enum Change {
     Create,
     /// Another takes its place.
     Replace,
+    /// It is changed where it is, and goes on.
+    Mend,
     /// It is started.
     Start,
     /// It is stopped and started.
@@ -167,6 +169,13 @@ pub enum Action {
         /// The new name.
         to: String,
     },
+    /// Detaches a container from a network.
+    Disconnect {
+        /// The container.
+        target: Target,
+        /// The network's name.
+        network: String,
+    },
     /// Attaches a container to a further network.
     Connect {
         /// The container.
@@ -237,6 +246,7 @@ impl Action {
             | Self::RemoveImage(_) => "remove",
             Self::Rename { .. } => "rename",
             Self::Connect { .. } => "connect",
+            Self::Disconnect { .. } => "disconnect",
             Self::Upload { .. } => "upload",
             Self::Run { event: HookEvent::PostStart, .. } => "run post_start",
             Self::Run { event: HookEvent::PreStop, .. } => "run pre_stop",
@@ -366,6 +376,8 @@ pub enum Cause {
     Missing,
     /// It was made with other settings.
     Changed(Vec<FieldChange>),
+    /// It was changed by hand since it was made: what it is set to now, and what it is to be.
+    Altered(Vec<FieldChange>),
     /// It was made by another program, which kept no record of the settings.
     Unrecorded,
     /// The image's reference now names another image.
@@ -521,6 +533,10 @@ impl fmt::Display for Cause {
                 let names: Vec<_> = fields.iter().map(|change| change.field.as_str()).collect();
                 write!(f, "changed: {}", names.join(", "))
             }
+            Self::Altered(fields) => {
+                let names: Vec<_> = fields.iter().map(|change| change.field.as_str()).collect();
+                write!(f, "changed by hand: {}", names.join(", "))
+            }
             Self::Unrecorded => f.write_str("made by another program"),
             Self::ImageMoved => f.write_str("image is newer"),
             Self::DependencyReplaced(address) => write!(f, "depends on {address}, replaced"),
@@ -619,7 +635,7 @@ impl Draft {
 #[must_use]
 pub fn first_origin(cause: &Cause) -> Option<&Origin> {
     match cause {
-        Cause::Changed(fields) => fields.first().map(|change| &change.origin),
+        Cause::Changed(fields) | Cause::Altered(fields) => fields.first().map(|change| &change.origin),
         _ => None,
     }
 }

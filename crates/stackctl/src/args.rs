@@ -14,9 +14,9 @@ use stack_engine::execute::Pace;
 
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
-    export, generate, graph, images, install_plugin, kill, lock, logs, ls, man, outdated, pause, plan, port,
-    ps, pull, push, replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top,
-    unpause, up, version, volumes, wait, watch, why,
+    export, generate, graph, history, images, install_plugin, kill, lock, logs, ls, man, outdated, pause,
+    plan, port, ps, pull, push, replay, restart, rm, rollback, rollout, run, scale, schema, start, stats,
+    status, stop, timeline, top, unpause, up, version, volumes, wait, watch, why,
 };
 
 /// Runs a stack of containers from a Compose file.
@@ -33,13 +33,15 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    something failed on the engine, or a container is not ready
-  2    a plan has changes (only `plan`)
+  2    something differs: a plan has changes, an image is outdated, a stack was changed by hand
+       (`plan`, `outdated`, `status`)
   3    the stack file is wrong or missing
   4    no engine answers
   5    data would be lost, and nobody agreed to that
   6    a written plan does not fit what is there now
   7    not ready in the time that was given
   8    the plan was refused: what it needs is not there, or others have it
+  9    a new version was not good, and what it had replaced serves again
   64   the command line is wrong
   130  interrupted
 `run`, `exec`, `wait` and `up --exit-code-from` pass on the exit code of the container,
@@ -228,6 +230,12 @@ pub(crate) enum Command {
     Restart(restart::RestartArgs),
     /// Replace the containers of services one after the other, while they serve
     Rollout(rollout::RolloutArgs),
+    /// Bring the stack back to what an earlier run had made of it
+    Rollback(rollback::RollbackArgs),
+    /// List what runs have made of the stack, and what each changed
+    History(history::HistoryArgs),
+    /// Show what was changed by hand since the last run
+    Status(status::StatusArgs),
     /// Send a signal to the containers that run
     Kill(kill::KillArgs),
     /// Remove the containers that do not run

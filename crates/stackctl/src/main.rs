@@ -9,6 +9,7 @@ mod completion;
 mod conversation;
 mod diagnose;
 mod error;
+mod generations;
 mod grace;
 mod invocation;
 mod lock;
@@ -109,6 +110,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Unpause(args) => commands::unpause::run(&global, args).await,
         Command::Rollout(args) => commands::rollout::run(&global, args).await,
         Command::Scale(args) => commands::scale::run(&global, args).await,
+        Command::Rollback(args) => commands::rollback::run(&global, args).await,
+        Command::Status(args) => commands::status::run(&global, args).await,
+        Command::History(args) => commands::history::run(&global, args).await,
         Command::Wait(args) => commands::wait::run(&global, args).await,
         Command::Exec(args) => commands::exec::run(&global, args).await,
         Command::Run(args) => commands::run::run(&global, args).await,

@@ -10,9 +10,10 @@ use stack_engine::docker::connect::{self, Where};
 use stack_engine::engine::Query;
 use stack_engine::provider::Programs;
 use stack_file::diagnostic::Diagnostic;
-use stack_file::load::{Loaded, Omitted, Request, load, load_without, variables_of};
+use stack_file::load::{Loaded, Omitted, Request, load, load_kept, load_without, variables_of};
 use stack_file::source::{Origin, Spanned};
 use stack_plan::desired::{Desired, Provided};
+use stack_plan::generation::{Generation, STDIN};
 use stack_plan::plan::Plan;
 
 use crate::args::Global;
@@ -30,6 +31,8 @@ pub(crate) struct Project {
     pub(crate) loaded: Loaded,
     pub(crate) desired: Desired,
     scale: BTreeMap<String, u32>,
+    /// The references under which the images of services are taken, in the place of the file's.
+    pins: BTreeMap<String, String>,
     /// Variables for the programs that make services; none where there are no such services.
     environment: BTreeMap<String, String>,
 }
@@ -42,12 +45,18 @@ impl Project {
         scale: &BTreeMap<String, u32>,
     ) -> Self {
         let desired = Desired::of(&loaded.stack, scale);
-        Self { loaded, desired, scale: scale.clone(), environment }
+        Self { loaded, desired, scale: scale.clone(), pins: BTreeMap::new(), environment }
     }
 
     /// What is wanted once the programs that make services have said what they have to say.
     pub(crate) fn desired_with(&self, provided: &Provided) -> Desired {
-        Desired::with_provided(&self.loaded.stack, &self.scale, provided)
+        Desired::with_provided(&self.loaded.stack, &self.scale, provided).pinned(&self.pins)
+    }
+
+    /// The same with the images of some services under other references, such as ids; what is
+    /// recorded of them stays what the file says.
+    pub(crate) fn pinned(self, pins: BTreeMap<String, String>) -> Self {
+        Self { desired: self.desired.pinned(&pins), pins, ..self }
     }
 
     /// The same with other images for some services.
@@ -106,6 +115,7 @@ impl Project {
             aging: self.desired.aging(),
             networks: self.desired.networks.iter().map(|spec| spec.network.name.clone()).collect(),
             volumes: self.desired.volumes.iter().map(|spec| spec.volume.name.clone()).collect(),
+            actual: true,
         }
     }
 
@@ -181,7 +191,12 @@ pub(crate) fn load_with_variables(
     global: &Global,
     request: &Request<'_>,
 ) -> (Loaded, BTreeMap<String, String>) {
-    let mut loaded = load_without(request, Omitted { unused: global.all_resources, ..Omitted::default() });
+    let loaded = load_without(request, Omitted { unused: global.all_resources, ..Omitted::default() });
+    completed(loaded, request)
+}
+
+/// A stack with what stands in no file, and the variables for the programs that make its services.
+fn completed(mut loaded: Loaded, request: &Request<'_>) -> (Loaded, BTreeMap<String, String>) {
     if let Some(platform) = request.environment.get(DEFAULT_PLATFORM).filter(|name| !name.is_empty()) {
         let mut services = loaded.stack.services.values_mut();
         let without = services.by_ref().filter(|service| service.platform.is_none());
@@ -226,6 +241,60 @@ pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, 
     let project = read(global, &BTreeMap::new())?;
     let name = project.desired.project.clone();
     Ok((Some(project), name))
+}
+
+/// The project of a command that needs no file: its name, from a file if the command line has none.
+pub(crate) fn name(global: &Global) -> anyhow::Result<String> {
+    if let Some(name) = &global.project_name {
+        return Ok(name.clone());
+    }
+    let loaded = with_request(global, load)?;
+    // A file that is wrong in other ways still says whose it is.
+    if loaded.stack.files.is_empty() {
+        accept(&loaded)?;
+    }
+    Ok(loaded.stack.name.value)
+}
+
+/// The stack of the command line, if there is one without errors; nothing is said of any.
+pub(crate) fn loaded(global: &Global) -> anyhow::Result<Option<Project>> {
+    let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
+    Ok((!loaded.has_errors()).then(|| Project::of(loaded, environment, &BTreeMap::new())))
+}
+
+/// The stack of a generation, read from its own texts: variables, environment files and the
+/// contents of configs and secrets are those of now.
+pub(crate) fn of_generation(global: &Global, generation: &Generation) -> anyhow::Result<Project> {
+    let kept = &generation.stack;
+    let here = std::env::current_dir().context("the working directory cannot be read")?;
+    let mut environment = environment();
+    // What decides on names and profiles is part of the generation.
+    let compatible = kept.separator == '_';
+    environment.insert("COMPOSE_COMPATIBILITY".to_owned(), compatible.to_string());
+    environment.insert("COMPOSE_PROFILES".to_owned(), kept.profiles.join(","));
+    let env_files = match global.env_files.as_slice() {
+        [] => kept.env_files.clone(),
+        given => given.iter().map(|path| here.join(path)).collect(),
+    };
+    let request = Request {
+        files: kept.files.clone(),
+        // On another machine there is no such directory, and `.env` is that of where one is.
+        directory: if kept.directory.is_dir() { kept.directory.clone() } else { here },
+        project_directory: Some(kept.directory.clone()),
+        project_name: Some(generation.project.clone()),
+        env_files,
+        profiles: kept.profiles.clone(),
+        environment: &environment,
+        stdin: kept.texts.get(Path::new(STDIN)).map(String::as_str),
+    };
+    let (loaded, variables) = completed(load_kept(&request, &kept.texts), &request);
+    let scale = generation.services.iter().map(|(name, service)| (name.clone(), service.scale)).collect();
+    let images = generation
+        .services
+        .iter()
+        .filter_map(|(name, service)| Some((name.clone(), service.image.as_ref()?.reference.clone())));
+    let images: BTreeMap<String, String> = images.collect();
+    Ok(fit_to_act(loaded, variables, &scale)?.with_images(&images))
 }
 
 /// Does something with what the command line asks to be loaded; standard input is read once.

@@ -10,6 +10,7 @@ mod evidence;
 pub mod exec;
 mod explain;
 mod generate;
+pub mod generations;
 mod health;
 mod hook;
 mod logs;

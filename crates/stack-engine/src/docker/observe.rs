@@ -1,5 +1,6 @@
 //! Looks at everything of one project: three list calls and the images, all at once.
 
+mod actual;
 mod images;
 
 use std::collections::HashMap;
@@ -35,6 +36,9 @@ pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, 
 
     let mut containers: Vec<_> = containers.into_iter().filter_map(container).collect();
     containers.sort_by(|a, b| a.name.cmp(&b.name));
+    if query.actual {
+        actual::look(docker, &mut containers).await?;
+    }
     let mut networks: Vec<_> =
         networks.into_iter().filter_map(|network| observed_network(network, query)).collect();
     networks.sort_by(|a, b| a.name.cmp(&b.name));
@@ -88,6 +92,7 @@ pub(super) fn container(summary: ContainerSummary) -> Option<ObservedContainer> 
         created: summary.created.unwrap_or_default(),
         status,
         ports,
+        actual: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Does one thing.
 
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, NetworkConnectRequest};
+use bollard::models::{ContainerCreateBody, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder, StartContainerOptions,
@@ -95,6 +95,11 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
                 endpoint_config: Some(translate::endpoint(network, None, engine.api())),
             };
             docker.connect_network(&network.name, request).await.map_err(answered)?;
+        }
+        Action::Disconnect { target, network } => {
+            let id = work.ledger.resolve(target)?;
+            let request = NetworkDisconnectRequest { container: id, force: None };
+            gone_is_fine(docker.disconnect_network(network, request).await)?;
         }
         Action::Upload { target, directory, files } => {
             let id = work.ledger.resolve(target)?;

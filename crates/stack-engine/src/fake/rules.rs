@@ -335,6 +335,12 @@ impl State {
                     return Err(refused(403, format!("{} is on {} already", container.name, network.name)));
                 }
             }
+            Action::Disconnect { network, .. } => {
+                let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
+                if container.networks.remove(network).is_none() {
+                    return Err(refused(500, format!("{} is not on {network}", container.name)));
+                }
+            }
             Action::Upload { directory, files, .. } => {
                 let container = self.containers.get_mut(id).ok_or_else(|| missing("container", id))?;
                 if container.read_only && directory == "/" {
@@ -659,5 +665,6 @@ fn observed(id: &str, container: &Container, recorded: Option<Recorded>) -> Obse
         created: 0,
         status: container.state.word().to_owned(),
         ports: if container.state.is_up() { container.ports.clone() } else { Vec::new() },
+        actual: None,
     }
 }

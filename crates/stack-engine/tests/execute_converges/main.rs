@@ -67,6 +67,7 @@ fn assert_sound(plan: &Plan, changed_volumes: &BTreeSet<String>) {
             | Action::RemoveContainer { target, .. }
             | Action::Rename { target, .. }
             | Action::Connect { target, .. }
+            | Action::Disconnect { target, .. }
             | Action::Upload { target, .. }
             | Action::Run { target, .. }
             | Action::Await { target, .. } => Some(target),

@@ -28,6 +28,8 @@ use crate::plan::{Action, Cause, Change, Condition, Draft, Obstacle, Plan, Step,
 use crate::rollout::Rollout;
 use crate::shortfall::{self, Shortfall};
 
+pub(crate) use self::replicas::jobs;
+
 use self::replicas::Places;
 use self::rolling::Settling;
 use self::waits::Fate;
@@ -53,6 +55,8 @@ pub struct Policy {
     pub wait: bool,
     /// Removes containers of services that the file does not have.
     pub remove_orphans: bool,
+    /// Removes the containers of these services, if the file does not have them.
+    pub retired: Vec<String>,
     /// Does not tell of containers of services that the file does not have.
     pub ignore_orphans: bool,
     /// Overrides every stop grace period.
@@ -244,7 +248,7 @@ impl<'a> Planner<'a> {
             if self.is_known(&container.service) {
                 continue;
             }
-            if self.policy.remove_orphans {
+            if self.policy.remove_orphans || self.policy.retired.contains(&container.service) {
                 self.retire(container, Change::Remove, &Cause::Orphaned, []);
             } else if container.config_files == self.desired.config_files && !self.policy.ignore_orphans {
                 // The same project name with other files is another stack, not an orphan of this one.

@@ -9,6 +9,7 @@ use super::lenders::{Lending, Lendings};
 use super::{Planner, Recreate, address_of};
 use crate::address::Address;
 use crate::desired::ServiceSpec;
+use crate::drift;
 use crate::observed::{ContainerState, Health, ObservedContainer};
 use crate::plan::{Cause, Change};
 
@@ -270,6 +271,10 @@ impl<'a> Planner<'a> {
         {
             return Some(Cause::ImageMoved);
         }
+        let altered = drift::altered(service, container);
+        if !altered.is_empty() {
+            return Some(Cause::Altered(altered));
+        }
         let detached = service.networks.iter().any(|joined| match container.networks.get(&joined.name) {
             None => true,
             // Until its first start the engine does not say to which network of that name it belongs.
@@ -294,6 +299,28 @@ impl<'a> Planner<'a> {
             && container.name != meant
     }
 
+    /// Whether somebody gave the container another name, and its own is free.
+    pub(super) fn is_renamed(&self, service: &ServiceSpec, container: &ObservedContainer) -> bool {
+        let name = service.container_name(&self.desired.project, container.number);
+        container.name != name
+            && !self.is_temporary(container)
+            && !self.observed.containers.iter().any(|other| other.name == name)
+    }
+
+    /// The networks that a container was attached to by hand. One that joins none of its own has
+    /// the networks of a mode.
+    pub(super) fn foreign_networks(
+        &self,
+        service: &ServiceSpec,
+        container: &ObservedContainer,
+    ) -> Vec<String> {
+        if service.networks.is_empty() {
+            return Vec::new();
+        }
+        let own = |name: &str| service.networks.iter().any(|joined| joined.name == name);
+        container.networks.keys().filter(|name| !own(name)).cloned().collect()
+    }
+
     pub(super) fn unchanged(&mut self, container: &ObservedContainer) {
         self.unchanged.push(address_of(container));
     }
@@ -301,7 +328,7 @@ impl<'a> Planner<'a> {
 
 /// The services that run to an end: one that ended well has done its work and is not
 /// started again. Any other that ended was stopped by somebody.
-fn jobs(services: &[ServiceSpec]) -> BTreeSet<&str> {
+pub(crate) fn jobs(services: &[ServiceSpec]) -> BTreeSet<&str> {
     let awaited = (services.iter())
         .flat_map(|spec| &spec.service.depends_on)
         .filter(|(_, wanted)| wanted.condition == DependencyCondition::CompletedSuccessfully)

@@ -5,15 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use sha2::{Digest, Sha256};
 use stack_file::model::MountSource;
 
-use super::Planner;
 use super::claims::Claims;
 use super::replicas::{Course, Slot};
 use super::waits::{Before, Fate};
+use super::{Planner, Recreate};
 use crate::api::Api;
 use crate::desired::Joined;
 use crate::fields::Recorded;
 use crate::labels;
-use crate::observed::{ContainerState, Health};
+use crate::observed::{ContainerState, Health, ObservedContainer};
 use crate::one_off::OneOff;
 use crate::plan::{Action, Cause, Change, NewContainer, StepId, Target};
 
@@ -102,10 +102,37 @@ impl<'a> Planner<'a> {
         }
         let renamed = self.rename_back(slot, claims, index);
         let old = slot.old?;
-        if renamed.is_none() {
+        let mended = self.mend(slot, old, renamed);
+        if mended.is_none() {
             self.unchanged(old);
         }
-        Some(Fate::of(old, renamed))
+        Some(Fate::of(old, mended))
+    }
+
+    /// Takes back what was done by hand to a container that stays, without a restart.
+    fn mend(
+        &mut self,
+        slot: &Slot<'a>,
+        container: &'a ObservedContainer,
+        after: Option<StepId>,
+    ) -> Option<StepId> {
+        if self.policy.recreate == Recreate::Never {
+            return after;
+        }
+        let target = Target::Known(container.id.clone());
+        let mut last = after;
+        if self.is_renamed(slot.service, container) {
+            let to = slot.spec.container_name(&self.desired.project, slot.number);
+            let rename = Action::Rename { target: target.clone(), to };
+            last =
+                Some(self.draft.add(&slot.address, rename, Change::Mend, &Cause::Drifted("renamed"), last));
+        }
+        for network in self.foreign_networks(slot.service, container) {
+            let disconnect = Action::Disconnect { target: target.clone(), network };
+            let cause = Cause::Drifted("attached to another network");
+            last = Some(self.draft.add(&slot.address, disconnect, Change::Mend, &cause, last));
+        }
+        last
     }
 
     /// Finishes an interrupted replacement whose old container is gone.
@@ -128,8 +155,9 @@ impl<'a> Planner<'a> {
     ) -> Option<Fate> {
         let renamed = self.rename_back(slot, claims, index);
         let old = slot.old?;
+        let mended = self.mend(slot, old, renamed);
         let Before { mut after, any } = self.dependencies(slot.service);
-        after.extend(renamed);
+        after.extend(mended);
         after.extend(self.ports_freed(claims, index));
         let target = Target::Known(old.id.clone());
         let first = self.draft.next();

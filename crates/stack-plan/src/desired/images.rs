@@ -9,7 +9,7 @@ use stack_file::model::{Build, Content, FileSource, MountSource, PullPolicy, Ser
 use stack_file::source::Origin;
 use stack_file::tree::Node;
 
-use super::plain;
+use super::{Desired, plain};
 use crate::address::Address;
 use crate::fields::hex;
 use crate::labels;
@@ -235,6 +235,36 @@ fn in_build_order(images: Vec<ImageSpec>) -> Vec<ImageSpec> {
     }
     let mut images: Vec<Option<ImageSpec>> = images.into_iter().map(Some).collect();
     order.into_iter().filter_map(|at| images[at].take()).collect()
+}
+
+/// The images of services as other references have them, such as ids: those are neither built nor
+/// looked for under the names of the file.
+pub(super) fn pin(desired: &mut Desired, pins: &BTreeMap<String, String>) {
+    let mut pinned: BTreeMap<&str, ImageSpec> = BTreeMap::new();
+    for spec in &mut desired.services {
+        let name = spec.name().to_owned();
+        let Some(reference) = pins.get(&name) else { continue };
+        let image = pinned.entry(reference).or_insert_with(|| ImageSpec {
+            address: Address::Image(spec.image.clone()),
+            references: vec![reference.clone()],
+            build: None,
+            definition: String::new(),
+            named: true,
+            platform: spec.service.platform.as_ref().map(|platform| platform.value.clone()),
+            policy: PullPolicy::Missing,
+            services: Vec::new(),
+            labels: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            origin: spec.service.name.origin.clone(),
+        });
+        image.services.push(name);
+        spec.image.clone_from(reference);
+    }
+    for image in &mut desired.images {
+        image.services.retain(|service| !pins.contains_key(service));
+    }
+    desired.images.retain(|image| !image.services.is_empty());
+    desired.images.extend(pinned.into_values());
 }
 
 impl ImageSpec {

@@ -45,7 +45,9 @@ pub struct ServiceSpec {
     pub service: Arc<Service>,
     /// The settings as a tree, as they are on an engine.
     pub tree: Node,
-    /// The reference of its image.
+    /// The reference of its image, as the file has it or as a build names it.
+    pub reference: String,
+    /// The reference that its containers are made from: the same, unless it is pinned.
     pub image: String,
     /// What stands between the parts of its containers' names.
     pub separator: char,
@@ -240,6 +242,7 @@ pub(super) fn service_spec(
         hooks: Hooks { post_start: hooks(&service.post_start), pre_stop: hooks(&service.pre_stop) },
         provider,
         service: Arc::new(service.clone()),
+        reference: image.clone(),
         image,
         separator: stack.separator,
         scale,

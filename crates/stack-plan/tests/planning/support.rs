@@ -112,6 +112,7 @@ pub(crate) fn up_as(desired: &Desired) -> Observed {
                         protocol: port.protocol.clone(),
                     })
                     .collect(),
+                actual: None,
             });
         }
     }

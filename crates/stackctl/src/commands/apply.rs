@@ -68,7 +68,7 @@ pub(crate) async fn run(global: &Global, args: ApplyArgs) -> anyhow::Result<Exit
     let looked = converge.look().await?;
     file.check(&looked.0)?;
     tokio::select! {
-        summary = converge.carry_out(looked, &mut renderer) => {
+        summary = converge.carry_out("apply", looked, &mut renderer) => {
             alone.finish();
             Ok(renderer.code(&summary?))
         }

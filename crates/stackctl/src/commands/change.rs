@@ -141,6 +141,7 @@ impl ChangeArgs {
             no_start: self.no_start,
             wait: false,
             remove_orphans: self.remove_orphans,
+            retired: Vec::new(),
             ignore_orphans: self.ignore_orphans && !self.remove_orphans,
             grace: self.timeout,
             renew_anonymous_volumes: self.renew_anon_volumes,

@@ -17,7 +17,7 @@ use crate::lock::{self, Alone};
 use crate::record::Recorder;
 use crate::render::Renderer;
 use crate::settings::Project;
-use crate::{ask, commands, ports};
+use crate::{ask, commands, generations, ports};
 
 /// A stack that is brought nearer to its file.
 pub(crate) struct Converge<'a> {
@@ -112,9 +112,10 @@ impl Converge<'_> {
         Ok(Ok((plan, observed)))
     }
 
-    /// Does all of it, in steps that are shown.
+    /// Does all of it, in steps that are shown, and keeps what came of it when it went well.
     pub(crate) async fn carry_out(
         &self,
+        command: &str,
         looked: (Plan, Observed),
         renderer: &mut Renderer,
     ) -> anyhow::Result<Summary> {
@@ -123,7 +124,19 @@ impl Converge<'_> {
             Err(summary) => return Ok(summary),
         };
         self.agree(&plan, renderer)?;
-        Ok(self.run(plan, renderer).await)
+        let changes = plan.changes_something();
+        let summary = self.run(plan, renderer).await;
+        if changes && summary.succeeded() {
+            self.keep(command, renderer).await;
+        }
+        Ok(summary)
+    }
+
+    /// Keeps what the project has come to as a generation.
+    pub(crate) async fn keep(&self, command: &str, renderer: &mut Renderer) {
+        if !renderer.is_dry_run() {
+            generations::keep(self.engine, self.project, command, &self.policy.services, renderer).await;
+        }
     }
 
     /// Does all of it while no other stackctl changes the project, and says how it ended.
@@ -131,7 +144,7 @@ impl Converge<'_> {
         let converged = async {
             let alone = self.alone(command, renderer).await?;
             let looked = self.look().await?;
-            let summary = self.carry_out(looked, renderer).await?;
+            let summary = self.carry_out(command, looked, renderer).await?;
             alone.finish();
             anyhow::Ok(summary)
         };

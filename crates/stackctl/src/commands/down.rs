@@ -8,8 +8,7 @@ use stack_plan::teardown::{RemoveImages, Teardown, teardown};
 
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
-use crate::grace;
-use crate::record;
+use crate::{generations, grace, record};
 
 /// What `down` takes.
 #[derive(Debug, clap::Args)]
@@ -17,7 +16,7 @@ use crate::record;
 pub(crate) struct DownArgs {
     /// Only these services; networks and volumes stay then
     services: Vec<String>,
-    /// Remove named and anonymous volumes too: their data is lost
+    /// Remove named and anonymous volumes too: their data is lost, and so are the generations
     #[arg(short, long)]
     volumes: bool,
     /// Seconds a container may take to stop before it is killed; -1 waits without end
@@ -26,7 +25,7 @@ pub(crate) struct DownArgs {
     /// Remove containers of services that the file does not have
     #[arg(long, env = "COMPOSE_REMOVE_ORPHANS", value_parser = clap::builder::FalseyValueParser::new())]
     remove_orphans: bool,
-    /// Remove images too: `local` those without a name in the file, `all` every one
+    /// Remove images too: `local` those without a name in the file, `all` every one; and the generations
     #[arg(long, value_enum, value_name = "WHICH")]
     rmi: Option<Rmi>,
 }
@@ -38,7 +37,10 @@ enum Rmi {
 }
 
 pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitCode> {
-    let standing = Standing::look(global, "down", &args.services, Scope::Everything).await?;
+    let whole = args.services.is_empty();
+    // Who removes the data, or the images, leaves nothing to go back to.
+    let forget = whole && (args.volumes || args.rmi.is_some());
+    let mut standing = Standing::look(global, "down", &args.services, Scope::Everything).await?;
     let policy = Teardown {
         services: args.services,
         grace: args.timeout,
@@ -55,7 +57,18 @@ pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitC
     let nothing = format!("nothing to remove: {} has no containers or networks", standing.name);
     let engine = standing.engine.connection().address.clone();
     let name = standing.name.clone();
-    let code = standing.carry_out(plan, &nothing).await?;
+    let ended = standing.run(plan, &nothing).await?;
+    if forget && !global.dry_run && ended.is_some() {
+        match generations::forget_all(&standing.engine, &name).await {
+            Ok(0) => {}
+            Ok(1) => standing.renderer.note("1 generation removed: there is no way back to it"),
+            Ok(count) => {
+                standing.renderer.note(&format!("{count} generations removed: there is no way back to them"));
+            }
+            Err(error) => standing.renderer.warn(&format!("its generations are left: {error}")),
+        }
+    }
+    let code = standing.finish(ended);
     if !global.dry_run {
         record::undone(&engine, &name, "down");
     }

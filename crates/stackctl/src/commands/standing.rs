@@ -126,13 +126,18 @@ impl Standing {
     /// Runs a plan and shows what happens; `nothing` is said when there is nothing to do.
     pub(crate) async fn carry_out(mut self, plan: Plan, nothing: &str) -> anyhow::Result<ExitCode> {
         let ended = self.run(plan, nothing).await?;
+        Ok(self.finish(ended))
+    }
+
+    /// Lets others change the project again, and says how the work ended; `None` after Ctrl-C.
+    pub(crate) fn finish(mut self, ended: Option<Summary>) -> ExitCode {
         if let Some(alone) = self.alone.take().filter(|_| ended.is_some()) {
             alone.finish();
         }
-        Ok(match ended {
+        match ended {
             Some(summary) => self.renderer.code(&summary),
             None => interrupted(),
-        })
+        }
     }
 
     /// The same; `None` after Ctrl-C.

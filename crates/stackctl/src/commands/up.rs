@@ -135,7 +135,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
     let converged = async {
         let alone = converge.alone("up", &mut renderer).await?;
         let looked = converge.look().await?;
-        let summary = converge.carry_out(looked, &mut renderer).await?;
+        let summary = converge.carry_out("up", looked, &mut renderer).await?;
         alone.finish();
         anyhow::Ok(summary)
     };

@@ -65,7 +65,7 @@ pub(crate) async fn run(global: &Global, args: WatchArgs) -> anyhow::Result<Exit
             let converge = Converge { engine: &engine, project: &project, policy, pace, may_lose };
             let alone = converge.alone("watch", &mut renderer).await?;
             let looked = converge.look().await?;
-            let summary = converge.carry_out(looked, &mut renderer).await?;
+            let summary = converge.carry_out("watch", looked, &mut renderer).await?;
             alone.finish();
             if !summary.succeeded() {
                 return Ok(failed());

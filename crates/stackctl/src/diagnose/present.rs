@@ -329,7 +329,7 @@ impl Scene<'_> {
     fn drift(&self, address: &str, diagnosis: &mut Diagnosis) {
         let mut lines = Vec::new();
         for step in self.steps(address) {
-            if let Cause::Changed(changes) = &step.cause {
+            if let Cause::Changed(changes) | Cause::Altered(changes) = &step.cause {
                 lines =
                     changes.iter().map(|change| self.change(&change.origin, &change.to_string())).collect();
                 break;

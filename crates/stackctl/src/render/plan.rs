@@ -32,6 +32,7 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             Change::Create => ("+", GREEN, "create"),
             Change::Replace if loses => ("!", RED, "recreate, LOSES DATA"),
             Change::Replace => ("±", YELLOW, "replace"),
+            Change::Mend => ("~", YELLOW, "mend"),
             Change::Start => ("~", YELLOW, "start"),
             Change::Restart => ("~", YELLOW, "restart"),
             Change::Stop => ("~", YELLOW, "stop"),
@@ -121,15 +122,17 @@ fn step_words(step: &Step) -> String {
 
 /// Why, each reason on a line of its own.
 fn reasons(cause: &Cause, project: Option<&Project>) -> Vec<String> {
-    let Cause::Changed(changes) = cause else {
-        return vec![cause.to_string()];
+    let (changes, by_hand) = match cause {
+        Cause::Changed(changes) => (changes, ""),
+        Cause::Altered(changes) => (changes, "  changed by hand"),
+        _ => return vec![cause.to_string()],
     };
     let mut lines: Vec<_> = changes
         .iter()
         .take(SHOWN_FIELDS)
         .map(|change| {
             let place = project.map(|project| format!("{}  ", project.place(&change.origin)));
-            format!("{}{change}", place.unwrap_or_default())
+            format!("{}{change}{by_hand}", place.unwrap_or_default())
         })
         .collect();
     if changes.len() > SHOWN_FIELDS {
@@ -163,7 +166,7 @@ fn rollout(rollout: &Rollout) -> Value {
 pub(crate) fn value(plan: &Plan, project: Option<&Project>) -> Value {
     let step = |step: &Step| {
         let fields: Vec<_> = match &step.cause {
-            Cause::Changed(changes) => changes
+            Cause::Changed(changes) | Cause::Altered(changes) => changes
                 .iter()
                 .map(|change| {
                     json!({

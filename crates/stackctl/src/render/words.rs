@@ -31,6 +31,7 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         | Action::RemoveImage(_) => "removing",
         Action::Rename { .. } => "renaming",
         Action::Connect { .. } => "connecting",
+        Action::Disconnect { .. } => "disconnecting",
         Action::Upload { .. } => "putting configs and secrets in",
         Action::Run { event: HookEvent::PostStart, .. } => "running post_start",
         Action::Run { event: HookEvent::PreStop, .. } => "running pre_stop",
@@ -71,6 +72,8 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         Action::Run { event: HookEvent::PreStop, .. } => "pre_stop done",
         Action::Provide { command: ProviderCommand::Up, .. } | Action::ProvideModel(_) => "provided",
         Action::Provide { command: ProviderCommand::Down, .. } => "removed",
+        Action::Rename { .. } if step.group == Change::Mend => "renamed back",
+        Action::Disconnect { .. } => "detached from a network that it was attached to by hand",
         Action::Rename { .. } | Action::Connect { .. } | Action::Upload { .. } | Action::Delay(_) => {
             return None;
         }
@@ -119,6 +122,7 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         | Action::RemoveImage(_) => "cannot be removed",
         Action::Rename { .. } => "cannot be renamed",
         Action::Connect { .. } => "cannot be connected",
+        Action::Disconnect { .. } => "cannot be detached from a network",
         Action::Upload { .. } => "cannot get its configs and secrets",
         Action::Run { event: HookEvent::PostStart, .. } => "is not ready",
         Action::Run { event: HookEvent::PreStop, .. } => "cannot be stopped",

@@ -10,6 +10,7 @@ mod digests;
 mod exec;
 mod first_stack;
 mod generate;
+mod generations;
 mod hooks;
 mod images;
 mod interrupted;

@@ -150,6 +150,7 @@ pub(super) async fn run(
 
     let mut open = attached.that_run(&plan, &observed);
     let starts = plan.steps.iter().any(|step| matches!(step.action, Action::Start(_)));
+    let changes = plan.changes_something();
     let summary = {
         let mut running = pin!(converge.run(plan, renderer));
         tokio::select! {
@@ -158,7 +159,11 @@ pub(super) async fn run(
         }
     };
     match summary {
-        Some(summary) if summary.succeeded() => {}
+        Some(summary) if summary.succeeded() => {
+            if changes {
+                converge.keep("up", renderer).await;
+            }
+        }
         Some(summary) => {
             alone.finish();
             return Ok(renderer.code(&summary));

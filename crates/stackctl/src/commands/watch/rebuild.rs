@@ -65,7 +65,11 @@ impl Session<'_> {
         };
         let converge = Converge { engine, project: &project, policy, pace, may_lose: Vec::new() };
         let looked = converge.look().await?;
-        let summary = converge.carry_out(looked, renderer).await?;
+        // Not each save of a file is a generation: what is watched is on its way.
+        let summary = match converge.prepare(looked, renderer).await? {
+            Ok((plan, _)) => converge.run(plan, renderer).await,
+            Err(summary) => summary,
+        };
         alone.finish();
         if !summary.succeeded() {
             return Ok(None);
