@@ -55,7 +55,7 @@ enum Chore {
     /// pytest-docker, testcontainers and the dev containers CLI are installed below target/tools
     /// from PyPI and npm.
     Clients,
-    /// Compare stackctl with docker compose, and with the same calls made raw
+    /// Compare stackctl with docker compose, and with the same calls made raw; or the server with others
     Bench(bench::BenchArgs),
     /// Judge what stackctl and docker compose say to broken stacks
     ///

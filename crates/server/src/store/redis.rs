@@ -4,6 +4,7 @@
 
 mod address;
 mod answer;
+mod clients;
 mod link;
 mod script;
 
@@ -16,11 +17,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 pub use self::address::Address;
 use self::answer::Answer;
-use self::link::{Link, at_once, channel};
+use self::clients::at_once;
+use self::link::{Link, channel};
 use self::script::Name;
 use super::{
     Attendance, Change, Event, Health, History, Lease, Members, Notice, Outcome, Read, Recent, Snapshot,
@@ -136,7 +137,7 @@ impl Store for RedisStore {
     fn cast<'a>(&'a self, room: &'a str, payload: String) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
             self.link.must_be_up()?;
-            let commands = self.link.commands.with_options(&at_once());
+            let commands = self.link.clients().commands.with_options(&at_once());
             let payload = format!("!{payload}");
             let sent: Result<Value, FredError> = if self.link.is_cluster() {
                 commands.spublish(channel(room), payload).await
@@ -230,7 +231,7 @@ impl Store for RedisStore {
     fn secret(&self) -> BoxFuture<'_, Result<String, StoreError>> {
         async move {
             self.link.must_be_up()?;
-            let commands = self.link.commands.with_options(&at_once());
+            let commands = self.link.clients().commands.with_options(&at_once());
             let asked = async {
                 let absent = Some(SetOptions::NX);
                 let _: Value = commands.set(SECRET, fresh_secret(), None, absent, false).await?;
@@ -258,7 +259,7 @@ impl Store for RedisStore {
     fn unsubscribe<'a>(&'a self, room: &'a str) -> BoxFuture<'a, ()> {
         async move {
             self.link.subscribed.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
-            let subscriber = self.link.subscriber.with_options(&at_once());
+            let subscriber = self.link.clients().subscriber.with_options(&at_once());
             // Without a connection there is no subscription that could end.
             let _ = if self.link.is_cluster() {
                 subscriber.sunsubscribe(channel(room)).await
@@ -278,10 +279,7 @@ impl Store for RedisStore {
             for task in &self.tasks {
                 task.abort();
             }
-            // QUIT waits for the answers of what was sent before; a lost Redis answers nothing.
-            for client in [&self.link.commands, &self.link.subscriber] {
-                let _ = timeout(Duration::from_secs(1), client.quit()).await;
-            }
+            self.link.clients().quit().await;
         }
         .boxed()
     }
