@@ -64,18 +64,11 @@ impl Instance {
             TcpListener::bind(("0.0.0.0", port)).await.map_err(|source| StartError::Port { port, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
         let metrics = Arc::new(Metrics::default());
-        let (store, mut feed) = store(&config, &metrics)?;
+        let (store, feed) = store(&config, &metrics)?;
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&metrics), &config);
         let (timing, lease) = (config.timing.clone(), config.limits.lease(&config.timing));
         let app = App::new(config, store, Arc::clone(&hub), metrics);
-        let hearing = tokio::spawn({
-            let hub = Arc::clone(&hub);
-            async move {
-                while let Some(notice) = feed.next().await {
-                    hub.notice(notice);
-                }
-            }
-        });
+        let hearing = tokio::spawn(Arc::clone(&hub).listen(feed));
         let keeping = tokio::spawn(presence::tend(Arc::clone(&hub), timing, lease));
         let tending = vec![hearing, keeping, tokio::spawn(hub.tend())];
         let (end, ended) = oneshot::channel::<()>();

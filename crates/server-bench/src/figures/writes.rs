@@ -156,7 +156,7 @@ fn words(line: &str) -> Option<Vec<String>> {
 /// How often a second Redis answers this call, with so many under way on each of 50 connections.
 fn repeated(port: u16, call: &[String], under_way: u32) -> Result<f64> {
     let mut command = Command::new("redis-benchmark");
-    command.args(["-p", &port.to_string(), "-n", "200000", "-c", "50", "-P", &under_way.to_string(), "-q"]);
+    command.args(["-p", &port.to_string(), "-n", "100000", "-c", "50", "-P", &under_way.to_string(), "-q"]);
     let output = command.args(call).output().context("redis-benchmark cannot be run")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let before = text.rsplit_once(" requests per second").context("redis-benchmark tells no rate")?.0;
