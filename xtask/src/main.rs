@@ -64,7 +64,7 @@ enum Chore {
     Answers(answers::AnswersArgs),
     /// Compare what stackctl and docker compose read in the compose files of some folders
     Conform(conform::ConformArgs),
-    /// Look for texts that stack-file cannot bear, with a fuzzer
+    /// Look for texts that stack-file or the server cannot bear, with a fuzzer
     Fuzz(fuzz::FuzzArgs),
     /// Look whether the rules of the house are kept
     Tidy,

@@ -22,8 +22,6 @@ use crate::store::memory::MemoryStore;
 use crate::store::redis::{RedisOptions, RedisStore};
 use crate::store::{Notice, Store, StoreError};
 
-/// How many notices of Redis may wait before every room is looked at again instead.
-const NOTICE_CAPACITY: usize = 16_384;
 /// How long plain HTTP requests may take to end once the rooms are drained.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
@@ -119,7 +117,7 @@ fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<(Arc<dyn Store>, Fee
             let options = RedisOptions {
                 address: address.clone(),
                 history,
-                notice_capacity: NOTICE_CAPACITY,
+                notice_capacity: config.limits.notices,
                 metrics: Arc::clone(metrics),
             };
             let (store, mut feed) = RedisStore::start(options)?;

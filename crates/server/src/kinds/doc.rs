@@ -176,8 +176,7 @@ mod tests {
     #[test]
     fn a_document_never_grows_too_deep() {
         let mut doc = "1".to_owned();
-        let ops =
-            |doc: &str| apply(Some(r#"{"x":0}"#), Patch::Merge(&format!(r#"{{"x":{doc}}}"#)), BOUNDS);
+        let ops = |doc: &str| apply(Some(r#"{"x":0}"#), Patch::Merge(&format!(r#"{{"x":{doc}}}"#)), BOUNDS);
         while ops(&doc).is_ok() {
             doc = format!("[{doc}]");
             assert!(doc.len() < 1000, "there is no end");
@@ -191,15 +190,39 @@ mod tests {
     fn the_edges_of_rfc_6902_hold() {
         for (doc, ops, wanted) in [
             // Appendix A.
-            (r#"{"foo":["bar","baz"]}"#, r#"[{"op":"add","path":"/foo/1","value":"qux"}]"#, Ok(r#"{"foo":["bar","qux","baz"]}"#)),
-            (r#"{"foo":["bar","qux","baz"]}"#, r#"[{"op":"remove","path":"/foo/1"}]"#, Ok(r#"{"foo":["bar","baz"]}"#)),
-            (r#"{"foo":["a","b","c","d"]}"#, r#"[{"op":"move","from":"/foo/1","path":"/foo/3"}]"#, Ok(r#"{"foo":["a","c","d","b"]}"#)),
-            (r#"{"foo":"bar"}"#, r#"[{"op":"add","path":"/child","value":{}}]"#, Ok(r#"{"foo":"bar","child":{}}"#)),
-            (r#"{"foo":"bar"}"#, r#"[{"op":"add","path":"/baz","value":1,"xyz":123}]"#, Ok(r#"{"foo":"bar","baz":1}"#)),
+            (
+                r#"{"foo":["bar","baz"]}"#,
+                r#"[{"op":"add","path":"/foo/1","value":"qux"}]"#,
+                Ok(r#"{"foo":["bar","qux","baz"]}"#),
+            ),
+            (
+                r#"{"foo":["bar","qux","baz"]}"#,
+                r#"[{"op":"remove","path":"/foo/1"}]"#,
+                Ok(r#"{"foo":["bar","baz"]}"#),
+            ),
+            (
+                r#"{"foo":["a","b","c","d"]}"#,
+                r#"[{"op":"move","from":"/foo/1","path":"/foo/3"}]"#,
+                Ok(r#"{"foo":["a","c","d","b"]}"#),
+            ),
+            (
+                r#"{"foo":"bar"}"#,
+                r#"[{"op":"add","path":"/child","value":{}}]"#,
+                Ok(r#"{"foo":"bar","child":{}}"#),
+            ),
+            (
+                r#"{"foo":"bar"}"#,
+                r#"[{"op":"add","path":"/baz","value":1,"xyz":123}]"#,
+                Ok(r#"{"foo":"bar","baz":1}"#),
+            ),
             (r#"{"foo":"bar"}"#, r#"[{"op":"add","path":"/baz/bat","value":1}]"#, Err(Misfit::NoSuchPath)),
             (r#"{"/":9,"~1":10}"#, r#"[{"op":"test","path":"/~01","value":10}]"#, Ok(r#"{"/":9,"~1":10}"#)),
             (r#"{"/":9,"~1":10}"#, r#"[{"op":"test","path":"/~01","value":"10"}]"#, Err(Misfit::TestFailed)),
-            (r#"{"foo":["bar"]}"#, r#"[{"op":"add","path":"/foo/-","value":["x"]}]"#, Ok(r#"{"foo":["bar",["x"]]}"#)),
+            (
+                r#"{"foo":["bar"]}"#,
+                r#"[{"op":"add","path":"/foo/-","value":["x"]}]"#,
+                Ok(r#"{"foo":["bar",["x"]]}"#),
+            ),
             // The whole document, members without a name, indices that are none.
             (r#"{"a":1}"#, r#"[{"op":"replace","path":"","value":[2]}]"#, Ok("[2]")),
             (r#"{"":1}"#, r#"[{"op":"replace","path":"/","value":2}]"#, Ok(r#"{"":2}"#)),
@@ -213,7 +236,11 @@ mod tests {
             (r#"{"a":1}"#, r#"[{"op":"add","path":"a","value":1}]"#, Err(Misfit::NoPatch)),
             (r#"{"a":1}"#, r#"[{"op":"add","path":"/b"}]"#, Err(Misfit::NoPatch)),
             (r#"{"a":1}"#, "[]", Ok(r#"{"a":1}"#)),
-            (r#"{"a":1}"#, r#"[{"op":"remove","path":"/a"},{"op":"remove","path":"/a"}]"#, Err(Misfit::NoSuchPath)),
+            (
+                r#"{"a":1}"#,
+                r#"[{"op":"remove","path":"/a"},{"op":"remove","path":"/a"}]"#,
+                Err(Misfit::NoSuchPath),
+            ),
         ] {
             let found = apply(Some(doc), Patch::Ops(ops), BOUNDS);
             assert_eq!(found.as_deref(), wanted.as_ref().copied(), "{doc} {ops}");
@@ -234,7 +261,8 @@ mod tests {
         let long = format!(r#"{{"a":"{}","b":[]}}"#, "x".repeat(1000));
         assert_eq!(apply(Some(&long), Patch::Ops(&ops), BOUNDS), Err(Misfit::TooLong));
         // Deeper than the stack could bear, by a path that is written out.
-        let mut nested = vec![format!(r#"{{"op":"add","path":"","value":{}1{}}}"#, "[".repeat(60), "]".repeat(60))];
+        let mut nested =
+            vec![format!(r#"{{"op":"add","path":"","value":{}1{}}}"#, "[".repeat(60), "]".repeat(60))];
         for levels in [60, 120, 240, 480, 960, 1920, 3840, 7680] {
             nested.push(format!(r#"{{"op":"copy","from":"","path":"{}"}}"#, "/0".repeat(levels)));
         }
