@@ -162,6 +162,12 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stay_what_they_are() {
+        let doc = r#"{"a":3.3333333333333334e+48,"b":0.1,"c":-0.0,"d":18446744073709551615}"#;
+        assert_eq!(merged(Some(doc), "{}"), doc);
+    }
+
+    #[test]
     fn operations_hold_all_or_none() {
         let doc = Some(r#"{"list":[1,2],"name":"x"}"#);
         let ops = |text| apply(doc, Patch::Ops(text), BOUNDS);

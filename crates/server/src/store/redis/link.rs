@@ -343,6 +343,12 @@ impl Link {
         format!("{reason} ({})", self.options.address)
     }
 
+    /// What Redis refused to a write, by its error reply.
+    pub(super) fn refused(&self, reply: &str) -> StoreError {
+        self.look.notify_one();
+        StoreError::Unavailable(format!("{reply} ({})", self.options.address))
+    }
+
     /// Refuses at once while the store is known to be away.
     pub(super) fn must_be_up(&self) -> Result<(), StoreError> {
         match self.health.borrow().reason() {
