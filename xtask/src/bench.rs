@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: stackctl beside docker compose and beside the floor,
-//! the same calls made raw; all in one run, in turn.
+//! the same calls made raw; all in one run, in turn. `bench server` is about the server.
 
 mod commands;
 mod files;
 mod floor;
 mod many;
 mod report;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -51,6 +52,12 @@ pub(crate) struct BenchArgs {
     /// Measure `exec` and `ps` among so many containers, in place of `up` and `down`
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "500", conflicts_with_all = ["file", "services"], value_parser = clap::value_parser!(u32).range(1..))]
     commands: Option<u32>,
+    /// Only the figures of the server whose name has this in it: fan-out, across, writes, idle, nginx, kicked, drain
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// The server without the other systems
+    #[arg(long)]
+    alone: bool,
 }
 
 /// What is measured.
@@ -60,10 +67,21 @@ enum Part {
     Stacks,
     /// Stack files that are only read; needs no engine
     Files,
+    /// The server beside its targets and other systems; needs no engine
+    Server,
 }
 
 /// Measures, and says what is short of its target.
 pub(crate) fn run(root: &Path, arguments: &BenchArgs) -> Result<()> {
+    if arguments.part != Part::Server && (arguments.only.is_some() || arguments.alone) {
+        bail!("--only and --alone are for the server");
+    }
+    if arguments.part == Part::Server {
+        if arguments.file.is_some() || arguments.services.is_some() || arguments.commands.is_some() {
+            bail!("--file, --services and --commands are for stacks");
+        }
+        return server::run(root, arguments);
+    }
     if arguments.part == Part::Files {
         if arguments.file.is_some() || arguments.services.is_some() {
             bail!("--file and --services are for stacks; `files` makes its own");

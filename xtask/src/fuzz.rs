@@ -14,7 +14,7 @@ use crate::cargo::cargo;
 use crate::say::say;
 
 /// What is fuzzed, and where its targets stand below `fuzz/fuzz_targets`.
-const TARGETS: [&str; 5] = ["tree", "interpolation", "env_file", "merge", "decode"];
+const TARGETS: [&str; 8] = ["tree", "interpolation", "env_file", "merge", "decode", "frame", "patch", "game"];
 
 /// Flags of the compiler that count which code is reached.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -55,7 +55,7 @@ enum Chore {
     /// pytest-docker, testcontainers and the dev containers CLI are installed below target/tools
     /// from PyPI and npm.
     Clients,
-    /// Compare stackctl with docker compose, and with the same calls made raw
+    /// Compare stackctl with docker compose, and with the same calls made raw; or the server with others
     Bench(bench::BenchArgs),
     /// Judge what stackctl and docker compose say to broken stacks
     ///
@@ -64,7 +64,7 @@ enum Chore {
     Answers(answers::AnswersArgs),
     /// Compare what stackctl and docker compose read in the compose files of some folders
     Conform(conform::ConformArgs),
-    /// Look for texts that stack-file cannot bear, with a fuzzer
+    /// Look for texts that stack-file or the server cannot bear, with a fuzzer
     Fuzz(fuzz::FuzzArgs),
     /// Look whether the rules of the house are kept
     Tidy,

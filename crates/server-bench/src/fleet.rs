@@ -39,6 +39,14 @@ impl Program {
         Ok(())
     }
 
+    /// Waits for the end without letting anything else go on.
+    pub(crate) fn ended_within(&mut self, time: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < time && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits for the end and returns the exit code.
     pub(crate) async fn ended(&mut self) -> Result<Option<i32>> {
         let begun = Instant::now();
@@ -113,6 +121,10 @@ impl Redis {
         self.program.signal(signal)
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.program.id()
+    }
+
     /// Runs a command.
     pub(crate) fn ask(&self, words: &[&str]) -> Result<String> {
         let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(words).output()?;
@@ -169,6 +181,9 @@ impl Fleet {
         ] {
             command.env(name, value);
         }
+        if let Ok(x) = std::env::var("TOKIO_WORKER_THREADS") {
+            command.env("TOKIO_WORKER_THREADS", x);
+        }
         if let Some(redis) = &self.redis {
             command.env("REDIS_HOST", "127.0.0.1").env("REDIS_PORT", redis.port.to_string());
         }
@@ -187,6 +202,12 @@ impl Fleet {
         self.servers[number % self.servers.len()].port
     }
 
+    /// Every process of it.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let redis = self.redis.as_ref().map(Redis::id);
+        self.servers.iter().map(|server| server.program.id()).chain(redis).collect()
+    }
+
     /// The Redis, where there must be one.
     pub(crate) fn redis(&mut self) -> Result<&mut Redis> {
         self.redis.as_mut().context("there is no Redis")
@@ -201,9 +222,20 @@ pub(crate) async fn metric(port: u16, name: &str) -> Option<f64> {
 
 /// Status and body of a GET, if there is an answer.
 pub(crate) async fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    ask(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
+}
+
+/// The status of a POST with a key, if there is an answer.
+pub(crate) async fn post(port: u16, path: &str, key: &str, body: &str) -> Option<u16> {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    let kind = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let request = format!("{head}Authorization: Bearer {key}\r\n{kind}\r\n{body}");
+    ask(port, &request).await.map(|(status, _)| status)
+}
+
+async fn ask(port: u16, request: &str) -> Option<(u16, String)> {
     let asked = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).await.ok()?;

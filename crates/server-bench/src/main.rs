@@ -1,10 +1,14 @@
-//! `server-bench stress` proves what the server promises.
+//! `server-bench stress` proves what the server promises, `figures` measures how fast it is.
 
 mod chance;
 mod client;
+mod figures;
 mod fleet;
+mod load;
+mod peers;
 mod say;
 mod stress;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -21,17 +25,25 @@ struct Arguments {
 enum Task {
     /// Try to break every promise of the server, on one instance alone and on two with a Redis
     Stress(stress::StressArgs),
+    /// Measure how fast it is, beside its targets and beside other systems
+    Figures(figures::FiguresArgs),
 }
 
 fn main() -> ExitCode {
     let task = Arguments::parse().task;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = match task {
+        Task::Stress(_) => tokio::runtime::Builder::new_multi_thread(),
+        // The load shall not take both processors from those whom it is put on.
+        Task::Figures(_) => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
     let done = runtime.block_on(async {
         match task {
             Task::Stress(arguments) => stress::run(&arguments).await,
+            Task::Figures(arguments) => figures::run(&arguments).await,
         }
     });
     match done {

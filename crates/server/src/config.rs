@@ -103,6 +103,9 @@ pub const SETTINGS: [Setting; 33] = [
     ("DRAIN_SECONDS", "20", "from SIGTERM to the end, whatever is left"),
 ];
 
+/// Enough for a moment in which many rooms are busy.
+const NOTICES: usize = 16_384;
+
 /// Which pages may open a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
@@ -149,6 +152,8 @@ pub struct Limits {
     pub casts_per_second: u32,
     /// `HISTORY_EVENTS` and `HISTORY_SECONDS`: what is kept of each room.
     pub history: History,
+    /// Notices of Redis that may wait before every room is looked at again instead.
+    pub notices: usize,
 }
 
 /// How long things may take.
@@ -228,6 +233,7 @@ impl Config {
                 events: reader.number("HISTORY_EVENTS", 1, 10_000),
                 time: reader.seconds("HISTORY_SECONDS", 86_400),
             },
+            notices: NOTICES,
         };
         let lease = reader.seconds("LEASE_SECONDS", 3600);
         let timing = Timing {
@@ -241,7 +247,7 @@ impl Config {
             sweep: (lease / 6).min(Duration::from_secs(5)),
             store_patience: reader.seconds("STORE_PATIENCE_SECONDS", 86_400),
             drain_wait: Duration::from_secs(2),
-            drain_spread: Duration::from_secs(8),
+            drain_spread: Duration::from_secs(7),
             drain_cap: reader.seconds("DRAIN_SECONDS", 3600),
         };
         let config = Self {

@@ -3,6 +3,7 @@
 
 mod fill;
 mod health;
+mod listen;
 mod orders;
 mod room;
 
@@ -22,9 +23,7 @@ use crate::presence::Shown;
 use crate::protocol::Fault;
 use crate::session::connection::Connection;
 use crate::session::outbox::Frame;
-use crate::store::{
-    Attendance, CONTROL, Lease, Members, Notice, Position, Read, Snapshot, Store, StoreError,
-};
+use crate::store::{Attendance, Lease, Members, Position, Read, Snapshot, Store, StoreError};
 
 /// The most that one reply or one page of a fill holds.
 const PAGE_EVENTS: usize = 512;
@@ -306,39 +305,6 @@ impl Hub {
         name.hash(&mut hasher);
         let index = usize::try_from(hasher.finish() % GATES as u64).unwrap_or_default();
         &self.gates[index]
-    }
-
-    /// Takes one notice of the store.
-    pub fn notice(self: &Arc<Self>, notice: Notice) {
-        match notice {
-            Notice::Event { room: name, epoch, event } => {
-                let Some(room) = lock(&self.rooms).get(&name).cloned() else { return };
-                let (next, told) = {
-                    let mut inside = lock(&room);
-                    (inside.take(epoch, event), inside.take_told())
-                };
-                self.metrics.deliveries.inc_by(told);
-                if next == Next::Fill {
-                    self.start_fill(&name, &room, "hole");
-                }
-            }
-            Notice::Member { room, rev, payload } => {
-                let Some(room) = lock(&self.rooms).get(&room).cloned() else { return };
-                let told = lock(&room).member(rev, &Frame::from(payload));
-                self.metrics.deliveries.inc_by(told);
-            }
-            Notice::Cast { room, payload } if room == CONTROL => self.obey(&payload),
-            Notice::Cast { room, payload } => {
-                let Some(room) = lock(&self.rooms).get(&room).cloned() else { return };
-                let told = lock(&room).cast(&Frame::from(payload));
-                self.metrics.deliveries.inc_by(told);
-            }
-            Notice::Resync => {
-                self.members_due.notify_one();
-                let hub = Arc::clone(self);
-                tokio::spawn(async move { hub.check_all().await });
-            }
-        }
     }
 
     /// Lets go of rooms without members.

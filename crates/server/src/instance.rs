@@ -22,8 +22,6 @@ use crate::store::memory::MemoryStore;
 use crate::store::redis::{RedisOptions, RedisStore};
 use crate::store::{Notice, Store, StoreError};
 
-/// How many notices of Redis may wait before every room is looked at again instead.
-const NOTICE_CAPACITY: usize = 16_384;
 /// How long plain HTTP requests may take to end once the rooms are drained.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
@@ -64,18 +62,11 @@ impl Instance {
             TcpListener::bind(("0.0.0.0", port)).await.map_err(|source| StartError::Port { port, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
         let metrics = Arc::new(Metrics::default());
-        let (store, mut feed) = store(&config, &metrics)?;
+        let (store, feed) = store(&config, &metrics)?;
         let hub = Hub::new(Arc::clone(&store), Arc::clone(&metrics), &config);
         let (timing, lease) = (config.timing.clone(), config.limits.lease(&config.timing));
         let app = App::new(config, store, Arc::clone(&hub), metrics);
-        let hearing = tokio::spawn({
-            let hub = Arc::clone(&hub);
-            async move {
-                while let Some(notice) = feed.next().await {
-                    hub.notice(notice);
-                }
-            }
-        });
+        let hearing = tokio::spawn(Arc::clone(&hub).listen(feed));
         let keeping = tokio::spawn(presence::tend(Arc::clone(&hub), timing, lease));
         let tending = vec![hearing, keeping, tokio::spawn(hub.tend())];
         let (end, ended) = oneshot::channel::<()>();
@@ -126,7 +117,7 @@ fn store(config: &Config, metrics: &Arc<Metrics>) -> Result<(Arc<dyn Store>, Fee
             let options = RedisOptions {
                 address: address.clone(),
                 history,
-                notice_capacity: NOTICE_CAPACITY,
+                notice_capacity: config.limits.notices,
                 metrics: Arc::clone(metrics),
             };
             let (store, mut feed) = RedisStore::start(options)?;

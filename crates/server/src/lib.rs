@@ -8,6 +8,8 @@
 pub mod auth;
 pub mod config;
 pub mod drain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod http;
 pub mod hub;
 pub mod instance;

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::drain::chance;
 use crate::http::App;
-use crate::kinds::doc::{self, Patch};
+use crate::kinds::doc::{self, Bounds, Misfit, Patch};
 use crate::kinds::{Kind, Reject, tictactoe};
 use crate::protocol::{Fault, outbound};
 use crate::store::{Outcome, Position, Read, StoreError, Write};
@@ -63,9 +63,13 @@ pub(crate) async fn patch(
     if_version: Option<u64>,
     key: Option<&str>,
 ) -> Result<Done, Fault> {
-    let depth = app.config.limits.depth;
+    let limits = &app.config.limits;
+    let bounds = Bounds { depth: limits.depth, bytes: limits.doc_bytes };
     let next = |doc: Option<&str>| {
-        doc::apply(doc, patch, depth).map_err(|misfit| Fault::Rejected(Reject::Misfit(misfit)))
+        doc::apply(doc, patch, bounds).map_err(|misfit| match misfit {
+            Misfit::TooLong => Fault::TooLarge(limits.doc_bytes),
+            misfit => Fault::Rejected(Reject::Misfit(misfit)),
+        })
     };
     let write = |doc, version| outbound::patch_write(room, by, doc, patch, version, key);
     reduce(app, room, Kind::Doc, if_version, key.is_some(), next, write).await

@@ -31,6 +31,9 @@ pub(crate) struct Room {
     held: VecDeque<Held>,
     held_bytes: usize,
     overflowed: bool,
+    /// Events whose turn has come, and which the members were not told yet:
+    /// those that come together are told together.
+    fresh: Vec<(u64, Frame)>,
     told: u64,
 }
 
@@ -100,6 +103,7 @@ impl Room {
 
     /// Adds a member that is about to read its snapshot.
     pub(crate) fn enter(&mut self, conn: u64, outbox: &Arc<Outbox>, shown: Option<Shown>) {
+        self.tell();
         let state = MemberState::Joining { since: Vec::new(), stale: false };
         let member = Member { outbox: Arc::clone(outbox), state, shown, changes: Vec::new(), rev: 0 };
         self.members.insert(conn, member);
@@ -107,6 +111,7 @@ impl Room {
 
     /// Takes a member out; tells whether it was one, and the name under which it was shown.
     pub(crate) fn leave(&mut self, conn: u64) -> Option<Option<Shown>> {
+        self.tell();
         self.members.remove(&conn).map(|member| member.shown)
     }
 
@@ -133,6 +138,7 @@ impl Room {
 
     /// Passes on a change of the members.
     pub(crate) fn member(&mut self, rev: u64, frame: &Frame) -> u64 {
+        self.tell();
         let mut told = 0;
         for member in self.members.values_mut().filter(|member| member.shown.is_some()) {
             match member.state {
@@ -156,6 +162,7 @@ impl Room {
         rev: u64,
         reply: impl FnOnce() -> Frame,
     ) -> Admission {
+        self.tell();
         let position = self.position.get_or_insert_with(|| snapshot.position.clone()).clone();
         let Some(member) = self.members.get_mut(&conn) else { return Admission::Gone };
         let MemberState::Joining { since, stale } = &mut member.state else { return Admission::Gone };
@@ -186,11 +193,14 @@ impl Room {
         }
         member.rev = rev;
         member.state = MemberState::Joined { offset };
-        Admission::Joined(self.release())
+        let next = self.release();
+        self.tell();
+        Admission::Joined(next)
     }
 
     /// Passes on what is kept nowhere.
-    pub(crate) fn cast(&self, frame: &Frame) -> u64 {
+    pub(crate) fn cast(&mut self, frame: &Frame) -> u64 {
+        self.tell();
         let mut told = 0;
         for member in self.members.values() {
             if matches!(member.state, MemberState::Joined { .. }) {
@@ -206,7 +216,7 @@ impl Room {
         std::mem::take(&mut self.told)
     }
 
-    /// Takes an event of the feed.
+    /// Takes an event of the feed; [`Room::tell`] passes it on.
     pub(crate) fn take(&mut self, epoch: String, event: Event) -> Next {
         let frame = Frame::from(event.payload);
         match &self.position {
@@ -214,7 +224,7 @@ impl Room {
                 return Next::Settled;
             }
             Some(position) if position.epoch == epoch && event.offset == position.offset + 1 => {
-                self.deliver(event.offset, &frame);
+                self.deliver(event.offset, frame);
                 return self.release();
             }
             _ => {}
@@ -239,6 +249,7 @@ impl Room {
         held_before: usize,
         reset: impl Fn(&str, &Snapshot) -> Frame,
     ) -> Next {
+        self.tell();
         let Some(position) = self.position.clone() else { return Next::Settled };
         let overflowed = std::mem::take(&mut self.overflowed);
         let top = snapshot.position.offset;
@@ -246,7 +257,7 @@ impl Room {
             let some = !snapshot.events.is_empty();
             for Event { offset, payload } in snapshot.events {
                 if self.position.as_ref().is_some_and(|position| offset == position.offset + 1) {
-                    self.deliver(offset, &Frame::from(payload));
+                    self.deliver(offset, Frame::from(payload));
                 }
             }
             some
@@ -266,6 +277,7 @@ impl Room {
             index > held_before || held.epoch == *epoch
         });
         let next = self.release();
+        self.tell();
         let more = in_parts && self.position.as_ref().is_some_and(|position| position.offset < top);
         if more || overflowed { Next::Fill } else { next }
     }
@@ -296,7 +308,7 @@ impl Room {
             let following =
                 self.held.iter().position(|held| held.epoch == epoch && held.offset == offset + 1);
             match following.and_then(|index| self.held.remove(index)) {
-                Some(held) => self.deliver(held.offset, &held.frame),
+                Some(held) => self.deliver(held.offset, held.frame),
                 None => break,
             }
         }
@@ -304,28 +316,43 @@ impl Room {
         if self.held.is_empty() && !self.overflowed { Next::Settled } else { Next::Fill }
     }
 
-    fn deliver(&mut self, offset: u64, frame: &Frame) {
+    fn deliver(&mut self, offset: u64, frame: Frame) {
         if let Some(position) = &mut self.position {
             position.offset = offset;
         }
+        self.fresh.push((offset, frame));
+    }
+
+    /// Whether there is something that the members were not told yet.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// Tells the members what they were not told yet; how many there are, if there was anything.
+    pub(crate) fn tell(&mut self) -> usize {
+        let fresh = std::mem::take(&mut self.fresh);
+        let Some((last, _)) = fresh.last() else { return 0 };
+        let last = *last;
         for member in self.members.values_mut() {
             match &mut member.state {
                 MemberState::Joining { since, stale } => {
-                    if since.len() >= MOST_HELD {
+                    if since.len() + fresh.len() > MOST_HELD {
                         since.clear();
                         *stale = true;
                     }
-                    since.push((offset, frame.clone()));
+                    since.extend(fresh.iter().cloned());
                 }
                 // A member may have joined with a newer snapshot than the room knows.
-                MemberState::Joined { offset: told } if offset <= *told => {}
                 MemberState::Joined { offset: told } => {
-                    *told = offset;
-                    self.told += 1;
-                    member.outbox.push(frame.clone());
+                    let before = *told;
+                    let news = fresh.iter().filter(|(offset, _)| *offset > before);
+                    self.told += news.clone().count() as u64;
+                    member.outbox.push_all(news.map(|(_, frame)| frame.clone()));
+                    *told = before.max(last);
                 }
             }
         }
+        self.members.len()
     }
 }
 

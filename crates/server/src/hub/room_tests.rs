@@ -43,6 +43,12 @@ fn reset(reason: &str, snapshot: &Snapshot) -> Frame {
     Frame::from(format!("reset:{reason}:{}", snapshot.position.offset))
 }
 
+fn take(room: &mut Room, epoch: String, event: Event) -> Next {
+    let next = room.take(epoch, event);
+    room.tell();
+    next
+}
+
 /// A room in which one member has joined at an offset.
 fn joined_at(offset: u64) -> (Room, Arc<Outbox>) {
     let (mut room, outbox) = (Room::default(), outbox());
@@ -55,7 +61,7 @@ fn joined_at(offset: u64) -> (Room, Arc<Outbox>) {
 async fn events_in_order_are_delivered_and_known_ones_are_dropped() {
     let (mut room, outbox) = joined_at(4);
     for offset in [5, 6, 5, 6, 4, 7] {
-        assert_eq!(room.take(EPOCH.to_owned(), event(offset)), Next::Settled);
+        assert_eq!(take(&mut room, EPOCH.to_owned(), event(offset)), Next::Settled);
     }
     assert_eq!(told(&outbox).await, "joined 5 6 7");
 }
@@ -63,8 +69,8 @@ async fn events_in_order_are_delivered_and_known_ones_are_dropped() {
 #[tokio::test]
 async fn an_event_after_a_gap_is_held_until_the_gap_is_filled() {
     let (mut room, outbox) = joined_at(4);
-    assert_eq!(room.take(EPOCH.to_owned(), event(8)), Next::Fill);
-    assert_eq!(room.take(EPOCH.to_owned(), event(7)), Next::Fill);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(8)), Next::Fill);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(7)), Next::Fill);
     assert_eq!(room.fill(filled(8, 4, 6), 2, reset), Next::Settled);
     assert_eq!(told(&outbox).await, "joined 5 6 7 8");
     assert_eq!(room.held(), 0);
@@ -81,7 +87,7 @@ async fn a_part_of_what_is_missing_asks_for_the_rest() {
 #[tokio::test]
 async fn the_feed_may_be_faster_than_the_fill() {
     let (mut room, outbox) = joined_at(4);
-    assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(5)), Next::Settled);
     // Read before event 5: it knows less than the room does.
     assert_eq!(room.fill(filled(4, 4, 4), 0, reset), Next::Settled);
     assert_eq!(room.fill(snapshot(EPOCH, 4), 0, reset), Next::Settled);
@@ -92,18 +98,18 @@ async fn the_feed_may_be_faster_than_the_fill() {
 #[tokio::test]
 async fn a_hole_that_nobody_can_fill_and_a_new_epoch_start_the_room_anew() {
     let (mut room, outbox) = joined_at(4);
-    assert_eq!(room.take(EPOCH.to_owned(), event(900)), Next::Fill);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(900)), Next::Fill);
     assert_eq!(room.fill(snapshot(EPOCH, 900), 1, reset), Next::Settled);
-    assert_eq!(room.take("e2".to_owned(), event(1_000)), Next::Fill);
+    assert_eq!(take(&mut room, "e2".to_owned(), event(1_000)), Next::Fill);
     assert_eq!(room.fill(snapshot("e2", 999), 1, reset), Next::Settled);
-    assert_eq!(room.take("e2".to_owned(), event(1_001)), Next::Settled);
+    assert_eq!(take(&mut room, "e2".to_owned(), event(1_001)), Next::Settled);
     assert_eq!(told(&outbox).await, "joined reset:trimmed:900 reset:epoch:999 1000 1001");
 }
 
 #[tokio::test]
 async fn events_of_an_epoch_that_never_was_are_forgotten() {
     let (mut room, _outbox) = joined_at(4);
-    assert_eq!(room.take("old".to_owned(), event(9)), Next::Fill);
+    assert_eq!(take(&mut room, "old".to_owned(), event(9)), Next::Fill);
     assert_eq!(room.fill(filled(4, 4, 4), 1, reset), Next::Settled);
     assert_eq!(room.held(), 0);
 }
@@ -113,11 +119,11 @@ async fn what_happens_while_a_member_joins_comes_after_its_reply() {
     let (mut room, first) = joined_at(4);
     let second = outbox();
     room.enter(2, &second, None);
-    assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
-    assert_eq!(room.take(EPOCH.to_owned(), event(6)), Next::Settled);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(5)), Next::Settled);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(6)), Next::Settled);
     // Its snapshot was read between the two.
     assert_eq!(room.admit(2, &snapshot(EPOCH, 5), 0, reply), Admission::Joined(Next::Settled));
-    assert_eq!(room.take(EPOCH.to_owned(), event(7)), Next::Settled);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(7)), Next::Settled);
     assert_eq!(told(&second).await, "joined 6 7");
     assert_eq!(told(&first).await, "joined 5 6 7");
 }
@@ -129,7 +135,7 @@ async fn a_member_with_a_newer_snapshot_hears_nothing_twice() {
     room.enter(2, &second, None);
     assert_eq!(room.admit(2, &snapshot(EPOCH, 6), 0, reply), Admission::Joined(Next::Settled));
     for offset in 5..=7 {
-        assert_eq!(room.take(EPOCH.to_owned(), event(offset)), Next::Settled);
+        assert_eq!(take(&mut room, EPOCH.to_owned(), event(offset)), Next::Settled);
     }
     assert_eq!(told(&second).await, "joined 7");
 }
@@ -137,7 +143,7 @@ async fn a_member_with_a_newer_snapshot_hears_nothing_twice() {
 #[tokio::test]
 async fn a_snapshot_that_is_too_old_or_of_another_epoch_is_read_again() {
     let (mut room, _first) = joined_at(4);
-    assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(5)), Next::Settled);
     let second = outbox();
     room.enter(2, &second, None);
     // Read before it entered: event 5 would be missing.
@@ -153,7 +159,7 @@ async fn a_snapshot_that_is_too_old_or_of_another_epoch_is_read_again() {
 async fn too_much_to_hold_is_fetched_again() {
     let (mut room, outbox) = joined_at(0);
     for offset in 2..=(MOST_HELD as u64 + 2) {
-        assert_eq!(room.take(EPOCH.to_owned(), event(offset)), Next::Fill);
+        assert_eq!(take(&mut room, EPOCH.to_owned(), event(offset)), Next::Fill);
     }
     let top = MOST_HELD as u64 + 2;
     assert_eq!(room.fill(filled(top, 0, top), 0, reset), Next::Fill, "more may have come since");
@@ -166,7 +172,7 @@ async fn too_much_to_hold_is_fetched_again() {
 async fn who_has_left_hears_nothing_more() {
     let (mut room, outbox) = joined_at(4);
     assert!(room.leave(1).is_some() && room.leave(1).is_none() && room.is_empty());
-    assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
+    assert_eq!(take(&mut room, EPOCH.to_owned(), event(5)), Next::Settled);
     assert_eq!(room.admit(1, &snapshot(EPOCH, 5), 0, reply), Admission::Gone);
     assert_eq!(told(&outbox).await, "joined");
 }
@@ -188,4 +194,20 @@ async fn changes_of_members_reach_those_who_are_shown_and_follow_the_reply() {
     assert_eq!(told(&shown).await, "joined m5 m6");
     assert_eq!(told(&hidden).await, "joined");
     assert!(!room.show(2, fields.clone()) && room.show(1, fields));
+}
+
+#[tokio::test]
+async fn events_that_come_together_are_told_together_and_before_whoever_joins_meanwhile() {
+    let (mut room, first) = joined_at(4);
+    assert_eq!(room.take(EPOCH.to_owned(), event(5)), Next::Settled);
+    assert_eq!(room.take(EPOCH.to_owned(), event(6)), Next::Settled);
+    assert_eq!(told(&first).await, "joined", "nothing was told yet");
+    let second = outbox();
+    room.enter(2, &second, None);
+    assert_eq!(told(&first).await, "5 6");
+    assert_eq!(room.take(EPOCH.to_owned(), event(7)), Next::Settled);
+    assert_eq!(room.admit(2, &snapshot(EPOCH, 6), 0, reply), Admission::Joined(Next::Settled));
+    assert_eq!(told(&second).await, "joined 7");
+    assert_eq!(told(&first).await, "7");
+    assert_eq!((room.tell(), room.take_told()), (0, 3));
 }

@@ -88,23 +88,33 @@ impl Outbox {
 
     /// Adds a frame, unless the connection is closing.
     pub fn push(&self, frame: Frame) {
+        self.push_all(std::iter::once(frame));
+    }
+
+    /// Adds frames, in one go: whoever writes them sees them together.
+    pub fn push_all(&self, frames: impl IntoIterator<Item = Frame>) {
         let mut queue = self.lock();
         if queue.close.is_some() || queue.gone {
             return;
         }
-        queue.bytes += frame.as_str().len();
-        // One frame alone is always taken: a reply may be longer than the queue.
-        let alone = queue.frames.is_empty();
-        if !alone && (queue.frames.len() >= self.most_frames || queue.bytes > self.most_bytes) {
-            queue.frames.clear();
-            queue.close = Some(Close::Slow);
-            drop(queue);
-            self.closing.notify_waiters();
-        } else {
+        let mut taken = 0;
+        for frame in frames {
+            queue.bytes += frame.as_str().len();
+            // One frame alone is always taken: a reply may be longer than the queue.
+            let alone = queue.frames.is_empty();
+            if !alone && (queue.frames.len() >= self.most_frames || queue.bytes > self.most_bytes) {
+                queue.frames.clear();
+                queue.close = Some(Close::Slow);
+                drop(queue);
+                self.closing.notify_waiters();
+                self.wake.notify_one();
+                return;
+            }
             queue.frames.push_back(frame);
-            drop(queue);
-            self.pushed.fetch_add(1, Ordering::Relaxed);
+            taken += 1;
         }
+        drop(queue);
+        self.pushed.fetch_add(taken, Ordering::Relaxed);
         self.wake.notify_one();
     }
 
@@ -151,21 +161,32 @@ impl Outbox {
         self.pushed.load(Ordering::Relaxed)
     }
 
-    /// Waits for something to write; `None` when the peer is gone.
-    pub async fn next(&self) -> Option<Batch> {
+    /// Waits for something to write; false when the peer is gone.
+    pub async fn ready(&self) -> bool {
         loop {
             {
-                let mut queue = self.lock();
+                let queue = self.lock();
                 if queue.gone {
-                    return None;
+                    return false;
                 }
                 if !queue.frames.is_empty() || queue.close.is_some() {
-                    queue.bytes = 0;
-                    return Some(Batch { frames: std::mem::take(&mut queue.frames), close: queue.close });
+                    return true;
                 }
             }
             self.wake.notified().await;
         }
+    }
+
+    /// Waits for something to write and takes it; `None` when the peer is gone.
+    pub async fn next(&self) -> Option<Batch> {
+        while self.ready().await {
+            let mut queue = self.lock();
+            if !queue.gone {
+                queue.bytes = 0;
+                return Some(Batch { frames: std::mem::take(&mut queue.frames), close: queue.close });
+            }
+        }
+        None
     }
 
     /// Waits until the connection is to end.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::SinkExt;
 use futures_util::stream::SplitSink;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::outbox::Outbox;
@@ -16,7 +17,10 @@ const CLOSE_WRITE: Duration = Duration::from_secs(5);
 
 /// Writes until the outbox or the connection ends. One write may take `patience`.
 pub(super) async fn write(mut sink: SplitSink<WebSocket, Message>, outbox: Arc<Outbox>, patience: Duration) {
-    while let Some(batch) = outbox.next().await {
+    while outbox.ready().await {
+        // Whatever is about to be said, too, goes out in the same write.
+        yield_now().await;
+        let Some(batch) = outbox.next().await else { return };
         let writing = async {
             for frame in batch.frames {
                 sink.feed(Message::Text(frame.into_text())).await?;

@@ -4,6 +4,8 @@
 pub mod memory;
 pub mod redis;
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -310,11 +312,17 @@ impl Write {
     }
 }
 
-/// A new epoch, 16 hexadecimal digits.
+/// A new epoch, 16 hexadecimal digits. Each write carries one, in case that its
+/// room does not exist, so the system is asked for randomness only once.
 pub(crate) fn fresh_epoch() -> String {
-    let mut digits = uuid::Uuid::new_v4().simple().to_string();
-    digits.truncate(16);
-    digits
+    static START: LazyLock<u64> = LazyLock::new(|| {
+        let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+        high ^ low.rotate_left(32)
+    });
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    // An odd factor makes every number come once before any comes again.
+    let step = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{:016x}", START.wrapping_add(step))
 }
 
 /// A new secret, 64 hexadecimal digits.

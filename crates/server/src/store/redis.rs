@@ -4,8 +4,10 @@
 
 mod address;
 mod answer;
+mod clients;
 mod link;
 mod script;
+mod writes;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -16,12 +18,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 pub use self::address::Address;
 use self::answer::Answer;
-use self::link::{Link, at_once, channel};
+use self::clients::at_once;
+use self::link::{Link, channel};
 use self::script::Name;
+use self::writes::{Call, Writes};
 use super::{
     Attendance, Change, Event, Health, History, Lease, Members, Notice, Outcome, Read, Recent, Snapshot,
     Store, StoreError, Write, fresh_epoch, fresh_secret,
@@ -51,6 +54,7 @@ pub struct RedisOptions {
 /// Rooms in Redis.
 pub struct RedisStore {
     link: Arc<Link>,
+    writes: Writes,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -62,8 +66,10 @@ impl RedisStore {
     /// If the options contradict each other.
     pub fn start(options: RedisOptions) -> Result<(Self, mpsc::Receiver<Notice>), StoreError> {
         let (notices, feed) = mpsc::channel(NOTICES.min(options.notice_capacity.max(1)));
-        let (link, tasks) = Link::new(options, notices)?;
-        Ok((Self { link, tasks }, feed))
+        let (link, mut tasks) = Link::new(options, notices)?;
+        let (writes, gathering) = Writes::new(Arc::clone(&link));
+        tasks.push(gathering);
+        Ok((Self { link, writes, tasks }, feed))
     }
 }
 
@@ -75,8 +81,8 @@ impl Drop for RedisStore {
     }
 }
 
-fn keys(room: &str) -> Vec<String> {
-    vec![format!("rt:{{{room}}}:m"), format!("rt:{{{room}}}:s")]
+fn keys(room: &str) -> [String; 2] {
+    [format!("rt:{{{room}}}:m"), format!("rt:{{{room}}}:s")]
 }
 
 fn number(value: usize) -> Value {
@@ -94,31 +100,32 @@ impl Store for RedisStore {
 
     fn commit<'a>(&'a self, room: &'a str, write: Write) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         async move {
-            let mut keys = keys(room);
-            if let Some(key) = &write.idempotency {
-                keys.push(format!("rt:{{{room}}}:i:{key}"));
-            }
-            let (operation, version, doc) = match write.change {
+            let [meta, stream] = keys(room);
+            let key = write.idempotency.map(|key| format!("rt:{{{room}}}:i:{key}"));
+            let (change, version, doc) = match write.change {
                 Change::State { doc, if_version } => {
                     ("state", if_version.map(|version| version.to_string()).unwrap_or_default(), doc)
                 }
                 Change::Message => ("msg", String::new(), String::new()),
             };
-            let args: Vec<Value> = vec![
-                "write".into(),
-                fresh_epoch().into(),
-                operation.into(),
-                version.into(),
-                doc.into(),
-                write.head.into(),
-                write.tail.into(),
-                number(self.link.options.history.events),
-                channel(room).into(),
-                write.kind.map(Kind::name).unwrap_or_default().into(),
-                millis(self.link.options.history.time),
-                now_micros().to_string().into(),
-            ];
-            let mut answer = Answer::new(self.link.run(Name::Commit, keys, args, true).await?);
+            let call = Call {
+                keys: [meta, stream],
+                key,
+                args: [
+                    fresh_epoch().into(),
+                    change.into(),
+                    version.into(),
+                    doc.into(),
+                    write.head.into(),
+                    write.tail.into(),
+                    number(self.link.options.history.events),
+                    channel(room).into(),
+                    write.kind.map(Kind::name).unwrap_or_default().into(),
+                    millis(self.link.options.history.time),
+                    now_micros().to_string().into(),
+                ],
+            };
+            let mut answer = Answer::new(self.writes.write(&self.link, call).await?);
             match answer.text()?.as_str() {
                 "conflict" => {
                     Ok(Outcome::Conflict { version: answer.number()?, doc: answer.optional_text()? })
@@ -127,6 +134,7 @@ impl Store for RedisStore {
                 done @ ("ok" | "dup") => {
                     Ok(Outcome::Done { position: answer.position()?, repeated: done == "dup" })
                 }
+                "error" => Err(self.link.refused(&answer.text()?)),
                 other => Err(StoreError::Broken(format!("outcome {other}"))),
             }
         }
@@ -136,7 +144,7 @@ impl Store for RedisStore {
     fn cast<'a>(&'a self, room: &'a str, payload: String) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
             self.link.must_be_up()?;
-            let commands = self.link.commands.with_options(&at_once());
+            let commands = self.link.clients().commands.with_options(&at_once());
             let payload = format!("!{payload}");
             let sent: Result<Value, FredError> = if self.link.is_cluster() {
                 commands.spublish(channel(room), payload).await
@@ -166,7 +174,8 @@ impl Store for RedisStore {
                 flag(read.doc),
                 read.kind.name().into(),
             ];
-            let mut answer = Answer::new(self.link.run(Name::Commit, keys(room), args, false).await?);
+            let mut answer =
+                Answer::new(self.link.run(Name::Commit, keys(room).to_vec(), args, false).await?);
             let position = answer.position()?;
             let (version, kind, doc) = (answer.number()?, answer.text()?, answer.optional_text()?);
             let recovered = answer.number()? == 1;
@@ -188,7 +197,8 @@ impl Store for RedisStore {
         async move {
             let args: Vec<Value> =
                 vec!["recent".into(), fresh_epoch().into(), number(max_events), number(max_bytes)];
-            let mut answer = Answer::new(self.link.run(Name::Commit, keys(room), args, false).await?);
+            let mut answer =
+                Answer::new(self.link.run(Name::Commit, keys(room).to_vec(), args, false).await?);
             let position = answer.position()?;
             let mut payloads = answer.texts()?;
             payloads.reverse();
@@ -230,7 +240,7 @@ impl Store for RedisStore {
     fn secret(&self) -> BoxFuture<'_, Result<String, StoreError>> {
         async move {
             self.link.must_be_up()?;
-            let commands = self.link.commands.with_options(&at_once());
+            let commands = self.link.clients().commands.with_options(&at_once());
             let asked = async {
                 let absent = Some(SetOptions::NX);
                 let _: Value = commands.set(SECRET, fresh_secret(), None, absent, false).await?;
@@ -258,7 +268,7 @@ impl Store for RedisStore {
     fn unsubscribe<'a>(&'a self, room: &'a str) -> BoxFuture<'a, ()> {
         async move {
             self.link.subscribed.lock().unwrap_or_else(PoisonError::into_inner).remove(room);
-            let subscriber = self.link.subscriber.with_options(&at_once());
+            let subscriber = self.link.clients().subscriber.with_options(&at_once());
             // Without a connection there is no subscription that could end.
             let _ = if self.link.is_cluster() {
                 subscriber.sunsubscribe(channel(room)).await
@@ -278,10 +288,7 @@ impl Store for RedisStore {
             for task in &self.tasks {
                 task.abort();
             }
-            // QUIT waits for the answers of what was sent before; a lost Redis answers nothing.
-            for client in [&self.link.commands, &self.link.subscriber] {
-                let _ = timeout(Duration::from_secs(1), client.quit()).await;
-            }
+            self.link.clients().quit().await;
         }
         .boxed()
     }

@@ -216,6 +216,81 @@ async fn who_sends_too_much_is_slowed_and_then_closed() {
 }
 
 #[tokio::test]
+async fn who_does_not_slow_down_is_closed_after_so_many_strikes() {
+    let mut settings = config("a", None);
+    settings.limits.commands_per_second = 1;
+    settings.limits.command_burst = 2;
+    settings.limits.strikes = 3;
+    let a = instance(settings).await;
+    let mut client = Client::at(&a).await;
+    client.join("r").await;
+    for _ in 0..2 {
+        let reply = client.call(json!({ "t": "leave", "room": "r" })).await;
+        assert_eq!(reply["err"]["code"], "rate_limited", "{reply}");
+    }
+    client.send(r#"{"t":"leave","id":9,"room":"r"}"#).await;
+    assert_eq!(client.closed_with().await, 4103);
+}
+
+#[tokio::test]
+async fn a_drain_ends_at_its_cap_whoever_is_left() {
+    let mut settings = config("a", None);
+    settings.timing.drain_wait = PATIENCE;
+    settings.timing.drain_cap = Duration::from_millis(300);
+    let a = instance(settings).await;
+    let _client = Client::at(&a).await;
+    let begun = std::time::Instant::now();
+    a.drain().await;
+    assert!(begun.elapsed() < PATIENCE / 2, "it took {:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_is_kept_for_so_many_events_and_so_long() {
+    let redis = Redis::start();
+    for store in [None, Some(&redis)] {
+        let mut settings = config("a", store);
+        settings.limits.history.events = 4;
+        settings.limits.history.time = Duration::from_millis(400);
+        let a = instance(settings).await;
+        let mut writer = Client::at(&a).await;
+        let epoch = writer.join("r").await["epoch"].clone();
+        let back = async |offset: u64| {
+            let mut client = Client::at(&a).await;
+            let since = json!({ "epoch": epoch, "offset": offset });
+            client.call(json!({ "t": "join", "room": "r", "since": since })).await["ok"].clone()
+        };
+        // Redis cuts its streams by whole nodes of 100 entries.
+        for number in 0..300 {
+            writer.publish("r", json!(number)).await;
+        }
+        let (old, new) = (back(1).await, back(298).await);
+        assert_eq!((&old["recovered"], &old["events"]), (&json!(false), &json!([])), "{old}");
+        assert_eq!((&new["recovered"], new["events"].as_array().map(Vec::len)), (&json!(true), Some(2)));
+        eventually("it is forgotten", async || (back(298).await["recovered"] == false).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_a_patch_makes_too_long_is_refused() {
+    let mut settings = config("a", None);
+    settings.limits.doc_bytes = 100;
+    let a = instance(settings).await;
+    let mut client = Client::at(&a).await;
+    client.join("r").await;
+    let set = client.call(json!({ "t": "set", "room": "r", "doc": { "list": ["0123456789012345"] } })).await;
+    assert!(set["ok"].is_object(), "{set}");
+    let copy = json!({ "op": "copy", "from": "/list/0", "path": "/list/-" });
+    let merge = json!({ "t": "patch", "room": "r", "merge": { "more": "x".repeat(90) } });
+    let ops = |count: usize| json!({ "t": "patch", "room": "r", "ops": vec![copy.clone(); count] });
+    for frame in [merge, ops(5), ops(50)] {
+        let reply = client.call(frame).await;
+        assert_eq!(reply["err"]["code"], "too_large", "{reply}");
+    }
+    let reply = client.call(ops(2)).await;
+    assert_eq!(reply["ok"]["version"], 2, "{reply}");
+}
+
+#[tokio::test]
 async fn places_and_rooms_are_limited() {
     let mut settings = config("a", None);
     settings.limits.connections = 2;

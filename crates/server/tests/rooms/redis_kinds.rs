@@ -124,8 +124,8 @@ async fn a_failover_by_sentinels_is_followed_and_never_a_silent_fork() {
     assert_eq!(get(one.address().port(), "/readyz").await.0, 200);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_keeps_rooms_and_their_notices_on_its_nodes() {
+/// Three nodes that take writes, and a replica of each.
+async fn cluster() -> (Vec<Node>, String) {
     let lines =
         ["save \"\"", "cluster-enabled yes", "cluster-node-timeout 1000", "cluster-require-full-coverage no"];
     let nodes: Vec<Node> = (0..6).map(|_| Node::start(&lines, false)).collect();
@@ -151,6 +151,57 @@ async fn a_cluster_keeps_rooms_and_their_notices_on_its_nodes() {
     })
     .await;
     let url = format!("redis-cluster://{}?node={}&node={}", places[0], places[1], places[2]);
+    (nodes, url)
+}
+
+/// Whether the replicas of a node have what it has, by its own word; replicas have none.
+fn has_all_of_it(replication: &str) -> bool {
+    let written = replication.lines().find_map(|line| line.strip_prefix("master_repl_offset:"));
+    let written = written.unwrap_or_default().trim();
+    let mut replicas =
+        replication.lines().filter(|line| line.starts_with("slave") && line.contains("offset="));
+    replicas.all(|line| line.contains(&format!("offset={written},")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_inside_a_cluster_is_followed_and_never_a_silent_fork() {
+    let (mut nodes, url) = cluster().await;
+    let (one, two) = (instance(at("a", &url)).await, instance(at("b", &url)).await);
+    let (mut ann, mut bob) = (Client::at(&one).await, Client::at(&two).await);
+    let rooms: Vec<String> = (0..12).map(|number| format!("room-{number}")).collect();
+    let mut epochs = Vec::new();
+    for room in &rooms {
+        epochs.push(ann.join(room).await["epoch"].clone());
+        bob.join(room).await;
+        ann.call(json!({ "t": "set", "room": room, "doc": "kept" })).await;
+        bob.events_to(1).await;
+    }
+    eventually("the replicas have it", async || {
+        nodes.iter().all(|node| has_all_of_it(&node.ask(&["INFO", "replication"]))).then_some(())
+    })
+    .await;
+
+    // The node of the first room is killed; its replica takes over.
+    let holds = |node: &&mut Node| {
+        node.ask(&["ROLE"]).starts_with("master") && node.ask(&["KEYS", "rt:*"]).contains("rt:{room-0}:m")
+    };
+    nodes.iter_mut().find(holds).expect("a node has it").kill();
+    let is_first = |push: &serde_json::Value| push["t"] == "reset" && push["room"] == "room-0";
+    let (told, also) = (ann.push(is_first).await, bob.push(is_first).await);
+    assert_eq!(told, also, "both are told the same");
+    assert_ne!(told["epoch"], epochs[0]);
+    assert_eq!(told["doc"], "kept");
+    for room in &rooms {
+        let offset = writes_again(&mut ann, room).await;
+        let push = bob.push(|push| push["t"] == "msg" && push["room"] == *room).await;
+        assert_eq!(push["offset"], offset, "{room}");
+    }
+    assert_eq!(get(one.address().port(), "/readyz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_keeps_rooms_and_their_notices_on_its_nodes() {
+    let (nodes, url) = cluster().await;
     let (one, two) = (instance(at("a", &url)).await, instance(at("b", &url)).await);
     let (mut ann, mut bob) = (Client::at(&one).await, Client::at(&two).await);
     // Rooms of every node.

@@ -1,33 +1,33 @@
 //! The connections to Redis: made, watched over, and made again.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use fred::clients::Client;
 use fred::interfaces::{ClientLike, ClusterInterface, EventInterface, LuaInterface, PubsubInterface};
-use fred::prelude::{Builder, Error as FredError, ErrorKind, FromValue, Value};
+use fred::prelude::{Error as FredError, ErrorKind, Value};
 use fred::types::cluster::ClusterRouting;
-use fred::types::config::{Options, ReconnectPolicy};
-use fred::types::{ClusterHash, ConnectHandle, CustomCommand, Message, RespVersion};
+use fred::types::{ClusterHash, Message};
 use fred::util::redis_keyslot;
 use futures_util::future::try_join_all;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::RedisOptions;
+use super::clients::{Clients, at_node, at_once};
 use super::script::{Loaded, Name, Node, Scripts, run_id};
 use crate::protocol::outbound::now_micros;
 use crate::store::{CONTROL, Event, Health, Notice, StoreError};
 
-/// The longest that a command may take.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often Redis is asked for its run id while all is well.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often a lost Redis is looked for.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
+/// How long a cluster that cannot be used is asked by the same clients. They do
+/// not always find their way after a failover; new ones do.
+const SAME_CLIENTS: Duration = Duration::from_secs(4);
 /// Channels per SUBSCRIBE after a reconnection.
 const SUBSCRIBE_BATCH: usize = 512;
 /// Sharded subscriptions under way at one time.
@@ -35,8 +35,7 @@ const SUBSCRIBE_AT_ONCE: usize = 256;
 
 pub(super) struct Link {
     pub(super) options: RedisOptions,
-    pub(super) commands: Client,
-    pub(super) subscriber: Client,
+    clients: RwLock<Arc<Clients>>,
     pub(super) subscribed: Mutex<HashSet<String>>,
     scripts: Mutex<Loaded>,
     /// Which node has which keys, on a cluster.
@@ -47,52 +46,8 @@ pub(super) struct Link {
     last_error: Mutex<Option<String>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn build(options: &RedisOptions, version: RespVersion) -> Result<Client, StoreError> {
-    let mut config = options.address.config.clone();
-    // The server starts without Redis and waits for it.
-    config.fail_fast = false;
-    config.version = version;
-    let mut policy = ReconnectPolicy::new_exponential(0, 50, 2_000, 2);
-    policy.set_jitter(50);
-    Builder::from_config(config)
-        .with_performance_config(|performance| {
-            performance.default_command_timeout = COMMAND_TIMEOUT;
-            performance.broadcast_channel_capacity = options.notice_capacity;
-        })
-        .with_connection_config(|connection| {
-            connection.connection_timeout = COMMAND_TIMEOUT;
-            connection.internal_command_timeout = COMMAND_TIMEOUT;
-            // A command whose connection broke may have run already.
-            connection.max_command_attempts = 1;
-            connection.max_command_buffer_len = 10_000;
-            connection.unresponsive.max_timeout = Some(Duration::from_secs(3));
-            connection.unresponsive.interval = Duration::from_secs(1);
-            connection.tcp.nodelay = Some(true);
-        })
-        .set_policy(policy)
-        .build()
-        .map_err(|error| StoreError::Broken(error.details().to_owned()))
-}
-
-/// Commands fail at once while there is no connection.
-pub(super) fn at_once() -> Options {
-    Options { fail_fast: true, max_attempts: Some(1), timeout: Some(COMMAND_TIMEOUT), ..Options::default() }
-}
-
-/// Runs a command at the node that has these slots. fred's own option for that,
-/// `cluster_node`, does not reach every command.
-async fn at_node<R: FromValue>(
-    client: &Client,
-    slots: &ClusterHash,
-    name: &'static str,
-    args: Vec<String>,
-) -> Result<R, FredError> {
-    let command = CustomCommand::new_static(name, slots.clone(), false);
-    client.with_options(&at_once()).custom(command, args).await
 }
 
 impl Link {
@@ -100,13 +55,10 @@ impl Link {
         options: RedisOptions,
         notices: mpsc::Sender<Notice>,
     ) -> Result<(Arc<Self>, Vec<JoinHandle<()>>), StoreError> {
-        let commands = build(&options, RespVersion::RESP2)?;
-        // RESP3 lets the subscriber ask for a PONG, which confirms what it subscribed to before.
-        let subscriber = build(&options, RespVersion::RESP3)?;
+        let clients = Arc::new(Clients::new(&options, &[])?);
         let link = Arc::new(Self {
             options,
-            commands,
-            subscriber,
+            clients: RwLock::new(clients),
             subscribed: Mutex::new(HashSet::from([CONTROL.to_owned()])),
             scripts: Mutex::default(),
             routing: Mutex::default(),
@@ -115,12 +67,13 @@ impl Link {
             look: Notify::new(),
             last_error: Mutex::default(),
         });
-        let tasks = vec![
-            tokio::spawn(Arc::clone(&link).forward(link.subscriber.message_rx())),
-            tokio::spawn(Arc::clone(&link).note_errors()),
-            tokio::spawn(Arc::clone(&link).supervise()),
-        ];
+        let tasks = vec![tokio::spawn(Arc::clone(&link).supervise())];
         Ok((link, tasks))
+    }
+
+    /// The clients there are now.
+    pub(super) fn clients(&self) -> Arc<Clients> {
+        Arc::clone(&self.clients.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Passes on what the subscriber hears, and tells when it was too slow.
@@ -166,9 +119,9 @@ impl Link {
     }
 
     /// Keeps the last error of either connection, and has it looked at.
-    async fn note_errors(self: Arc<Self>) {
-        let mut commands = self.commands.error_rx();
-        let mut subscriber = self.subscriber.error_rx();
+    async fn note_errors(self: Arc<Self>, clients: Arc<Clients>) {
+        let mut commands = clients.commands.error_rx();
+        let mut subscriber = clients.subscriber.error_rx();
         loop {
             let error = tokio::select! {
                 error = commands.recv() => error,
@@ -185,18 +138,37 @@ impl Link {
         }
     }
 
-    /// Watches over both connections for as long as the store lives.
+    /// Watches over the clients for as long as the store lives.
     async fn supervise(self: Arc<Self>) {
-        let mut reconnected = self.subscriber.reconnect_rx();
-        let mut moved = self.subscriber.cluster_change_rx();
-        let mut handles: [Option<ConnectHandle>; 2] = [None, None];
-        let mut subscriptions_lost = true;
         loop {
-            for (client, handle) in [&self.commands, &self.subscriber].into_iter().zip(&mut handles) {
-                if handle.as_ref().is_none_or(JoinHandle::is_finished) {
-                    *handle = Some(client.connect());
+            let clients = self.clients();
+            // They end with this round, or with the store.
+            let mut listening = JoinSet::new();
+            listening.spawn(Arc::clone(&self).forward(clients.subscriber.message_rx()));
+            listening.spawn(Arc::clone(&self).note_errors(Arc::clone(&clients)));
+            self.watch(&clients).await;
+            let routing = lock(&self.routing).clone();
+            let known = routing.map(|routing| routing.unique_primary_nodes()).unwrap_or_default();
+            match Clients::new(&self.options, &known) {
+                Ok(new) => {
+                    tracing::warn!("cluster lost for long, connecting anew");
+                    *self.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                    tokio::spawn(async move { clients.quit().await });
                 }
+                Err(error) => tracing::error!(error = %error, "no new clients of redis"),
             }
+        }
+    }
+
+    /// Keeps the clients connected and the store usable; returns when others
+    /// have to be tried.
+    async fn watch(&self, clients: &Clients) {
+        let mut reconnected = clients.subscriber.reconnect_rx();
+        let mut moved = clients.subscriber.cluster_change_rx();
+        let mut subscriptions_lost = true;
+        let mut usable = Instant::now();
+        loop {
+            clients.connect();
             while let Ok(_) | Err(TryRecvError::Lagged(_)) = reconnected.try_recv() {
                 self.options.metrics.redis_reconnects.inc();
                 subscriptions_lost = true;
@@ -204,19 +176,21 @@ impl Link {
             while let Ok(_) | Err(TryRecvError::Lagged(_)) = moved.try_recv() {
                 subscriptions_lost = true;
             }
-            if !self.commands.is_connected() {
+            if !clients.commands.is_connected() {
                 // Either way it is known at once, and nothing is asked of Redis in vain.
                 tokio::select! {
-                    _ = self.commands.wait_for_connect() => {}
+                    _ = clients.commands.wait_for_connect() => {}
                     () = self.look.notified() => {}
                     () = sleep(CHECK_EVERY) => {}
                 }
             }
-            let found = self.check(&mut subscriptions_lost).await;
+            let found = self.check(clients, &mut subscriptions_lost).await;
             let up = found.is_ok();
-            if !up && self.is_cluster() {
+            if up {
+                usable = Instant::now();
+            } else if self.is_cluster() {
                 subscriptions_lost = true;
-                self.learn_cluster().await;
+                clients.learn_cluster().await;
             }
             let health = match found {
                 Ok(()) => Health::Up,
@@ -228,6 +202,9 @@ impl Link {
                 *present = health;
                 changed
             });
+            if self.is_cluster() && usable.elapsed() > SAME_CLIENTS {
+                return;
+            }
             tokio::select! {
                 () = sleep(if up { CHECK_EVERY } else { RETRY_EVERY }) => {}
                 () = self.look.notified(), if up => {}
@@ -244,25 +221,16 @@ impl Link {
         self.options.address.is_cluster()
     }
 
-    /// Asks the cluster anew which node has what: one that is lost may have been replaced.
-    async fn learn_cluster(&self) {
-        let learning = async {
-            // Where nobody knows, the next round asks again.
-            let _ = self.commands.sync_cluster().await;
-            let _ = self.subscriber.sync_cluster().await;
-        };
-        let _ = timeout(COMMAND_TIMEOUT, learning).await;
-    }
-
     /// Makes the store usable, or says why it is not.
-    async fn check(&self, subscriptions_lost: &mut bool) -> Result<(), String> {
+    async fn check(&self, clients: &Clients, subscriptions_lost: &mut bool) -> Result<(), String> {
         self.load_scripts().await?;
-        if !*subscriptions_lost && self.subscriber.is_connected() {
+        let subscriber = &clients.subscriber;
+        if !*subscriptions_lost && subscriber.is_connected() {
             return Ok(());
         }
         // A short loss of the subscriber alone is no outage: the streams fill the gap.
-        if !self.subscriber.is_connected()
-            && timeout(Duration::from_secs(1), self.subscriber.wait_for_connect()).await.is_err()
+        if !subscriber.is_connected()
+            && timeout(Duration::from_secs(1), subscriber.wait_for_connect()).await.is_err()
         {
             return Err(format!("no connection for notices ({})", self.options.address));
         }
@@ -278,7 +246,8 @@ impl Link {
 
     /// Subscribes to the channels of these rooms, and waits until Redis has done so.
     pub(super) async fn subscribe_to(&self, rooms: &[String]) -> Result<(), FredError> {
-        let subscriber = self.subscriber.with_options(&at_once());
+        let clients = self.clients();
+        let subscriber = clients.subscriber.with_options(&at_once());
         if self.is_cluster() {
             // Channels of one command would have to be on one node.
             for some in rooms.chunks(SUBSCRIBE_AT_ONCE) {
@@ -288,7 +257,7 @@ impl Link {
             }
             // Each node has handled every SSUBSCRIBE that was sent to it before.
             for (_, slots) in self.nodes().unwrap_or_default() {
-                at_node::<Value>(&self.subscriber, &slots, "PING", Vec::new()).await?;
+                at_node::<Value>(&clients.subscriber, &slots, "PING", Vec::new()).await?;
             }
             return Ok(());
         }
@@ -302,11 +271,12 @@ impl Link {
 
     /// Makes sure that every Redis process there is now has its scripts.
     async fn load_scripts(&self) -> Result<(), String> {
-        if !self.commands.is_connected() {
+        let clients = self.clients();
+        if !clients.commands.is_connected() {
             return Err(self.lost());
         }
         let nodes = self.nodes().ok_or_else(|| self.lost())?;
-        *lock(&self.routing) = self.commands.cached_cluster_state().map(Arc::new);
+        *lock(&self.routing) = clients.commands.cached_cluster_state().map(Arc::new);
         lock(&self.scripts).retain(|known, _| nodes.iter().any(|(node, _)| node == known));
         let mut restarted = false;
         for (node, slots) in &nodes {
@@ -324,7 +294,7 @@ impl Link {
         if !self.is_cluster() {
             return Some(vec![(None, ClusterHash::Random)]);
         }
-        let routing = self.commands.cached_cluster_state()?;
+        let routing = self.clients().commands.cached_cluster_state()?;
         let slots = routing.unique_hash_slots().into_iter();
         let nodes = slots.map(|slot| (routing.get_server(slot).cloned(), ClusterHash::Custom(slot)));
         Some(nodes.filter(|(node, _)| node.is_some()).collect())
@@ -332,8 +302,9 @@ impl Link {
 
     /// Loads the scripts of one process; true if it is another one than before.
     async fn load_at(&self, node: &Node, slots: &ClusterHash) -> Result<bool, String> {
+        let clients = self.clients();
         let ask = async |name, args| {
-            at_node::<String>(&self.commands, slots, name, args).await.map_err(|error| self.shown(&error))
+            at_node::<String>(&clients.commands, slots, name, args).await.map_err(|error| self.shown(&error))
         };
         let info = ask("INFO", vec!["server".to_owned()]).await?;
         let run_id = run_id(&info).ok_or_else(|| "Redis tells no run id".to_owned())?;
@@ -372,6 +343,12 @@ impl Link {
         format!("{reason} ({})", self.options.address)
     }
 
+    /// What Redis refused to a write, by its error reply.
+    pub(super) fn refused(&self, reply: &str) -> StoreError {
+        self.look.notify_one();
+        StoreError::Unavailable(format!("{reply} ({})", self.options.address))
+    }
+
     /// Refuses at once while the store is known to be away.
     pub(super) fn must_be_up(&self) -> Result<(), StoreError> {
         match self.health.borrow().reason() {
@@ -397,7 +374,7 @@ impl Link {
             let sha = lock(&self.scripts).get(&node).map(|scripts| scripts.sha(name).to_owned());
             // An empty name is as good as one that Redis does not know.
             let sha = sha.unwrap_or_else(|| "0".repeat(40));
-            let commands = self.commands.with_options(&at_once());
+            let commands = self.clients().commands.with_options(&at_once());
             let answer: Result<Value, FredError> = commands.evalsha(sha, keys.clone(), args.clone()).await;
             match answer {
                 Ok(Value::Array(values)) => break Ok(values),
@@ -422,7 +399,7 @@ impl Link {
         let refused = match error.kind() {
             ErrorKind::Backpressure => true,
             // The check before sending; after sending a lost connection is an I/O error.
-            ErrorKind::Canceled => !self.commands.is_connected(),
+            ErrorKind::Canceled => !self.clients().commands.is_connected(),
             // An error reply of Redis starts with its code in capitals.
             _ => {
                 let code = error.details().split(' ').next().unwrap_or_default();
