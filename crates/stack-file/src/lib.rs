@@ -3,6 +3,7 @@
 //! the process environment is passed in.
 
 pub mod attributes;
+mod backend;
 mod canonical;
 mod check;
 mod complete;
@@ -21,6 +22,7 @@ pub mod fuzzing;
 pub mod given;
 mod include;
 mod interpolate;
+pub mod kubernetes;
 pub mod lint;
 pub mod load;
 mod merge;

@@ -9,6 +9,7 @@ pub(crate) mod format;
 pub(crate) mod graph;
 mod json;
 pub(crate) mod junit;
+pub(crate) mod kubernetes;
 mod live;
 pub(crate) mod log;
 pub(crate) mod passed_on;
