@@ -36,6 +36,8 @@ pub(crate) struct Manifests<'a> {
     /// The names of Jobs that pods wait for.
     pub(crate) awaited: BTreeSet<String>,
     told: Vec<Diagnostic>,
+    /// What is said already of configs and secrets whose content nobody has.
+    unread: Vec<Diagnostic>,
     objects: Vec<(usize, Object, Origin)>,
 }
 
@@ -69,6 +71,7 @@ impl<'a> Manifests<'a> {
             jobs: IndexMap::new(),
             awaited: BTreeSet::new(),
             told: kubernetes::not_honoured(loaded),
+            unread: unread(loaded),
             objects: Vec::new(),
         };
         manifests.name_services();
@@ -203,6 +206,15 @@ impl<'a> Manifests<'a> {
         self.told.push(Diagnostic::error(message).at(at).path(path).help(help));
     }
 
+    /// Says that a config or secret cannot be written, in the words that were found when it was read.
+    pub(crate) fn without_content(&mut self, at: &Origin, path: String, message: String, help: &str) {
+        let known = self.unread.iter().find(|told| told.path.starts_with(&format!("{path}."))).cloned();
+        match known {
+            Some(told) => self.told.push(told),
+            None => self.error(at, path, message, help),
+        }
+    }
+
     pub(crate) fn finish(self) -> Export {
         let Self { mut objects, mut told, .. } = self;
         objects.sort_by_key(|(place, ..)| *place);
@@ -213,6 +225,14 @@ impl<'a> Manifests<'a> {
         told.retain(|told| seen.insert((place(told), told.message.clone())));
         Export { objects: objects.into_iter().map(|(_, object, _)| object).collect(), diagnostics: told }
     }
+}
+
+fn unread(loaded: &Loaded) -> Vec<Diagnostic> {
+    let is_content = |told: &&Diagnostic| {
+        (told.path.starts_with("configs.") || told.path.starts_with("secrets."))
+            && (told.path.ends_with(".file") || told.path.ends_with(".environment"))
+    };
+    loaded.unsupported.iter().filter(is_content).cloned().collect()
 }
 
 /// Adds a value, if there is one.

@@ -321,7 +321,7 @@ impl<'a> Manifests<'a> {
                 self.content(&file.source, files, &object.key.origin, path)
             }
             FileSource::File { content: Err(why), path: place } => {
-                self.error(
+                self.without_content(
                     &object.key.origin,
                     format!("{}.{}", file.kind.attribute(), file.source),
                     format!("{} cannot be written into a manifest: {why}", place.display()),
@@ -330,7 +330,7 @@ impl<'a> Manifests<'a> {
                 None
             }
             FileSource::Inline(None) => {
-                self.error(
+                self.without_content(
                     &object.key.origin,
                     format!("{}.{}", file.kind.attribute(), file.source),
                     format!("the {} has no content", file.kind.word()),

@@ -159,8 +159,11 @@ impl Manifests<'_> {
     }
 }
 
-/// The number of a user or a group.
+/// The number of a user or a group. Of names, one has the same number everywhere.
 fn id(text: &str) -> Option<u32> {
+    if text == "root" {
+        return Some(0);
+    }
     text.parse().ok().filter(|number: &u32| i32::try_from(*number).is_ok())
 }
 

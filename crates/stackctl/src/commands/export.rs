@@ -59,7 +59,15 @@ pub(crate) async fn run(global: &Global, args: ExportArgs) -> anyhow::Result<Exi
     }
     let project = target::project(global)?;
     let engine = settings::engine(global, false).await?;
-    let container = target::one(global, &engine, &project, &service, index, false).await?;
+    let container = match target::one(global, &engine, &project, &service, index, false).await {
+        Err(_) if service == kubernetes::NAME => {
+            let message = format!("no container of a service called {service} runs in the project {project}");
+            return Err(Fault::new(Kind::Usage, message)
+                .hint("manifests are written with this word before all options: stackctl export kubernetes")
+                .into());
+        }
+        found => found?,
+    };
     let address = target::address(&container);
     if global.dry_run {
         return target::rehearse(&format!("export the file system of {address}"));

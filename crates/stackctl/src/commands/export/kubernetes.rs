@@ -17,6 +17,9 @@ use crate::error::{Fault, Kind};
 use crate::render::{Renderer, kubernetes as show};
 use crate::{render, settings};
 
+/// The word that stands for this form.
+pub(super) const NAME: &str = "kubernetes";
+
 /// The most that is read of what a service binds: an object of Kubernetes holds no more.
 const LARGEST: u64 = 1 << 20;
 /// How many files of a directory are read for one object.
