@@ -23,7 +23,7 @@ pub fn is_quantity(text: &str) -> bool {
 /// Bytes as Kubernetes writes them.
 pub(crate) fn bytes(number: u64) -> String {
     for (unit, size) in [("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)] {
-        if number >= size && number % size == 0 {
+        if number >= size && number.is_multiple_of(size) {
             return format!("{}{unit}", number / size);
         }
     }
@@ -32,7 +32,11 @@ pub(crate) fn bytes(number: u64) -> String {
 
 /// Processors as Kubernetes writes them, in thousandths.
 fn processors(thousandths: u64) -> String {
-    if thousandths % 1000 == 0 { (thousandths / 1000).to_string() } else { format!("{thousandths}m") }
+    if thousandths.is_multiple_of(1000) {
+        (thousandths / 1000).to_string()
+    } else {
+        format!("{thousandths}m")
+    }
 }
 
 fn thousandths(processors: f64) -> Option<u64> {

@@ -169,19 +169,13 @@ impl<'a> Manifests<'a> {
             let Some(kept) = self.storage.of_key(key).cloned() else { continue };
             self.driver(volume, &kept, &path);
             match kept {
-                Kept::Claim { name, .. } if volume.external => {
-                    if name != volume.name {
-                        self.warn(
-                            &volume.key.origin,
-                            path,
-                            format!(
-                                "Kubernetes takes `{}` for no name of a claim: `{name}` is used",
-                                volume.name
-                            ),
-                            "give the claim a name of lower-case letters, digits and `-`",
-                        );
-                    }
-                }
+                Kept::Claim { name, .. } if volume.external && name != volume.name => self.warn(
+                    &volume.key.origin,
+                    path,
+                    format!("Kubernetes takes `{}` for no name of a claim: `{name}` is used", volume.name),
+                    "give the claim a name of lower-case letters, digits and `-`",
+                ),
+                Kept::Claim { .. } if volume.external => {}
                 Kept::Claim { name, shared } => {
                     if shared {
                         self.warn(
