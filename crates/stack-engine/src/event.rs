@@ -92,6 +92,20 @@ pub enum Waiting {
         /// The exit code of the last run.
         exit_code: i64,
     },
+    /// So many tasks of a swarm's service are as they are to be.
+    Tasks {
+        /// So many.
+        ready: u64,
+        /// Of so many.
+        of: u64,
+        /// What one of the others does, or why it does not run.
+        doing: String,
+    },
+    /// So many tasks of a service that was removed have not ended.
+    TasksEnding {
+        /// So many.
+        left: usize,
+    },
     /// It has got its stop signal and still runs.
     Stopping {
         /// The signal, as `SIGTERM`.

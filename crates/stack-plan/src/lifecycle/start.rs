@@ -129,6 +129,8 @@ impl Fate<'_> {
                         || state == ContainerState::Exited(0)
                 }
                 Condition::Ended => matches!(state, ContainerState::Exited(_)),
+                // These are states of a swarm's services.
+                Condition::Converged | Condition::TasksCompleted | Condition::NoTasks => false,
             }
     }
 }
