@@ -583,7 +583,10 @@ impl std::fmt::Display for TasksFailure {
                 write!(f, "a new task {task}; the swarm has put back what was there before")
             }
             Trouble::Paused => {
-                write!(f, "a new task {task}; the swarm has stopped replacing tasks, those of before serve on")
+                write!(
+                    f,
+                    "a new task {task}; the swarm has stopped replacing tasks, those of before serve on"
+                )
             }
             Trouble::RollbackPaused => {
                 write!(f, "a task {task} on the way back to what was there before, and the swarm has stopped")

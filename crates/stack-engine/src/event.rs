@@ -130,6 +130,8 @@ pub struct Summary {
     pub skipped: Vec<StepId>,
     /// Failed steps of a new version after which the old one serves again.
     pub rolled_back: Vec<StepId>,
+    /// Failed steps that would have changed what somebody else has changed since it was looked at.
+    pub stale: Vec<StepId>,
     /// How long it took.
     pub took: Duration,
     /// The variables that providers have set.

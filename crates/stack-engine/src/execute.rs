@@ -134,8 +134,8 @@ pub async fn execute<E: Engine>(
                 Err(failure) => {
                     let tolerated = pace.tolerant || is_tolerated(step, &failure.error);
                     let lost = matches!(failure.error, EngineError::Lost(_));
-                    let swarm_went_back =
-                        matches!(&failure.error, EngineError::Tasks(why) if why.trouble == Trouble::RolledBack);
+                    let stale = matches!(failure.error, EngineError::ChangedMeanwhile);
+                    let swarm_went_back = matches!(&failure.error, EngineError::Tasks(why) if why.trouble == Trouble::RolledBack);
                     let replica = courses.has(id);
                     // Whether a lost call took effect is not known, so nothing is taken back after it.
                     let undo = match failure.error {
@@ -153,6 +153,9 @@ pub async fn execute<E: Engine>(
                         continue;
                     }
                     summary.failed.push(id);
+                    if stale {
+                        summary.stale.push(id);
+                    }
                     if swarm_went_back {
                         summary.rolled_back.push(id);
                         tell(Some(id), EventKind::RolledBack);

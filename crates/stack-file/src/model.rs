@@ -34,7 +34,9 @@ pub use self::mount::{Mount, MountSource, VolumeOptions};
 pub use self::network::{Attachment, IpamPool, Network};
 pub use self::provider::{Model, ModelUse, Provider};
 pub use self::resources::{Blkio, Device, DeviceRate, DeviceRequest, DeviceWeight, Ulimit};
-pub use self::service::{CredentialSpec, Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service};
+pub use self::service::{
+    CredentialSpec, Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service,
+};
 pub use self::update::{FailureAction, UpdateConfig, UpdateOrder};
 pub use self::volume::Volume;
 pub use self::watch::{WatchAction, WatchRule};

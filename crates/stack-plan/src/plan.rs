@@ -296,6 +296,7 @@ impl Action {
                 Condition::Steady { .. } => "await steady",
                 Condition::Converged => "await converged",
                 Condition::TasksCompleted => "await completed",
+                Condition::RolledBack => "await rolled back",
                 Condition::NoTasks => "await no tasks",
             },
         }
@@ -398,6 +399,8 @@ pub enum Condition {
     Converged,
     /// All tasks of a job of a swarm have ended with exit code 0.
     TasksCompleted,
+    /// The tasks of a swarm's service are those of before its last change.
+    RolledBack,
     /// The last task of a removed service of a swarm has ended.
     NoTasks,
     /// Its health check passes, or it runs for a time if it has none; it has neither ended nor

@@ -11,7 +11,9 @@ use stack_plan::desired::ImageSpec;
 use stack_plan::plan::{Action, Condition, NewContainer};
 
 use crate::docker::translate::Making;
-use crate::docker::{DockerEngine, answered, copy, explain, health, hook, is_not_found, stop, swarm, translate};
+use crate::docker::{
+    DockerEngine, answered, copy, explain, health, hook, is_not_found, stop, swarm, translate,
+};
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
 use crate::image;
@@ -136,7 +138,11 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         }
         Action::Await {
             target,
-            condition: condition @ (Condition::Converged | Condition::TasksCompleted | Condition::NoTasks),
+            condition:
+                condition @ (Condition::Converged
+                | Condition::TasksCompleted
+                | Condition::RolledBack
+                | Condition::NoTasks),
             ..
         } => {
             let id = work.ledger.resolve(target)?;

@@ -20,8 +20,8 @@ use super::watch::watch_rules;
 use crate::canonical::text;
 use crate::effective::turned_off;
 use crate::model::{
-    Blkio, Build, BuildSecret, CredentialSpec, Dependency, DependencyCondition, Device, DeviceRate, DeviceRequest,
-    DeviceWeight, Healthcheck, Logging, Port, PortMode, PullPolicy, Restart, Service, Ulimit,
+    Blkio, Build, BuildSecret, CredentialSpec, Dependency, DependencyCondition, Device, DeviceRate,
+    DeviceRequest, DeviceWeight, Healthcheck, Logging, Port, PortMode, PullPolicy, Restart, Service, Ulimit,
 };
 use crate::quantity;
 use crate::short_syntax::exposed;
@@ -201,7 +201,9 @@ pub(crate) fn port(node: &Node) -> Port {
 fn credential_spec(node: &Node) -> Option<CredentialSpec> {
     let at = |key: &str| value(node, key);
     let config = at("config").map(CredentialSpec::Config);
-    config.or_else(|| at("file").map(CredentialSpec::File)).or_else(|| at("registry").map(CredentialSpec::Registry))
+    config
+        .or_else(|| at("file").map(CredentialSpec::File))
+        .or_else(|| at("registry").map(CredentialSpec::Registry))
 }
 
 fn dependency(node: &Node) -> Dependency {

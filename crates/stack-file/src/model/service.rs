@@ -5,8 +5,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::{
-    Attachment, Blkio, Build, Deploy, Device, DeviceRequest, FileReference, Hook, ModelUse, Mount, Provider,
-    PortMode, PullPolicy, Ulimit, UpdateConfig, WatchRule,
+    Attachment, Blkio, Build, Deploy, Device, DeviceRequest, FileReference, Hook, ModelUse, Mount, PortMode,
+    Provider, PullPolicy, Ulimit, UpdateConfig, WatchRule,
 };
 use crate::source::Spanned;
 

@@ -130,7 +130,10 @@ impl Fate<'_> {
                 }
                 Condition::Ended => matches!(state, ContainerState::Exited(_)),
                 // These are states of a swarm's services.
-                Condition::Converged | Condition::TasksCompleted | Condition::NoTasks => false,
+                Condition::Converged
+                | Condition::TasksCompleted
+                | Condition::RolledBack
+                | Condition::NoTasks => false,
             }
     }
 }

@@ -39,9 +39,14 @@ impl Planner<'_> {
     }
 
     /// Waits until the tasks of a service are as they are to be.
-    pub(super) fn settle(&mut self, spec: &SwarmService, target: Target, group: Change, after: &[StepId]) -> StepId {
-        let condition =
-            if spec.mode.is_job() { Condition::TasksCompleted } else { Condition::Converged };
+    pub(super) fn settle(
+        &mut self,
+        spec: &SwarmService,
+        target: Target,
+        group: Change,
+        after: &[StepId],
+    ) -> StepId {
+        let condition = if spec.mode.is_job() { Condition::TasksCompleted } else { Condition::Converged };
         let action = Action::Await { target, condition, required: true };
         let step = self.draft.add(&spec.address(), action, group, &Cause::Awaited, after.iter().copied());
         self.settled.push(step);

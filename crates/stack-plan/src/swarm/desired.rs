@@ -395,9 +395,8 @@ fn service(
 
 /// The configs and secrets of a service's containers, the last one of each target.
 fn files(service: &Service, objects: &[ObjectSpec], fields: &mut Fields) -> Vec<SwarmFile> {
-    let find = |kind: FileKind, key: &str| {
-        objects.iter().find(|object| object.kind == kind && object.key == key)
-    };
+    let find =
+        |kind: FileKind, key: &str| objects.iter().find(|object| object.kind == kind && object.key == key);
     let mut files: Vec<SwarmFile> = Vec::new();
     for reference in &service.files {
         let Some(object) = find(reference.kind, &reference.source) else { continue };

@@ -1,5 +1,6 @@
 //! The planner for Docker Swarm: services of a cluster in place of containers of one engine.
 
+mod anew;
 mod await_tasks;
 mod desired;
 mod objects;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::containers::Policy;
 use crate::plan::{Draft, Obstacle, Plan, StepId};
 
+pub use self::anew::{Anew, anew};
 pub use self::desired::{ObjectSpec, SwarmDesired, SwarmFile, SwarmNetwork, SwarmService};
 pub use self::observed::{
     Availability, ObservedNode, ObservedObject, ObservedOverlay, ObservedService, ObservedTask,

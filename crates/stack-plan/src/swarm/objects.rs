@@ -28,7 +28,8 @@ impl Planner<'_> {
                 true => (Action::Build(spec), Change::Build),
                 false => (Action::Pull(spec), Change::Pull),
             };
-            let bases: Vec<StepId> = image.bases().filter_map(|name| self.images.get(name).copied()).collect();
+            let bases: Vec<StepId> =
+                image.bases().filter_map(|name| self.images.get(name).copied()).collect();
             let step = self.draft.add(&image.address, action, group, &cause, bases);
             self.images.extend(image.references.iter().map(|name| (name.as_str(), step)));
         }
@@ -89,7 +90,9 @@ impl Planner<'_> {
                     self.draft.undo(step, undo);
                     self.ground.insert(network.name.clone(), step);
                 }
-                Some(there) if !there.swarm && !matches!(network.name.as_str(), "host" | "bridge" | "none") => {
+                Some(there)
+                    if !there.swarm && !matches!(network.name.as_str(), "host" | "bridge" | "none") =>
+                {
                     self.network_in_the_way(
                         spec,
                         format!("the network {} is one of a single engine", network.name),
@@ -143,11 +146,15 @@ impl Planner<'_> {
             let there = objects.find(|there| there.kind == spec.kind && there.name == spec.name);
             let word = spec.kind.word();
             match (there, &spec.content) {
-                (Some(there), Some(_)) if spec.named && there.digest != spec.digest => self.object_in_the_way(
-                    spec,
-                    format!("the {word} {} has another content, and a swarm cannot change one", spec.name),
-                    "leave out `name`: stackctl makes one with a digest of the content".to_owned(),
-                ),
+                (Some(there), Some(_)) if spec.named && there.digest != spec.digest => self
+                    .object_in_the_way(
+                        spec,
+                        format!(
+                            "the {word} {} has another content, and a swarm cannot change one",
+                            spec.name
+                        ),
+                        "leave out `name`: stackctl makes one with a digest of the content".to_owned(),
+                    ),
                 (Some(_), _) => self.plan.unchanged.push(spec.address()),
                 (None, None) => self.object_in_the_way(
                     spec,
@@ -170,7 +177,11 @@ impl Planner<'_> {
                                 spec.key
                             ),
                         };
-                        self.object_in_the_way(spec, what, "put it into the image, or on a volume".to_owned());
+                        self.object_in_the_way(
+                            spec,
+                            what,
+                            "put it into the image, or on a volume".to_owned(),
+                        );
                         continue;
                     }
                     let others = self.observed.objects.iter();

@@ -34,8 +34,7 @@ impl<'a> Planner<'a> {
             let action = Action::CreateService(Arc::new(spec.clone()));
             let begun = self.draft.add(&address, action, Change::Create, &Cause::Missing, after);
             self.draft.after_any(begun, &after_any);
-            let settled =
-                awaited.then(|| self.settle(&spec, Target::Made(begun), Change::Create, &[begun]));
+            let settled = awaited.then(|| self.settle(&spec, Target::Made(begun), Change::Create, &[begun]));
             self.reached.insert(key, Reached { begun: Some(begun), settled, replaced: false });
             return;
         };
@@ -169,7 +168,8 @@ impl<'a> Planner<'a> {
     fn look_for_obstacles(&mut self, spec: &SwarmService) {
         if self.observed.without_ipvs == Some(true) && spec.is_balanced() {
             let named = spec.service.deploy.endpoint_mode.as_ref();
-            let port = spec.service.ports.iter().find(|port| port.mode == stack_file::model::PortMode::Ingress);
+            let port =
+                spec.service.ports.iter().find(|port| port.mode == stack_file::model::PortMode::Ingress);
             let origin = port.map(|port| &port.origin).or(named.map(|mode| &mode.origin));
             let next = if port.is_some() {
                 "write the port in its long form with `mode: host`, and deploy with `endpoint_mode: dnsrr`"

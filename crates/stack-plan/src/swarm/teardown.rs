@@ -29,7 +29,8 @@ pub fn teardown(
 ) -> Plan {
     let mut draft = Draft::default();
     let mut plan = Plan { project: project.to_owned(), ..Plan::default() };
-    let named = |service: &str| policy.services.is_empty() || policy.services.iter().any(|name| name == service);
+    let named =
+        |service: &str| policy.services.is_empty() || policy.services.iter().any(|name| name == service);
     let declared = |service: &str| {
         desired.is_none_or(|desired| {
             desired.service(service).is_some() || desired.disabled.iter().any(|name| name == service)

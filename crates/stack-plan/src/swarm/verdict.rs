@@ -102,7 +102,8 @@ impl ObservedService {
             latest
                 .entry(self.place(task))
                 .and_modify(|known| {
-                    if task.created > known.created || (task.created == known.created && runs(task) && !runs(known))
+                    if task.created > known.created
+                        || (task.created == known.created && runs(task) && !runs(known))
                     {
                         *known = task;
                     }

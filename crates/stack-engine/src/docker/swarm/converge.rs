@@ -56,7 +56,8 @@ pub(in crate::docker) async fn wait(
     loop {
         let (look, tasks) = look(engine, id).await?;
         if condition == Condition::NoTasks {
-            let left: Vec<&Task> = tasks.iter().filter(|task| task.service_id.as_deref() == Some(id)).collect();
+            let left: Vec<&Task> =
+                tasks.iter().filter(|task| task.service_id.as_deref() == Some(id)).collect();
             if left.is_empty() {
                 return Ok(());
             }
@@ -78,6 +79,7 @@ pub(in crate::docker) async fn wait(
                         return Ok(());
                     }
                 }
+                Verdict::Failed(Trouble::RolledBack) if condition == Condition::RolledBack => return Ok(()),
                 Verdict::Failed(Trouble::NoNode { .. })
                     if without_node.get_or_insert_with(Instant::now).elapsed() < NO_NODE =>
                 {
@@ -163,7 +165,8 @@ async fn look(engine: &DockerEngine, id: &str) -> Result<(Option<ObservedService
         return Ok((None, tasks));
     };
     let filters = HashMap::from([("service", vec![id])]);
-    let tasks = engine.docker.list_tasks(Some(ListTasksOptionsBuilder::new().filters(&filters).build())).await;
+    let tasks =
+        engine.docker.list_tasks(Some(ListTasksOptionsBuilder::new().filters(&filters).build())).await;
     let tasks = tasks.map_err(answered)?;
     let service = observe::service(found, &tasks, "");
     Ok((service, tasks))
@@ -173,8 +176,9 @@ async fn look(engine: &DockerEngine, id: &str) -> Result<(Option<ObservedService
 fn happenings(
     engine: &DockerEngine,
     id: &str,
-) -> Option<futures_util::stream::BoxStream<'static, Result<bollard::models::EventMessage, bollard::errors::Error>>>
-{
+) -> Option<
+    futures_util::stream::BoxStream<'static, Result<bollard::models::EventMessage, bollard::errors::Error>>,
+> {
     let filters = HashMap::from([("type", vec!["service"]), ("service", vec![id])]);
     let now = OffsetDateTime::now_utc();
     let now = format!("{}.{:09}", now.unix_timestamp(), now.nanosecond());
@@ -238,7 +242,8 @@ async fn log(engine: &DockerEngine, task: &str) -> Vec<Said> {
     while let Ok(Some(Ok(part))) = timeout(end.saturating_duration_since(Instant::now()), logs.next()).await {
         let stderr = matches!(part, LogOutput::StdErr { .. });
         let text = String::from_utf8_lossy(&part.into_bytes()).into_owned();
-        lines[usize::from(!stderr)].extend(text.lines().map(|line| Said { stderr, text: line.trim_end().to_owned() }));
+        lines[usize::from(!stderr)]
+            .extend(text.lines().map(|line| Said { stderr, text: line.trim_end().to_owned() }));
     }
     let last = |said: Vec<Said>| {
         let skipped = said.len().saturating_sub(KEPT_LINES);

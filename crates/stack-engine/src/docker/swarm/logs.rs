@@ -59,9 +59,11 @@ impl DockerEngine {
                 let channel = if stderr { Channel::Stderr } else { Channel::Stdout };
                 let buffer = &mut open[usize::from(stderr)];
                 buffer.extend_from_slice(&part.into_bytes());
-                while let Some(end) = buffer.iter().position(|byte| *byte == b'\n').or_else(|| {
-                    (buffer.len() > LONGEST).then_some(LONGEST)
-                }) {
+                while let Some(end) = buffer
+                    .iter()
+                    .position(|byte| *byte == b'\n')
+                    .or_else(|| (buffer.len() > LONGEST).then_some(LONGEST))
+                {
                     let mut line: Vec<u8> = buffer.drain(..=end.min(buffer.len() - 1)).collect();
                     while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
                         line.pop();
@@ -86,7 +88,8 @@ fn split(line: &[u8]) -> (Option<OffsetDateTime>, &[u8]) {
         let at = std::str::from_utf8(line).ok().and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
         return (at, if at.is_some() { &[] } else { line });
     };
-    let at = std::str::from_utf8(&line[..end]).ok().and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let at =
+        std::str::from_utf8(&line[..end]).ok().and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
     match at {
         Some(at) => (Some(at), &line[end + 1..]),
         None => (None, line),

@@ -34,8 +34,7 @@ pub(super) async fn create(docker: &Docker, spec: &ObjectSpec) -> Result<String,
     let name = Some(spec.name.clone());
     let labels = Some(values::hashed(&spec.labels));
     let data = Some(BASE64_STANDARD.encode(content.bytes()));
-    let templating =
-        spec.template_driver.as_ref().map(|name| Driver { name: name.clone(), options: None });
+    let templating = spec.template_driver.as_ref().map(|name| Driver { name: name.clone(), options: None });
     let made = match spec.kind {
         FileKind::Config => docker.create_config(ConfigSpec { name, labels, data, templating }).await,
         FileKind::Secret => {
@@ -123,7 +122,11 @@ pub(super) async fn files(docker: &Docker, spec: &SwarmService) -> Result<Files,
 }
 
 /// The ids of configs or secrets, by name.
-async fn ids(docker: &Docker, kind: FileKind, names: Vec<String>) -> Result<HashMap<String, String>, EngineError> {
+async fn ids(
+    docker: &Docker,
+    kind: FileKind,
+    names: Vec<String>,
+) -> Result<HashMap<String, String>, EngineError> {
     if names.is_empty() {
         return Ok(HashMap::new());
     }

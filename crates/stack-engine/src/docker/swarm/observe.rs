@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use bollard::models::{
-    Config, EndpointPortConfig, EndpointPortConfigPublishModeEnum, LocalNodeState, Network, Node, NodeSpecAvailabilityEnum,
-    NodeSpecRoleEnum, NodeState, Secret, Service, ServiceSpecMode, ServiceUpdateStatusStateEnum, Task,
-    TaskSpec, TaskState as ApiState,
+    Config, EndpointPortConfig, EndpointPortConfigPublishModeEnum, LocalNodeState, Network, Node,
+    NodeSpecAvailabilityEnum, NodeSpecRoleEnum, NodeState, Secret, Service, ServiceSpecMode,
+    ServiceUpdateStatusStateEnum, Task, TaskSpec, TaskState as ApiState,
 };
 use bollard::query_parameters::{
-    ListConfigsOptions, ListNetworksOptions, ListNodesOptions, ListSecretsOptions, ListServicesOptionsBuilder,
-    ListTasksOptionsBuilder, ListVolumesOptionsBuilder,
+    ListConfigsOptions, ListNetworksOptions, ListNodesOptions, ListSecretsOptions,
+    ListServicesOptionsBuilder, ListTasksOptionsBuilder, ListVolumesOptionsBuilder,
 };
 use futures_util::future::join_all;
 use stack_file::model::{DeployMode, FileKind};
@@ -50,8 +50,8 @@ pub(super) async fn membership(engine: &DockerEngine) -> Result<Membership, Engi
 pub(super) async fn observe(engine: &DockerEngine, query: &SwarmQuery) -> Result<SwarmObserved, EngineError> {
     let docker = &engine.docker;
     let filters = HashMap::from([("label", vec![format!("{}={}", labels::NAMESPACE, query.project)])]);
-    let services = docker
-        .list_services(Some(ListServicesOptionsBuilder::new().filters(&filters).status(true).build()));
+    let services =
+        docker.list_services(Some(ListServicesOptionsBuilder::new().filters(&filters).status(true).build()));
     let tasks = docker.list_tasks(Some(ListTasksOptionsBuilder::new().filters(&filters).build()));
     let volumes = docker.list_volumes(Some(ListVolumesOptionsBuilder::new().filters(&filters).build()));
     let (services, tasks, volumes, nodes, networks, configs, secrets, info) = tokio::try_join!(
@@ -130,7 +130,10 @@ async fn images(
                 let found = SwarmImage {
                     id: image.id.unwrap_or_default(),
                     digest: digest_of(reference, &digests),
-                    tagged: image.metadata.and_then(|metadata| metadata.last_tag_time).map(OffsetDateTime::unix_timestamp),
+                    tagged: image
+                        .metadata
+                        .and_then(|metadata| metadata.last_tag_time)
+                        .map(OffsetDateTime::unix_timestamp),
                 };
                 images.insert(reference.clone(), found);
             }
@@ -223,7 +226,13 @@ pub(super) fn service(found: Service, tasks: &[Task], project: &str) -> Option<O
         replicas,
         force_update: template.force_update.unwrap_or_default(),
         update,
-        checked: template.container_spec.as_ref().and_then(|container| container.health_check.as_ref()).is_some_and(|check| check.test.as_ref().is_none_or(|test| test.first().is_none_or(|first| first != "NONE"))),
+        checked: template
+            .container_spec
+            .as_ref()
+            .and_then(|container| container.health_check.as_ref())
+            .is_some_and(|check| {
+                check.test.as_ref().is_none_or(|test| test.first().is_none_or(|first| first != "NONE"))
+            }),
         desired: status.desired_tasks.unwrap_or_default(),
         completed: status.completed_tasks.unwrap_or_default(),
         ports: ports.iter().map(port).collect(),
@@ -336,9 +345,10 @@ fn object(
     if !own && !query.objects.contains(&name) {
         return None;
     }
-    let key = labels.get(labels::KEY).cloned().or_else(|| {
-        Some(name.strip_prefix(&format!("{}_", query.project)).unwrap_or(&name).to_owned())
-    });
+    let key = labels
+        .get(labels::KEY)
+        .cloned()
+        .or_else(|| Some(name.strip_prefix(&format!("{}_", query.project)).unwrap_or(&name).to_owned()));
     let digest = labels.get(labels::DIGEST).cloned().unwrap_or_default();
     Some(ObservedObject { kind, id, key: key.filter(|_| own), name, digest })
 }

@@ -47,7 +47,9 @@ pub(in crate::docker) async fn perform(engine: &DockerEngine, work: Work<'_>) ->
         Action::CreateObject(spec) => return Ok(Outcome::made(objects::create(docker, spec).await?)),
         Action::RemoveObject { kind, id } => objects::remove(docker, *kind, id).await?,
         other => {
-            return Err(EngineError::Unsupported(format!("{} is nothing that a swarm does", other.word())).into());
+            return Err(
+                EngineError::Unsupported(format!("{} is nothing that a swarm does", other.word())).into()
+            );
         }
     }
     Ok(Outcome::default())

@@ -213,11 +213,9 @@ fn mounts(spec: &SwarmService) -> Result<Vec<Mount>, EngineError> {
                 volume_options: volume_options(spec, None, mount),
                 ..plain
             },
-            MountSource::Tmpfs { size, mode } => Mount {
-                typ: Some(MountType::TMPFS),
-                tmpfs_options: tmpfs_options(*size, *mode)?,
-                ..plain
-            },
+            MountSource::Tmpfs { size, mode } => {
+                Mount { typ: Some(MountType::TMPFS), tmpfs_options: tmpfs_options(*size, *mode)?, ..plain }
+            }
             MountSource::Image { reference, .. } => {
                 return Err(EngineError::Unsupported(format!(
                     "a swarm mounts no images: copy the files of {reference} into the image that uses them"
