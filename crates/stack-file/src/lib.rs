@@ -10,6 +10,7 @@ mod complete;
 pub mod config;
 mod contents;
 mod decode;
+pub mod destination;
 pub mod diagnostic;
 pub mod draw;
 mod effective;

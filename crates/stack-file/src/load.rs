@@ -11,6 +11,7 @@ use crate::check::{Declared, check, port_clashes};
 use crate::complete::Completion;
 use crate::contents::Contents;
 use crate::decode;
+use crate::destination::{Destination, destination};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::env_file;
 use crate::explain::History;
@@ -76,6 +77,8 @@ pub struct Loaded {
     /// What stackctl cannot do yet, one error per use: nothing to one who reads, and a
     /// reason to refuse for one who acts.
     pub unsupported: Vec<Diagnostic>,
+    /// The part of it that no kind of engine can make up for.
+    pub unusable: Vec<Diagnostic>,
     /// The texts that were read.
     pub sources: Sources,
 }
@@ -141,6 +144,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
         verbatim.complete(&mut tree, &name.value);
         let stack = Stack {
             name,
+            destination: Destination::default(),
             services: IndexMap::new(),
             networks: IndexMap::new(),
             volumes: IndexMap::new(),
@@ -155,7 +159,8 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
             tree,
         };
         let diagnostics = in_order(reading.diagnostics, &reading.sources);
-        return Loaded { stack, diagnostics, unsupported: Vec::new(), sources: reading.sources };
+        let (unsupported, unusable) = (Vec::new(), Vec::new());
+        return Loaded { stack, diagnostics, unsupported, unusable, sources: reading.sources };
     }
     let model = Model { directory: &directory, variables: &variables, omitted };
     let (mut tree, usable) = merged(documents, model, start, &mut reading);
@@ -181,6 +186,7 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     let contents = Contents::new(&variables, &settled);
     let mut stack = Stack {
         name,
+        destination: destination(&tree, &mut diagnostics),
         services: decoded(&tree, "services", decode::service),
         networks: decoded(&tree, "networks", decode::network),
         volumes: decoded(&tree, "volumes", decode::volume),
@@ -201,15 +207,19 @@ fn load_noting<'a>(request: &Request<'a>, omitted: Omitted, history: Option<&mut
     if usable && !omitted.checks {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
-    let unread = contents.finish(&stack);
-    let mut unsupported = support::unsupported(&stack, usable);
-    unsupported.extend(unread);
+    let (unread, external) = contents.finish(&stack);
+    let mut unusable = support::unusable(&stack, usable);
+    unusable.extend(unread);
+    let mut unsupported = support::unsupported(&stack);
+    unsupported.extend(unusable.iter().cloned());
+    unsupported.extend(external);
     if usable {
         port_clashes(&stack, &declared, &disabled, &mut unsupported);
     }
     let unsupported = in_order(unsupported, &sources);
     let diagnostics = in_order(diagnostics, &sources);
-    Loaded { stack, diagnostics, unsupported, sources }
+    let unusable = in_order(unusable, &sources);
+    Loaded { stack, diagnostics, unsupported, unusable, sources }
 }
 
 /// What the files of one model share: those that were asked for, or those of one include.

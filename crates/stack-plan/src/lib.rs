@@ -21,4 +21,5 @@ pub mod ports;
 pub mod registry;
 pub mod rollout;
 pub mod shortfall;
+pub mod swarm;
 pub mod teardown;

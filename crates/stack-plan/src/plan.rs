@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use stack_file::model::Hook;
+use stack_file::model::{FileKind, Hook};
 use stack_file::source::Origin;
 
 use crate::address::Address;
@@ -18,6 +18,7 @@ use crate::fields::FieldChange;
 use crate::labels;
 use crate::rollout::Rollout;
 use crate::shortfall::Shortfall;
+use crate::swarm::{ObjectSpec, SwarmService};
 
 /// What will be done to one project.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +92,10 @@ pub enum Change {
     Create,
     /// Another takes its place.
     Replace,
+    /// A service of a swarm is changed; the swarm replaces its tasks where they have to be others.
+    Update,
+    /// A service of a swarm goes back to what it was before its last change.
+    Rollback,
     /// It is started.
     Start,
     /// It is stopped and started.
@@ -207,6 +212,34 @@ pub enum Action {
     Push(Arc<ImageSpec>),
     /// Builds an image.
     Build(Arc<ImageSpec>),
+    /// Makes a service of a swarm.
+    CreateService(Arc<SwarmService>),
+    /// Changes a service of a swarm.
+    UpdateService {
+        /// The service, by id.
+        id: String,
+        /// The version that was looked at: the swarm refuses the change of another.
+        version: u64,
+        /// Another number than before replaces all tasks.
+        force_update: u64,
+        /// What it is to be.
+        spec: Arc<SwarmService>,
+    },
+    /// Replaces the tasks of a service of a swarm by equal ones.
+    RestartService(String),
+    /// Takes a service of a swarm back to what it was before its last change.
+    RollbackService(String),
+    /// Removes a service of a swarm, by id.
+    RemoveService(String),
+    /// Makes a config or secret of a swarm.
+    CreateObject(Arc<ObjectSpec>),
+    /// Removes a config or secret of a swarm.
+    RemoveObject {
+        /// Which of both.
+        kind: FileKind,
+        /// Its id.
+        id: String,
+    },
     /// Lets some time pass.
     Delay(Duration),
     /// Waits until a container is in a state.
@@ -225,7 +258,14 @@ impl Action {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::CreateContainer(_) => "create",
+            Self::CreateNetwork(_)
+            | Self::CreateVolume(_)
+            | Self::CreateContainer(_)
+            | Self::CreateService(_)
+            | Self::CreateObject(_) => "create",
+            Self::UpdateService { .. } => "update",
+            Self::RestartService(_) => "restart",
+            Self::RollbackService(_) => "roll back",
             Self::Start(_) => "start",
             Self::Stop { .. } => "stop",
             Self::Kill { .. } => "kill",
@@ -234,7 +274,9 @@ impl Action {
             Self::RemoveContainer { .. }
             | Self::RemoveNetwork(_)
             | Self::RemoveVolume(_)
-            | Self::RemoveImage(_) => "remove",
+            | Self::RemoveImage(_)
+            | Self::RemoveService(_)
+            | Self::RemoveObject { .. } => "remove",
             Self::Rename { .. } => "rename",
             Self::Connect { .. } => "connect",
             Self::Upload { .. } => "upload",
@@ -252,6 +294,10 @@ impl Action {
                 Condition::Completed => "await completed",
                 Condition::Ended => "await ended",
                 Condition::Steady { .. } => "await steady",
+                Condition::Converged => "await converged",
+                Condition::TasksCompleted => "await completed",
+                Condition::RolledBack => "await rolled back",
+                Condition::NoTasks => "await no tasks",
             },
         }
     }
@@ -349,6 +395,14 @@ pub enum Condition {
     Completed,
     /// It ended, with whatever exit code.
     Ended,
+    /// All tasks of a swarm's service run, and are healthy where they have a health check.
+    Converged,
+    /// All tasks of a job of a swarm have ended with exit code 0.
+    TasksCompleted,
+    /// The tasks of a swarm's service are those of before its last change.
+    RolledBack,
+    /// The last task of a removed service of a swarm has ended.
+    NoTasks,
     /// Its health check passes, or it runs for a time if it has none; it has neither ended nor
     /// been started again meanwhile.
     Steady {
@@ -370,6 +424,8 @@ pub enum Cause {
     Unrecorded,
     /// The image's reference now names another image.
     ImageMoved,
+    /// Its content is another one, and it cannot be changed.
+    ContentChanged,
     /// What it depends on is replaced or restarted.
     DependencyReplaced(Address),
     /// The file does not have it.
@@ -523,6 +579,7 @@ impl fmt::Display for Cause {
             }
             Self::Unrecorded => f.write_str("made by another program"),
             Self::ImageMoved => f.write_str("image is newer"),
+            Self::ContentChanged => f.write_str("content changed"),
             Self::DependencyReplaced(address) => write!(f, "depends on {address}, replaced"),
             Self::Orphaned => f.write_str("not in the file"),
             Self::Drifted(state) => write!(f, "is {state}"),

@@ -5,21 +5,26 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
-use stack_engine::docker::DockerEngine;
-use stack_engine::docker::connect::{self, Where};
 use stack_engine::engine::Query;
 use stack_engine::provider::Programs;
+use stack_file::destination::Backend;
 use stack_file::diagnostic::Diagnostic;
 use stack_file::load::{Loaded, Omitted, Request, load, load_without, variables_of};
 use stack_file::source::{Origin, Spanned};
+use stack_file::swarm;
 use stack_plan::desired::{Desired, Provided};
 use stack_plan::plan::Plan;
+use stack_plan::swarm::SwarmDesired;
 
 use crate::args::Global;
 use crate::closest::closest;
 use crate::commands::config::digests;
 use crate::error::{Fault, Kind};
 use crate::render;
+
+pub(crate) mod destination;
+
+pub(crate) use self::destination::{any_engine, backend, engine, manager};
 
 /// The variable that names the platform of services that name none, as docker has it.
 const DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
@@ -98,6 +103,11 @@ impl Project {
         self.loaded.sources.place(origin).to_string()
     }
 
+    /// What is wanted of a swarm.
+    pub(crate) fn on_swarm(&self) -> SwarmDesired {
+        SwarmDesired::of(&self.loaded.stack, &self.desired)
+    }
+
     /// What to look at on the engine.
     pub(crate) fn query(&self) -> Query {
         Query {
@@ -161,16 +171,20 @@ pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Re
 /// cannot do yet, so that nothing is ignored silently.
 pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
     let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
-    fit_to_act(loaded, environment, scale)
+    fit_to_act(global, loaded, environment, scale)
 }
 
 /// As [`to_act`], for a stack that is loaded already, with the variables for its programs.
 pub(crate) fn fit_to_act(
+    global: &Global,
     mut loaded: Loaded,
     environment: BTreeMap<String, String>,
     scale: &BTreeMap<String, u32>,
 ) -> anyhow::Result<Project> {
-    let unsupported = std::mem::take(&mut loaded.unsupported);
+    let unsupported = match backend(global)? {
+        Backend::Docker => std::mem::take(&mut loaded.unsupported),
+        Backend::Swarm => swarm::refusals(&loaded, &global.allow_unsupported),
+    };
     loaded.diagnostics.extend(unsupported);
     accept(&loaded)?;
     Ok(Project::of(loaded, environment, scale))
@@ -182,6 +196,7 @@ pub(crate) fn load_with_variables(
     request: &Request<'_>,
 ) -> (Loaded, BTreeMap<String, String>) {
     let mut loaded = load_without(request, Omitted { unused: global.all_resources, ..Omitted::default() });
+    destination::note(global, &loaded);
     if let Some(platform) = request.environment.get(DEFAULT_PLATFORM).filter(|name| !name.is_empty()) {
         let mut services = loaded.stack.services.values_mut();
         let without = services.by_ref().filter(|service| service.platform.is_none());
@@ -219,6 +234,7 @@ pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, 
         && let Some(name) = &global.project_name
     {
         let loaded = with_request(global, load)?;
+        destination::note(global, &loaded);
         if loaded.has_errors() {
             return Ok((None, name.clone()));
         }
@@ -262,12 +278,4 @@ pub(crate) fn variables(global: &Global) -> impl Fn(&str) -> Option<String> + us
         (Some(directory), "DOCKER_CONFIG") => Some(directory.to_string_lossy().into_owned()),
         _ => std::env::var(name).ok(),
     }
-}
-
-/// Finds the engine and connects to it. `probe` says whether waits run health checks themselves.
-pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<DockerEngine> {
-    let lookup = variables(global);
-    let place = Where { host: global.host.clone(), context: global.context.clone() };
-    let connection = connect::connect(&place, &lookup).await?;
-    Ok(DockerEngine::new(connection, probe))
 }

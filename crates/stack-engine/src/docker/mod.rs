@@ -21,6 +21,7 @@ mod ports;
 pub mod session;
 mod settle;
 mod stop;
+pub mod swarm;
 mod translate;
 #[cfg(feature = "buildkit")]
 pub(crate) mod upgrade;

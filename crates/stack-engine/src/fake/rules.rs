@@ -403,6 +403,15 @@ impl State {
                 }
             }
             Action::Await { .. } | Action::Delay(_) => {}
+            Action::CreateService(_)
+            | Action::UpdateService { .. }
+            | Action::RestartService(_)
+            | Action::RollbackService(_)
+            | Action::RemoveService(_)
+            | Action::CreateObject(_)
+            | Action::RemoveObject { .. } => {
+                return Err(EngineError::Unsupported("this engine is in no swarm".to_owned()));
+            }
         }
         Ok(Outcome::default())
     }

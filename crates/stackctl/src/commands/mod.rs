@@ -46,6 +46,7 @@ pub(crate) mod standing;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod stop;
+pub(crate) mod swarm;
 pub(crate) mod target;
 pub(crate) mod timeline;
 pub(crate) mod top;

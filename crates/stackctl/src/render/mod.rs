@@ -21,6 +21,7 @@ mod screen;
 pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod table;
+pub(crate) mod tasks;
 mod teller;
 pub(crate) mod timeline;
 mod tty;

@@ -32,6 +32,8 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             Change::Create => ("+", GREEN, "create"),
             Change::Replace if loses => ("!", RED, "recreate, LOSES DATA"),
             Change::Replace => ("±", YELLOW, "replace"),
+            Change::Update => ("~", YELLOW, "update"),
+            Change::Rollback => ("~", YELLOW, "roll back"),
             Change::Start => ("~", YELLOW, "start"),
             Change::Restart => ("~", YELLOW, "restart"),
             Change::Stop => ("~", YELLOW, "stop"),
