@@ -1,6 +1,8 @@
 //! Where a stack belongs: `x-stackctl` says which kind of engine runs it, and under which name
 //! docker knows that engine.
 
+use indexmap::IndexMap;
+
 use crate::canonical::text;
 use crate::diagnostic::Diagnostic;
 use crate::source::Spanned;
@@ -40,6 +42,8 @@ pub struct Destination {
     pub engine: Option<Spanned<Backend>>,
     /// The docker context that it goes to; `None` leaves that to the command line.
     pub context: Option<Spanned<String>>,
+    /// Where the engines of the nodes of a swarm are, by name or id of the node.
+    pub nodes: IndexMap<String, Spanned<String>>,
 }
 
 /// The attribute.
@@ -75,6 +79,7 @@ pub(crate) fn destination(tree: &Node, diagnostics: &mut Vec<Diagnostic>) -> Des
             ("context", Some(name)) if !name.is_empty() => {
                 found.context = Some(Spanned::new(name.to_owned(), node.origin.clone()));
             }
+            ("nodes", _) => nodes(node, &path, &mut found.nodes, diagnostics),
             ("context", _) => diagnostics.push(
                 Diagnostic::error("`context` needs the name of a docker context")
                     .at(&node.origin)
@@ -85,9 +90,43 @@ pub(crate) fn destination(tree: &Node, diagnostics: &mut Vec<Diagnostic>) -> Des
                 Diagnostic::error(format!("`{ATTRIBUTE}` has no attribute `{key}`"))
                     .at(&entry.key)
                     .path(path)
-                    .help("there are engine and context"),
+                    .help("there are engine, context and nodes"),
             ),
         }
     }
     found
+}
+
+/// Forms of addresses of engines.
+const FORMS: [&str; 5] = ["ssh://", "unix://", "tcp://", "http://", "https://"];
+
+fn nodes(
+    node: &Node,
+    path: &str,
+    found: &mut IndexMap<String, Spanned<String>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let Kind::Mapping(entries) = &node.kind else {
+        diagnostics.push(
+            Diagnostic::error("`nodes` needs a mapping of nodes to addresses of their engines")
+                .at(&node.origin)
+                .path(path)
+                .help("write, as an example, nodes: { worker-1: \"ssh://worker-1\" }"),
+        );
+        return;
+    };
+    for (name, entry) in entries {
+        let address = text(&entry.node);
+        let rest = FORMS.iter().find_map(|form| address.strip_prefix(form));
+        if rest.is_some_and(|rest| !rest.is_empty()) {
+            found.insert(name.clone(), Spanned::new(address.to_owned(), entry.node.origin.clone()));
+        } else {
+            diagnostics.push(
+                Diagnostic::error(format!("the node `{name}` needs the address of its engine"))
+                    .at(&entry.node.origin)
+                    .path(format!("{path}.{name}"))
+                    .help("write ssh://[USER@]HOST[:PORT], tcp://HOST:PORT, https://HOST:PORT or unix:///PATH"),
+            );
+        }
+    }
 }

@@ -114,6 +114,8 @@ pub enum Change {
     Pull,
     /// An image is pushed.
     Push,
+    /// An image goes to another node.
+    Ship,
     /// An image is built.
     Build,
     /// Nothing is done to it; something waits for it.
@@ -212,6 +214,17 @@ pub enum Action {
     Push(Arc<ImageSpec>),
     /// Builds an image.
     Build(Arc<ImageSpec>),
+    /// Brings an image of the node that is asked to another one.
+    Ship {
+        /// The image as the file names it.
+        reference: String,
+        /// Its id.
+        image: String,
+        /// The id of the node.
+        node: String,
+        /// The name of the node.
+        name: String,
+    },
     /// Makes a service of a swarm.
     CreateService(Arc<SwarmService>),
     /// Changes a service of a swarm.
@@ -286,6 +299,7 @@ impl Action {
             Self::Provide { command: ProviderCommand::Down, .. } => "release",
             Self::Pull(_) => "pull",
             Self::Push(_) => "push",
+            Self::Ship { .. } => "ship",
             Self::Build(_) => "build",
             Self::Delay(_) => "delay",
             Self::Await { condition, .. } => match condition {

@@ -16,7 +16,7 @@ use stack_file::destination::Backend;
 
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
-    export, generate, graph, images, install_plugin, kill, lock, logs, ls, man, outdated, pause, plan, port,
+    export, generate, graph, images, install_plugin, kill, lock, logs, ls, man, nodes, outdated, pause, plan, port,
     ps, pull, push, replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top,
     unpause, up, version, volumes, wait, watch, why,
 };
@@ -275,6 +275,8 @@ pub(crate) enum Command {
     Ps(ps::PsArgs),
     /// Show what the containers say
     Logs(logs::LogsArgs),
+    /// Show the nodes of a swarm, and what of the stack runs where
+    Nodes(nodes::NodesArgs),
     /// List the projects
     Ls(ls::LsArgs),
     /// Show the processes that run in the containers

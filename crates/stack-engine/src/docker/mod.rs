@@ -27,7 +27,7 @@ mod translate;
 pub(crate) mod upgrade;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use bollard::Docker;
@@ -52,6 +52,7 @@ pub struct DockerEngine {
     watch: Watch,
     probe: bool,
     programs: OnceLock<Programs>,
+    nodes: OnceLock<BTreeMap<String, DockerEngine>>,
 }
 
 impl DockerEngine {
@@ -60,7 +61,8 @@ impl DockerEngine {
     #[must_use]
     pub fn new(connection: Connection, probe: bool) -> Self {
         let docker = connection.docker.clone();
-        Self { watch: Watch::new(docker.clone()), docker, connection, probe, programs: OnceLock::new() }
+        let watch = Watch::new(docker.clone());
+        Self { watch, docker, connection, probe, programs: OnceLock::new(), nodes: OnceLock::new() }
     }
 
     /// Says where the programs of providers are looked for; without it there are none.

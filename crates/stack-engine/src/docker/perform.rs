@@ -124,6 +124,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         }
         Action::Build(spec) => build(engine, spec, work.report).await?,
         Action::CreateService(_)
+        | Action::Ship { .. }
         | Action::UpdateService { .. }
         | Action::RestartService(_)
         | Action::RollbackService(_)

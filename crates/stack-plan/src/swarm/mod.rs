@@ -6,6 +6,7 @@ mod desired;
 mod objects;
 mod observed;
 mod services;
+mod shipping;
 mod teardown;
 mod verdict;
 
@@ -38,6 +39,7 @@ pub fn plan(desired: &SwarmDesired, observed: &SwarmObserved, policy: &Policy) -
         ground: BTreeMap::new(),
         images: BTreeMap::new(),
         reached: BTreeMap::new(),
+        shipped: BTreeMap::new(),
         settled: Vec::new(),
     };
     planner.images();
@@ -77,6 +79,8 @@ struct Planner<'a> {
     ground: BTreeMap<String, StepId>,
     /// The steps that pull or build, by image reference.
     images: BTreeMap<&'a str, StepId>,
+    /// The steps that bring images to other nodes, by reference and node.
+    shipped: BTreeMap<(String, String), StepId>,
     /// What is known of the services planned so far.
     reached: BTreeMap<&'a str, Reached>,
     /// All waits for services: what is not used any more is removed after them.
@@ -85,7 +89,8 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn in_the_way(&mut self, obstacle: Obstacle) {
-        if !self.plan.obstacles.contains(&obstacle) {
+        let same = |known: &Obstacle| known.address == obstacle.address && known.what == obstacle.what;
+        if !self.plan.obstacles.iter().any(same) {
             self.plan.obstacles.push(obstacle);
         }
     }

@@ -1,6 +1,6 @@
 //! What a swarm has of one project, without judgement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stack_file::model::{DeployMode, FileKind};
 
@@ -30,6 +30,9 @@ pub struct SwarmObserved {
     pub volumes: Vec<String>,
     /// The images asked about that the node has, by reference.
     pub images: BTreeMap<String, SwarmImage>,
+    /// The nodes besides whose engines can be spoken to, by id, and which of those images they have
+    /// that no registry has, by id.
+    pub ways: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl SwarmObserved {
@@ -37,6 +40,20 @@ impl SwarmObserved {
     #[must_use]
     pub fn service(&self, key: &str) -> Option<&ObservedService> {
         self.services.iter().find(|service| service.service == key)
+    }
+
+    /// What a node is to be called: by its name, or by its id where several have that name.
+    #[must_use]
+    pub fn call<'a>(&'a self, node: &'a ObservedNode) -> &'a str {
+        let same = self.nodes.iter().filter(|other| other.name == node.name).count();
+        if same > 1 { &node.id } else { &node.name }
+    }
+
+    /// Whether there are nodes that may need images which this node alone has.
+    #[must_use]
+    pub fn has_lonely_images(&self) -> bool {
+        let others = self.nodes.iter().any(|node| node.id != self.here && node.takes_tasks());
+        others && self.images.values().any(|image| image.digest.is_none())
     }
 
     /// The name of a node.

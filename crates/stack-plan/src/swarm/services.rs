@@ -27,6 +27,7 @@ impl<'a> Planner<'a> {
         let ground = ground.chain(spec.files.iter().map(|file| &file.object));
         after.extend(ground.filter_map(|name| self.ground.get(name).copied()));
         after.extend(self.images.get(spec.reference.as_str()).copied());
+        after.extend(self.shipments(&spec));
         let awaited = self.is_awaited(&spec);
         let key = self.desired.service(spec.key()).map_or("", |own| own.key());
 
@@ -187,39 +188,6 @@ impl<'a> Planner<'a> {
             };
             self.in_the_way(obstacle);
         }
-        let others = self.observed.nodes.iter().filter(|node| node.id != self.observed.here).count();
-        let local = self.observed.images.get(&spec.reference).is_some_and(|image| image.digest.is_none());
-        if others > 0 && local && !self.stays_here(spec) {
-            let image = spec.service.image.as_ref().map(|image| &image.origin);
-            let build = spec.service.build.as_ref().map(|build| &build.origin);
-            let obstacle = Obstacle {
-                address: spec.address(),
-                what: format!(
-                    "the image {} is on this node alone, and no registry has it for the others",
-                    spec.reference
-                ),
-                next: "push it to a registry and name it so in `image`, or keep the service here with \
-                       deploy: {placement: {constraints: [\"node.hostname==NAME\"]}}"
-                    .to_owned(),
-                origin: image.or(build).unwrap_or(spec.origin()).clone(),
-            };
-            self.in_the_way(obstacle);
-        }
-    }
-
-    /// Whether the file keeps the tasks of a service on the node that is asked.
-    fn stays_here(&self, spec: &SwarmService) -> bool {
-        let here = &self.observed.here;
-        let name = self.observed.node_name(here);
-        spec.service.deploy.constraints.iter().any(|constraint| {
-            let Some((what, value)) = constraint.split_once("==") else { return false };
-            let value = value.trim();
-            match what.trim() {
-                "node.hostname" => value == name,
-                "node.id" => value == here,
-                _ => false,
-            }
-        })
     }
 
     /// Whether services stay that the file does not have.

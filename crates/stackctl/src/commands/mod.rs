@@ -28,6 +28,7 @@ pub(crate) mod logs;
 mod look;
 pub(crate) mod ls;
 pub(crate) mod man;
+pub(crate) mod nodes;
 pub(crate) mod outdated;
 pub(crate) mod pause;
 pub(crate) mod plan;

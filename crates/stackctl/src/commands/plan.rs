@@ -95,7 +95,7 @@ pub(crate) async fn run(global: &Global, args: PlanArgs) -> anyhow::Result<ExitC
             let engine = settings::manager(global).await?;
             let policy = Policy { wait: true, ..policy };
             let (desired, pace) = (project.on_swarm(), global.pace());
-            let cluster = Cluster { engine: &engine, project: &project, desired, policy, pace };
+            let cluster = Cluster { global, engine: &engine, project: &project, desired, policy, pace };
             let (plan, _) = cluster.look().await?;
             (engine, plan)
         }

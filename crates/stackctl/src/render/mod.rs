@@ -12,6 +12,7 @@ pub(crate) mod junit;
 pub(crate) mod kubernetes;
 mod live;
 pub(crate) mod log;
+pub(crate) mod nodes;
 pub(crate) mod passed_on;
 mod plain;
 pub(crate) mod plan;

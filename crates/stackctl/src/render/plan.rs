@@ -43,6 +43,7 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             Change::Remove => ("-", RED, "remove"),
             Change::Pull => ("+", GREEN, "pull"),
             Change::Push => ("~", YELLOW, "push"),
+            Change::Ship => ("+", GREEN, "ship"),
             Change::Build => ("+", GREEN, "build"),
             Change::Await => (" ", DIM, "wait"),
             Change::Provide => ("?", YELLOW, "provide"),
@@ -55,7 +56,7 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             text.push_str(&format!("    {:width$}  {:9}  {reason}\n", "", ""));
         }
         let order: Vec<_> = steps.iter().map(|step| step_words(step)).collect();
-        if order.len() > 1 {
+        if order.len() > 1 || first.group == Change::Ship {
             text.push_str(&format!("    {:width$}  {}\n", "", paint(DIM, &order.join(", "))));
         }
     }
@@ -117,6 +118,7 @@ fn step_words(step: &Step) -> String {
             let watched = if *checked { " and " } else { " or " };
             format!("await healthy{watched}running {}", words::took(*monitor))
         }
+        Action::Ship { name, .. } => format!("ship to {name}"),
         action => action.word().to_owned(),
     }
 }

@@ -48,6 +48,7 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         Action::Provide { command: ProviderCommand::Down, .. } => "being removed by its provider",
         Action::Pull(_) => "pulling",
         Action::Push(_) => "pushing",
+        Action::Ship { .. } => "going to another node",
         Action::Build(_) => "building",
         Action::Delay(_) => "waiting for its turn",
         Action::Await { condition, .. } => match condition {
@@ -98,6 +99,7 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         }
         Action::Pull(_) => "pulled",
         Action::Push(_) => "pushed",
+        Action::Ship { .. } => "on one node more",
         Action::Build(_) => "built",
         Action::Await { condition, .. } => match condition {
             Condition::Ready => "ready",
@@ -161,6 +163,7 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         Action::Provide { command: ProviderCommand::Down, .. } => "cannot be removed",
         Action::Pull(_) => "cannot be pulled",
         Action::Push(_) => "cannot be pushed",
+        Action::Ship { .. } => "cannot be brought to another node",
         Action::Build(_) => "cannot be built",
         Action::Delay(_) => "cannot wait for its turn",
         Action::Await { condition: Condition::Completed | Condition::TasksCompleted, .. } => {

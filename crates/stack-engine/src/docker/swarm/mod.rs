@@ -6,6 +6,7 @@ mod objects;
 mod observe;
 mod perform;
 mod service;
+mod ship;
 mod update;
 
 use stack_plan::swarm::{SwarmDesired, SwarmObserved};

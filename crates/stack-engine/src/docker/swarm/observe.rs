@@ -66,6 +66,7 @@ pub(super) async fn observe(engine: &DockerEngine, query: &SwarmQuery) -> Result
     )
     .map_err(answered)?;
     let images = images(engine, &query.images).await?;
+    let ways = super::ship::ways(engine, &images).await?;
     let mut nodes: Vec<ObservedNode> = nodes.into_iter().filter_map(node).collect();
     nodes.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     let mut services: Vec<ObservedService> =
@@ -98,6 +99,7 @@ pub(super) async fn observe(engine: &DockerEngine, query: &SwarmQuery) -> Result
         objects,
         volumes,
         images,
+        ways,
     })
 }
 

@@ -6,7 +6,7 @@ use stack_file::model::MountSource;
 use stack_plan::plan::Action;
 use stack_plan::swarm::SwarmService;
 
-use super::{objects, service};
+use super::{objects, service, ship};
 use crate::docker::{DockerEngine, answered, is_not_found};
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
@@ -44,6 +44,9 @@ pub(in crate::docker) async fn perform(engine: &DockerEngine, work: Work<'_>) ->
             Err(error) if is_not_found(&error) => {}
             other => other.map_err(answered)?,
         },
+        Action::Ship { reference, image, node, name } => {
+            ship::ship(engine, (reference, image), (node, name), work.report).await?;
+        }
         Action::CreateObject(spec) => return Ok(Outcome::made(objects::create(docker, spec).await?)),
         Action::RemoveObject { kind, id } => objects::remove(docker, *kind, id).await?,
         other => {

@@ -5,6 +5,7 @@ pub(crate) mod logs;
 pub(crate) mod ps;
 pub(crate) mod services;
 pub(crate) mod up;
+mod ways;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ use crate::settings::{self, Project};
 
 /// A stack on a swarm that is brought nearer to its file.
 pub(crate) struct Cluster<'a> {
+    pub(crate) global: &'a Global,
     pub(crate) engine: &'a DockerEngine,
     pub(crate) project: &'a Project,
     pub(crate) desired: SwarmDesired,
@@ -38,8 +40,17 @@ pub(crate) struct Cluster<'a> {
 impl Cluster<'_> {
     /// What there is, and what has to be done.
     pub(crate) async fn look(&self) -> anyhow::Result<(Plan, SwarmObserved)> {
-        let observed = self.engine.survey(&SwarmQuery::of(&self.desired)).await?;
+        let query = SwarmQuery::of(&self.desired);
+        let mut observed = self.engine.survey(&query).await?;
+        let mut told = Vec::new();
+        if observed.has_lonely_images() && !self.engine.knows_nodes() {
+            let (ways, more) = ways::connect(self.global, self.project, &observed).await;
+            told = more;
+            self.engine.know_nodes(ways);
+            observed = self.engine.survey(&query).await?;
+        }
         let mut plan = swarm::plan(&self.desired, &observed, &self.policy);
+        plan.warnings.append(&mut told);
         plan.warnings.extend(observed.nodes.iter().filter_map(absent));
         Ok((plan, observed))
     }

@@ -20,6 +20,6 @@ pub(crate) async fn run(
     renderer: &mut Renderer,
 ) -> anyhow::Result<ExitCode> {
     let engine = settings::manager(global).await?;
-    let cluster = Cluster { engine: &engine, project, desired: project.on_swarm(), policy, pace };
+    let cluster = Cluster { global, engine: &engine, project, desired: project.on_swarm(), policy, pace };
     cluster.run_alone(command, renderer).await
 }
