@@ -11,6 +11,7 @@ use stack_plan::desired::Provided;
 use stack_plan::observed::Observed;
 use stack_plan::plan::{Action, HookEvent, NewContainer, StepId, Target};
 use stack_plan::ports::HeldPort;
+use stack_plan::swarm::Trouble;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -265,6 +266,12 @@ pub enum EngineError {
     /// A container is not in the state that is waited for.
     #[error("{0}")]
     NotReady(NotReady),
+    /// The tasks of a swarm's service are not as they are to be.
+    #[error("{0}")]
+    Tasks(TasksFailure),
+    /// What was looked at is not what is there now.
+    #[error("somebody else has changed it meanwhile")]
+    ChangedMeanwhile,
     /// A build failed.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -322,6 +329,8 @@ impl EngineError {
             Self::Refused { status: 507, .. } => Some("free space on the engine's disk".to_owned()),
             Self::Taken { what, by, .. } => Some(what.next(by.as_deref())),
             Self::NotReady(why) => why.hint(),
+            Self::Tasks(why) => why.hint(),
+            Self::ChangedMeanwhile => Some("run the same command again".to_owned()),
             Self::Refused { .. } => self.refusal().map(|known| known.next.to_owned()),
             _ => None,
         }
@@ -344,6 +353,8 @@ impl EngineError {
             Self::NotReady(NotReady::NoHealthcheck) => "no_healthcheck",
             Self::NotReady(NotReady::Gone) => "gone",
             Self::NotReady(NotReady::TimedOut { .. }) => "timed_out",
+            Self::Tasks(why) => why.kind(),
+            Self::ChangedMeanwhile => "changed_meanwhile",
             Self::Build(_) => "build",
             Self::Pull(_) => "pull",
             Self::Hook { .. } => "hook",
@@ -508,6 +519,89 @@ impl NotReady {
             _ => return None,
         };
         Some(text.to_owned())
+    }
+}
+
+/// Why the tasks of a swarm's service are not as they are to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TasksFailure {
+    /// What came of them.
+    pub trouble: Trouble,
+    /// The exit code of the task that tells most, if it ever ran.
+    pub code: Option<i64>,
+    /// What the swarm says of that task.
+    pub error: String,
+    /// What the swarm says of its change of the service.
+    pub update: String,
+}
+
+impl TasksFailure {
+    /// What became of the task that tells most.
+    fn task(&self) -> String {
+        if self.error.contains("unhealthy container") {
+            return "failed its health check".to_owned();
+        }
+        match self.code {
+            Some(code) => format!("ended with {}", coded(code)),
+            None if self.error.is_empty() => "did not run in time".to_owned(),
+            None => format!("could not be started: {}", in_words(&self.error)),
+        }
+    }
+
+    /// What to do next, where the reason alone says it.
+    fn hint(&self) -> Option<String> {
+        let text = match &self.trouble {
+            Trouble::NoNode { .. } => {
+                "add a node that fits, or ask for less in deploy.placement and deploy.resources; see them with: docker node ls"
+            }
+            Trouble::Paused => "correct the file and run `stackctl up` again, which goes on with the change",
+            Trouble::RollbackPaused => "correct the file and run `stackctl up` again",
+            _ if matches!(self.code, Some(126 | 127)) => "correct the command or the entrypoint",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// Of which kind it is, in one word for programs.
+    fn kind(&self) -> &'static str {
+        match &self.trouble {
+            Trouble::RolledBack => "rolled_back",
+            Trouble::Paused => "paused",
+            Trouble::RollbackPaused => "rollback_paused",
+            Trouble::Loops { .. } => "loops",
+            Trouble::NoNode { .. } => "no_node",
+            Trouble::Ended { .. } if self.error.contains("unhealthy container") => "unhealthy",
+            Trouble::Ended { code: Some(_), .. } => "exited",
+            Trouble::Ended { code: None, .. } => "rejected",
+        }
+    }
+}
+
+impl std::fmt::Display for TasksFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let task = self.task();
+        match &self.trouble {
+            Trouble::RolledBack => {
+                write!(f, "a new task {task}; the swarm has put back what was there before")
+            }
+            Trouble::Paused => {
+                write!(
+                    f,
+                    "a new task {task}; the swarm has stopped replacing tasks, those of before serve on"
+                )
+            }
+            Trouble::RollbackPaused => {
+                write!(f, "a task {task} on the way back to what was there before, and the swarm has stopped")
+            }
+            Trouble::Ended { .. } => write!(f, "a task {task}"),
+            Trouble::Loops { times, .. } => {
+                write!(f, "its tasks end again and again: {times} so far, and the last one {task}")
+            }
+            Trouble::NoNode { .. } => {
+                let why = self.error.strip_prefix("no suitable node ").unwrap_or(&self.error);
+                write!(f, "no node fits it: {}", why.trim_start_matches('(').trim_end_matches(')'))
+            }
+        }
     }
 }
 

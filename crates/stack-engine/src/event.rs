@@ -92,6 +92,20 @@ pub enum Waiting {
         /// The exit code of the last run.
         exit_code: i64,
     },
+    /// So many tasks of a swarm's service are as they are to be.
+    Tasks {
+        /// So many.
+        ready: u64,
+        /// Of so many.
+        of: u64,
+        /// What one of the others does, or why it does not run.
+        doing: String,
+    },
+    /// So many tasks of a service that was removed have not ended.
+    TasksEnding {
+        /// So many.
+        left: usize,
+    },
     /// It has got its stop signal and still runs.
     Stopping {
         /// The signal, as `SIGTERM`.
@@ -116,6 +130,8 @@ pub struct Summary {
     pub skipped: Vec<StepId>,
     /// Failed steps of a new version after which the old one serves again.
     pub rolled_back: Vec<StepId>,
+    /// Failed steps that would have changed what somebody else has changed since it was looked at.
+    pub stale: Vec<StepId>,
     /// How long it took.
     pub took: Duration,
     /// The variables that providers have set.

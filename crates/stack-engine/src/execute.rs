@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use stack_plan::address::Address;
 use stack_plan::plan::{Action, Change, HookEvent, Plan, Step, StepId};
+use stack_plan::swarm::Trouble;
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
@@ -133,6 +134,8 @@ pub async fn execute<E: Engine>(
                 Err(failure) => {
                     let tolerated = pace.tolerant || is_tolerated(step, &failure.error);
                     let lost = matches!(failure.error, EngineError::Lost(_));
+                    let stale = matches!(failure.error, EngineError::ChangedMeanwhile);
+                    let swarm_went_back = matches!(&failure.error, EngineError::Tasks(why) if why.trouble == Trouble::RolledBack);
                     let replica = courses.has(id);
                     // Whether a lost call took effect is not known, so nothing is taken back after it.
                     let undo = match failure.error {
@@ -150,6 +153,13 @@ pub async fn execute<E: Engine>(
                         continue;
                     }
                     summary.failed.push(id);
+                    if stale {
+                        summary.stale.push(id);
+                    }
+                    if swarm_went_back {
+                        summary.rolled_back.push(id);
+                        tell(Some(id), EventKind::RolledBack);
+                    }
                     let mut ended = vec![id];
                     ended.extend(run.skip_after(id));
                     let further = run.skip(&courses.failed(id, lost));

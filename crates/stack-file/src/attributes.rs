@@ -13,6 +13,7 @@ use crate::tree::Entries;
 mod build;
 mod deploy;
 mod develop;
+mod kubernetes;
 mod mounts;
 mod resources;
 mod services;
@@ -233,6 +234,15 @@ impl Attribute {
     /// When it does not, as far as the attributes around it are honoured.
     pub fn on_swarm(&self) -> Result<(), &'static str> {
         swarm::refusal(self.path).map_or(Ok(()), Err)
+    }
+
+    /// Whether Kubernetes honours the attribute; else why not, or what to use instead.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, as far as the attributes around it are honoured.
+    pub fn on_kubernetes(&self) -> Result<(), &'static str> {
+        kubernetes::refusal(self.path).map_or(Ok(()), Err)
     }
 
     /// The last part of the path: `image`, `*`, `ports[]`.

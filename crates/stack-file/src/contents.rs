@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::canonical::{outside_of, text};
+use crate::decode::values::{pairs, string};
 use crate::diagnostic::Diagnostic;
 use crate::interpolate::Variables;
 use crate::model::{Content, FileKind, FileObject, FileReference, FileSource, Stack, Unread};
@@ -19,6 +20,7 @@ pub(crate) struct Contents<'a> {
     variables: &'a Variables<'a>,
     settled: &'a HashMap<(&'static str, String), String>,
     told: RefCell<Vec<Diagnostic>>,
+    external: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'a> Contents<'a> {
@@ -27,7 +29,7 @@ impl<'a> Contents<'a> {
         variables: &'a Variables<'a>,
         settled: &'a HashMap<(&'static str, String), String>,
     ) -> Self {
-        Self { variables, settled, told: RefCell::default() }
+        Self { variables, settled, told: RefCell::default(), external: RefCell::default() }
     }
 
     /// Reads one that is completed.
@@ -57,7 +59,13 @@ impl<'a> Contents<'a> {
             let content = node.get("content").map(|content| Content::from(text(content).as_bytes().to_vec()));
             FileSource::Inline(content)
         };
-        FileObject { key: Spanned::new(key.to_owned(), entry.key.clone()), source }
+        FileObject {
+            key: Spanned::new(key.to_owned(), entry.key.clone()),
+            source,
+            name: string(node, "name"),
+            template_driver: string(node, "template_driver"),
+            labels: pairs(node, "labels"),
+        }
     }
 
     fn variable(&self, kind: FileKind, key: &str, variable: &Node, path: &str) -> Option<Content> {
@@ -82,21 +90,22 @@ impl<'a> Contents<'a> {
         value.map(|value| Content::from(value.as_bytes().to_vec()))
     }
 
-    /// What is wrong with configs and secrets and how they are used.
-    pub(crate) fn finish(self, stack: &Stack) -> Vec<Diagnostic> {
+    /// What is wrong with configs and secrets and how they are used, and which ones only a cluster
+    /// can have.
+    pub(crate) fn finish(self, stack: &Stack) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         for service in stack.services.values() {
             for file in &service.files {
                 self.reference(&service.name, file, stack);
             }
             for secret in service.build.iter().flat_map(|build| &build.value.secrets) {
-                if let Some(FileObject { key, source: FileSource::External }) =
+                if let Some(FileObject { key, source: FileSource::External, .. }) =
                     stack.secrets.get(&secret.source)
                 {
                     self.external(FileKind::Secret, key, &secret.origin);
                 }
             }
         }
-        self.told.into_inner()
+        (self.told.into_inner(), self.external.into_inner())
     }
 
     fn reference(&self, service: &str, file: &FileReference, stack: &Stack) {
@@ -116,14 +125,14 @@ impl<'a> Contents<'a> {
             }
         }
         let all = if file.kind == FileKind::Config { &stack.configs } else { &stack.secrets };
-        if let Some(FileObject { key, source: FileSource::External }) = all.get(&file.source) {
+        if let Some(FileObject { key, source: FileSource::External, .. }) = all.get(&file.source) {
             self.external(file.kind, key, &file.origin);
         }
     }
 
     fn external(&self, kind: FileKind, key: &Spanned<String>, used: &Origin) {
         let word = kind.word();
-        self.say(
+        self.external.borrow_mut().push(
             Diagnostic::error(format!(
                 "the {word} `{}` is external, and only a cluster keeps such",
                 key.value

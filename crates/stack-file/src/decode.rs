@@ -1,6 +1,7 @@
 //! The canonical tree as the typed model. The tree was checked when it was made
 //! canonical, so nothing can fail here: what is absent was told or is optional.
 
+mod deploy;
 mod file;
 mod hook;
 mod mount;
@@ -8,7 +9,7 @@ mod network;
 mod provider;
 mod service;
 mod update;
-mod values;
+pub(crate) mod values;
 mod volume;
 mod watch;
 

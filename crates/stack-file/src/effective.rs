@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::attributes::{Schema, Shape, Support};
 use crate::canonical::{clean, text};
+use crate::destination::Backend;
 use crate::short_syntax::exposed;
 use crate::source::Origin;
 use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
@@ -12,7 +13,7 @@ use crate::tree::{Entries, Entry, Kind, Node, ScalarKind};
 /// The tree of a service, a network or a volume as an engine is to have it. Keys of
 /// the reader's choice, as those of labels, stay whatever they are.
 #[must_use]
-pub(crate) fn effective(node: &Node, schema: Option<&Schema>) -> Node {
+pub(crate) fn effective(node: &Node, schema: Option<&Schema>, backend: Backend) -> Node {
     let origin = node.origin.clone();
     let path = schema.map_or("", |schema| schema.row.path);
     let mut kind = match &node.kind {
@@ -23,9 +24,9 @@ pub(crate) fn effective(node: &Node, schema: Option<&Schema>) -> Node {
                 entries
                     .iter()
                     .filter(|(key, _)| !(fixed && key.starts_with("x-")))
-                    .filter(|(key, _)| !below(key).is_some_and(says_nothing))
+                    .filter(|(key, _)| !below(key).is_some_and(|schema| says_nothing(schema, backend)))
                     .map(|(key, entry)| {
-                        let node = effective(&entry.node, below(key));
+                        let node = effective(&entry.node, below(key), backend);
                         (key.clone(), Entry { key: entry.key.clone(), node })
                     })
                     .collect(),
@@ -33,7 +34,7 @@ pub(crate) fn effective(node: &Node, schema: Option<&Schema>) -> Node {
         }
         Kind::Sequence(items) => {
             let below = schema.and_then(|schema| schema.item.as_deref());
-            let items: Vec<Node> = items.iter().map(|item| effective(item, below)).collect();
+            let items: Vec<Node> = items.iter().map(|item| effective(item, below, backend)).collect();
             Kind::Sequence(match path {
                 "services.*.expose" => exposed(items.clone()).unwrap_or(items),
                 _ => items,
@@ -55,8 +56,15 @@ pub(crate) fn effective(node: &Node, schema: Option<&Schema>) -> Node {
 }
 
 /// Whether an attribute is nothing to an engine.
-fn says_nothing(schema: &Schema) -> bool {
-    matches!(schema.row.support, Support::Told | Support::Ignored(_) | Support::NoEffect(_))
+fn says_nothing(schema: &Schema, backend: Backend) -> bool {
+    let support = schema.row.support;
+    match backend {
+        Backend::Docker => matches!(support, Support::Told | Support::Ignored(_) | Support::NoEffect(_)),
+        Backend::Swarm => {
+            let told = support == Support::Told && schema.row.path != "services.*.ports[].mode";
+            told || matches!(support, Support::NoEffect(_)) || schema.row.on_swarm().is_err()
+        }
+    }
 }
 
 /// What turns a health check off: `disable: true` and the probe `NONE` mean the same.

@@ -114,7 +114,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::model::MountSource;
+    use crate::model::{MountSource, PortMode};
 
     #[test]
     fn ports_are_read_as_in_a_file() {
@@ -123,6 +123,7 @@ mod tests {
             published: (!published.is_empty()).then(|| published.to_owned()),
             host_ip: host_ip.map(str::to_owned),
             protocol: protocol.to_owned(),
+            mode: PortMode::Ingress,
         };
         assert_eq!(ports("80"), Ok(vec![port(80, "", None, "tcp")]));
         assert_eq!(ports("127.0.0.1:8080:80/udp"), Ok(vec![port(80, "8080", Some("127.0.0.1"), "udp")]));

@@ -3,12 +3,14 @@
 //! the process environment is passed in.
 
 pub mod attributes;
+mod backend;
 mod canonical;
 mod check;
 mod complete;
 pub mod config;
 mod contents;
 mod decode;
+pub mod destination;
 pub mod diagnostic;
 pub mod draw;
 mod effective;
@@ -21,6 +23,7 @@ pub mod fuzzing;
 pub mod given;
 mod include;
 mod interpolate;
+pub mod kubernetes;
 pub mod lint;
 pub mod load;
 mod merge;

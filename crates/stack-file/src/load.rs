@@ -11,6 +11,7 @@ use crate::check::{Declared, check, port_clashes};
 use crate::complete::Completion;
 use crate::contents::Contents;
 use crate::decode;
+use crate::destination::{Destination, destination};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::env_file;
 use crate::explain::History;
@@ -76,6 +77,8 @@ pub struct Loaded {
     /// What stackctl cannot do yet, one error per use: nothing to one who reads, and a
     /// reason to refuse for one who acts.
     pub unsupported: Vec<Diagnostic>,
+    /// The part of it that no kind of engine can make up for.
+    pub unusable: Vec<Diagnostic>,
     /// The texts that were read.
     pub sources: Sources,
     /// The profiles that are active.
@@ -156,6 +159,7 @@ fn load_noting<'a>(
         verbatim.complete(&mut tree, &name.value);
         let stack = Stack {
             name,
+            destination: Destination::default(),
             services: IndexMap::new(),
             networks: IndexMap::new(),
             volumes: IndexMap::new(),
@@ -172,7 +176,8 @@ fn load_noting<'a>(
         let diagnostics = in_order(reading.diagnostics, &reading.sources);
         let profiles = active_profiles(request, &variables);
         let sources = reading.sources;
-        return Loaded { stack, diagnostics, unsupported: Vec::new(), sources, profiles };
+        let (unsupported, unusable) = (Vec::new(), Vec::new());
+        return Loaded { stack, diagnostics, unsupported, unusable, sources, profiles };
     }
     let model = Model { directory: &directory, variables: &variables, omitted };
     let (mut tree, usable) = merged(documents, model, start, &mut reading);
@@ -198,6 +203,7 @@ fn load_noting<'a>(
     let contents = Contents::new(&variables, &settled);
     let mut stack = Stack {
         name,
+        destination: destination(&tree, &mut diagnostics),
         services: decoded(&tree, "services", decode::service),
         networks: decoded(&tree, "networks", decode::network),
         volumes: decoded(&tree, "volumes", decode::volume),
@@ -218,15 +224,19 @@ fn load_noting<'a>(
     if usable && !omitted.checks {
         check(&stack, &declared, &disabled, &mut diagnostics);
     }
-    let unread = contents.finish(&stack);
-    let mut unsupported = support::unsupported(&stack, usable);
-    unsupported.extend(unread);
+    let (unread, external) = contents.finish(&stack);
+    let mut unusable = support::unusable(&stack, usable);
+    unusable.extend(unread);
+    let mut unsupported = support::unsupported(&stack);
+    unsupported.extend(unusable.iter().cloned());
+    unsupported.extend(external);
     if usable {
         port_clashes(&stack, &declared, &disabled, &mut unsupported);
     }
     let unsupported = in_order(unsupported, &sources);
     let diagnostics = in_order(diagnostics, &sources);
-    Loaded { stack, diagnostics, unsupported, sources, profiles }
+    let unusable = in_order(unusable, &sources);
+    Loaded { stack, diagnostics, unsupported, unusable, sources, profiles }
 }
 
 /// What the files of one model share: those that were asked for, or those of one include.

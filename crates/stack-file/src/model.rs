@@ -3,6 +3,7 @@
 //! Names and meanings are those of the Compose Specification. An attribute that
 //! is absent is `None` or empty: the image or the engine decides.
 
+mod deploy;
 mod file;
 mod hook;
 mod image;
@@ -20,10 +21,12 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use crate::attributes::Schema;
+use crate::destination::{Backend, Destination};
 use crate::effective::effective;
 use crate::source::Spanned;
 use crate::tree::Node;
 
+pub use self::deploy::{Deploy, DeployMode, GenericResource, PortMode, RestartCondition, RestartPolicy};
 pub use self::file::{Content, FileKind, FileObject, FileReference, FileSource, Unread};
 pub use self::hook::Hook;
 pub use self::image::{Build, BuildSecret, PullPolicy};
@@ -31,7 +34,9 @@ pub use self::mount::{Mount, MountSource, VolumeOptions};
 pub use self::network::{Attachment, IpamPool, Network};
 pub use self::provider::{Model, ModelUse, Provider};
 pub use self::resources::{Blkio, Device, DeviceRate, DeviceRequest, DeviceWeight, Ulimit};
-pub use self::service::{Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service};
+pub use self::service::{
+    CredentialSpec, Dependency, DependencyCondition, Healthcheck, Logging, Port, Restart, Service,
+};
 pub use self::update::{FailureAction, UpdateConfig, UpdateOrder};
 pub use self::volume::Volume;
 pub use self::watch::{WatchAction, WatchRule};
@@ -46,6 +51,8 @@ pub struct Stack {
     pub separator: char,
     /// The project directory, absolute: relative paths are resolved against it.
     pub directory: PathBuf,
+    /// Which kind of engine runs it, and which one, as the file says.
+    pub destination: Destination,
     /// The stack files in the order of merging, absolute.
     pub files: Vec<PathBuf>,
     /// The environment files given by `--env-file`, absolute; empty when `.env` was taken.
@@ -80,7 +87,14 @@ impl Stack {
     /// for each call.
     #[must_use]
     pub fn service_on_engine(&self, name: &str) -> Option<Node> {
+        self.service_on(name, Backend::Docker)
+    }
+
+    /// As [`Stack::service_on_engine`], for one kind of engine: what a swarm does not honour is
+    /// left out there, and what only a swarm honours stays.
+    #[must_use]
+    pub fn service_on(&self, name: &str, backend: Backend) -> Option<Node> {
         let row = Schema::root().below("services").and_then(|services| services.each.as_deref());
-        self.written_service(name).map(|service| effective(service, row))
+        self.written_service(name).map(|service| effective(service, row, backend))
     }
 }

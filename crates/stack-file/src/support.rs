@@ -13,9 +13,16 @@ use crate::tree::{Kind, Node};
 /// One error for every use of what is not honoured yet, and one warning for every use of
 /// what has no effect on one engine.
 #[must_use]
-pub(crate) fn unsupported(stack: &Stack, usable: bool) -> Vec<Diagnostic> {
+pub(crate) fn unsupported(stack: &Stack) -> Vec<Diagnostic> {
     let mut told = Vec::new();
     visit(&stack.tree, Schema::root(), Trail::Top, &mut told);
+    told
+}
+
+/// What keeps a stack from running on any engine.
+#[must_use]
+pub(crate) fn unusable(stack: &Stack, usable: bool) -> Vec<Diagnostic> {
+    let mut told = Vec::new();
     empty_names(stack, &mut told);
     if usable && stack.services.is_empty() && stack.disabled.is_empty() {
         told.push(

@@ -4,6 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::tree::{Kind, Node};
 
+/// Words in the names of variables that hold secrets.
+const SECRET: [&str; 5] = ["PASSWORD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
+
+/// Whether a variable of this name is likely to hold a secret.
+#[must_use]
+pub fn tells_of_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    SECRET.iter().any(|word| name.contains(word))
+}
+
 /// A variable as a file names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {

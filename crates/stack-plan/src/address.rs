@@ -15,10 +15,14 @@ pub enum Address {
     Volume(String),
     /// An image, by its reference.
     Image(String),
-    /// A service that another program makes, by its name.
+    /// A service of a swarm, or one that another program makes, by its name.
     Service(String),
     /// An AI model, by its key in the file.
     Model(String),
+    /// A config of a swarm, by its key in the file.
+    Config(String),
+    /// A secret of a swarm, by its key in the file.
+    Secret(String),
     /// One container of a service, by the service's name and its number, from 1; 0 is one of `run`.
     Container(String, u32),
 }
@@ -42,6 +46,8 @@ impl fmt::Display for Address {
             Self::Image(reference) => write!(f, "image:{reference}"),
             Self::Service(name) => write!(f, "service:{name}"),
             Self::Model(key) => write!(f, "model:{key}"),
+            Self::Config(key) => write!(f, "config:{key}"),
+            Self::Secret(key) => write!(f, "secret:{key}"),
             Self::Container(service, 0) => write!(f, "{service}/run"),
             Self::Container(service, number) => write!(f, "{service}/{number}"),
         }
@@ -56,7 +62,7 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no address: write SERVICE/NUMBER, network:KEY, volume:KEY, image:REFERENCE, service:NAME or model:KEY",
+            "{:?} is no address: write SERVICE/NUMBER, network:KEY, volume:KEY, image:REFERENCE, service:NAME, model:KEY, config:KEY or secret:KEY",
             self.0
         )
     }
@@ -74,6 +80,8 @@ impl FromStr for Address {
             Some(("network", key)) => return filled(key).map(Self::Network),
             Some(("volume", key)) => return filled(key).map(Self::Volume),
             Some(("model", key)) => return filled(key).map(Self::Model),
+            Some(("config", key)) => return filled(key).map(Self::Config),
+            Some(("secret", key)) => return filled(key).map(Self::Secret),
             Some(("service", name)) => return filled(name).map(Self::Service),
             Some(("image", reference)) => return filled(reference).map(Self::Image),
             _ => {}
@@ -99,6 +107,8 @@ mod tests {
             Address::Image("localhost:5000/shop:1.4".into()),
             Address::Service("cloud".into()),
             Address::Model("llm".into()),
+            Address::Config("app".into()),
+            Address::Secret("token".into()),
             Address::Container("web".into(), 2),
             Address::Container("web".into(), 0),
         ] {

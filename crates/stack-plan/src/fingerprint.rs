@@ -86,6 +86,12 @@ fn details(action: &Action) -> String {
             let model = &spec.model;
             write!(text, " {} {:?} {:?}", model.model, model.context_size, model.runtime_flags)
         }
+        // The version that a change names is one of the swarm's, which changes by itself.
+        Action::CreateService(spec) | Action::UpdateService { spec, .. } => {
+            let _ = write!(text, " {} {} {:?} {}", spec.name, spec.image, spec.mode, spec.replicas);
+            write!(text, " {:?} {:?} {:?}", spec.labels, spec.container_labels, spec.files)
+        }
+        Action::CreateObject(spec) => write!(text, " {} {:?}", spec.name, spec.labels),
         other => write!(text, " {other:?}"),
     };
     text

@@ -60,6 +60,15 @@ pub fn dependencies(text: &str) -> Vec<ObservedDependency> {
         .collect()
 }
 
+/// The stack that a resource of a swarm belongs to, as `docker stack` has it.
+pub const NAMESPACE: &str = "com.docker.stack.namespace";
+/// The image of a swarm's service as the file names it, as `docker stack` has it.
+pub const STACK_IMAGE: &str = "com.docker.stack.image";
+/// The key of a swarm's service, config or secret in the file.
+pub const KEY: &str = "stackctl.key";
+/// A digest of what is in a swarm's config or secret.
+pub const DIGEST: &str = "stackctl.digest";
+
 const VERSION: &str = "com.docker.compose.version";
 /// The project directory, absolute.
 pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
@@ -118,6 +127,12 @@ pub fn write_lenders(lenders: &BTreeMap<String, String>) -> String {
 pub fn read_lenders(text: &str) -> BTreeMap<String, String> {
     let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
     pairs.map(|(service, id)| (service.to_owned(), id.to_owned())).collect()
+}
+
+/// The labels of a volume that the nodes of a swarm make.
+#[must_use]
+pub fn of_swarm_volume(project: &str, key: &str) -> BTreeMap<String, String> {
+    set([(NAMESPACE, project.to_owned()), (PROJECT, project.to_owned()), (VOLUME, key.to_owned())])
 }
 
 pub(crate) fn of_network(

@@ -23,4 +23,5 @@ pub mod ports;
 pub mod registry;
 pub mod rollout;
 pub mod shortfall;
+pub mod swarm;
 pub mod teardown;

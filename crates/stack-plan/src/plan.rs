@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use stack_file::model::Hook;
+use stack_file::model::{FileKind, Hook};
 use stack_file::source::Origin;
 
 use crate::address::Address;
@@ -18,6 +18,7 @@ use crate::fields::FieldChange;
 use crate::labels;
 use crate::rollout::Rollout;
 use crate::shortfall::Shortfall;
+use crate::swarm::{ObjectSpec, SwarmService};
 
 /// What will be done to one project.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +94,10 @@ pub enum Change {
     Replace,
     /// It is changed where it is, and goes on.
     Mend,
+    /// A service of a swarm is changed; the swarm replaces its tasks where they have to be others.
+    Update,
+    /// A service of a swarm goes back to what it was before its last change.
+    Rollback,
     /// It is started.
     Start,
     /// It is stopped and started.
@@ -111,6 +116,8 @@ pub enum Change {
     Pull,
     /// An image is pushed.
     Push,
+    /// An image goes to another node.
+    Ship,
     /// An image is built.
     Build,
     /// Nothing is done to it; something waits for it.
@@ -216,6 +223,45 @@ pub enum Action {
     Push(Arc<ImageSpec>),
     /// Builds an image.
     Build(Arc<ImageSpec>),
+    /// Brings an image of the node that is asked to another one.
+    Ship {
+        /// The image as the file names it.
+        reference: String,
+        /// Its id.
+        image: String,
+        /// The id of the node.
+        node: String,
+        /// The name of the node.
+        name: String,
+    },
+    /// Makes a service of a swarm.
+    CreateService(Arc<SwarmService>),
+    /// Changes a service of a swarm.
+    UpdateService {
+        /// The service, by id.
+        id: String,
+        /// The version that was looked at: the swarm refuses the change of another.
+        version: u64,
+        /// Another number than before replaces all tasks.
+        force_update: u64,
+        /// What it is to be.
+        spec: Arc<SwarmService>,
+    },
+    /// Replaces the tasks of a service of a swarm by equal ones.
+    RestartService(String),
+    /// Takes a service of a swarm back to what it was before its last change.
+    RollbackService(String),
+    /// Removes a service of a swarm, by id.
+    RemoveService(String),
+    /// Makes a config or secret of a swarm.
+    CreateObject(Arc<ObjectSpec>),
+    /// Removes a config or secret of a swarm.
+    RemoveObject {
+        /// Which of both.
+        kind: FileKind,
+        /// Its id.
+        id: String,
+    },
     /// Lets some time pass.
     Delay(Duration),
     /// Waits until a container is in a state.
@@ -234,7 +280,14 @@ impl Action {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::CreateContainer(_) => "create",
+            Self::CreateNetwork(_)
+            | Self::CreateVolume(_)
+            | Self::CreateContainer(_)
+            | Self::CreateService(_)
+            | Self::CreateObject(_) => "create",
+            Self::UpdateService { .. } => "update",
+            Self::RestartService(_) => "restart",
+            Self::RollbackService(_) => "roll back",
             Self::Start(_) => "start",
             Self::Stop { .. } => "stop",
             Self::Kill { .. } => "kill",
@@ -243,7 +296,9 @@ impl Action {
             Self::RemoveContainer { .. }
             | Self::RemoveNetwork(_)
             | Self::RemoveVolume(_)
-            | Self::RemoveImage(_) => "remove",
+            | Self::RemoveImage(_)
+            | Self::RemoveService(_)
+            | Self::RemoveObject { .. } => "remove",
             Self::Rename { .. } => "rename",
             Self::Connect { .. } => "connect",
             Self::Disconnect { .. } => "disconnect",
@@ -254,6 +309,7 @@ impl Action {
             Self::Provide { command: ProviderCommand::Down, .. } => "release",
             Self::Pull(_) => "pull",
             Self::Push(_) => "push",
+            Self::Ship { .. } => "ship",
             Self::Build(_) => "build",
             Self::Delay(_) => "delay",
             Self::Await { condition, .. } => match condition {
@@ -262,6 +318,10 @@ impl Action {
                 Condition::Completed => "await completed",
                 Condition::Ended => "await ended",
                 Condition::Steady { .. } => "await steady",
+                Condition::Converged => "await converged",
+                Condition::TasksCompleted => "await completed",
+                Condition::RolledBack => "await rolled back",
+                Condition::NoTasks => "await no tasks",
             },
         }
     }
@@ -359,6 +419,14 @@ pub enum Condition {
     Completed,
     /// It ended, with whatever exit code.
     Ended,
+    /// All tasks of a swarm's service run, and are healthy where they have a health check.
+    Converged,
+    /// All tasks of a job of a swarm have ended with exit code 0.
+    TasksCompleted,
+    /// The tasks of a swarm's service are those of before its last change.
+    RolledBack,
+    /// The last task of a removed service of a swarm has ended.
+    NoTasks,
     /// Its health check passes, or it runs for a time if it has none; it has neither ended nor
     /// been started again meanwhile.
     Steady {
@@ -382,6 +450,8 @@ pub enum Cause {
     Unrecorded,
     /// The image's reference now names another image.
     ImageMoved,
+    /// Its content is another one, and it cannot be changed.
+    ContentChanged,
     /// What it depends on is replaced or restarted.
     DependencyReplaced(Address),
     /// The file does not have it.
@@ -539,6 +609,7 @@ impl fmt::Display for Cause {
             }
             Self::Unrecorded => f.write_str("made by another program"),
             Self::ImageMoved => f.write_str("image is newer"),
+            Self::ContentChanged => f.write_str("content changed"),
             Self::DependencyReplaced(address) => write!(f, "depends on {address}, replaced"),
             Self::Orphaned => f.write_str("not in the file"),
             Self::Drifted(state) => write!(f, "is {state}"),

@@ -5,19 +5,23 @@ mod alone;
 mod page;
 pub(crate) mod parse;
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use stack_engine::execute::Pace;
+use stack_file::destination::Backend;
 
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
-    export, generate, graph, history, images, install_plugin, kill, lock, logs, ls, man, outdated, pause,
-    plan, port, ps, pull, push, replay, restart, rm, rollback, rollout, run, scale, schema, start, stats,
-    status, stop, timeline, top, unpause, up, version, volumes, wait, watch, why,
+    export, generate, graph, history, images, install_plugin, kill, lock, logs, ls, man, nodes, outdated,
+    pause, plan, port, ps, pull, push, replay, restart, rm, rollback, rollout, run, scale, schema, start,
+    stats, status, stop, timeline, top, unpause, up, version, volumes, wait, watch, why,
 };
+use crate::settings::destination::Said;
 
 /// Runs a stack of containers from a Compose file.
 #[derive(Debug, Parser)]
@@ -69,6 +73,12 @@ pub(crate) struct Global {
     /// Engine to talk to, as `unix:///var/run/docker.sock`, `tcp://…` or `ssh://…`
     #[arg(short = 'H', long, value_name = "ADDRESS")]
     pub(crate) host: Option<String>,
+    /// What runs the stack: one Docker Engine, or Docker Swarm [default: as `x-stackctl` of the file says, else docker]
+    #[arg(long, value_parser = backend, value_name = "docker|swarm", global = true, env = "STACKCTL_ENGINE")]
+    pub(crate) engine: Option<Backend>,
+    /// Attribute that a swarm does not honour and that may be left out, as `privileged`
+    #[arg(long, value_name = "KEY", global = true)]
+    pub(crate) allow_unsupported: Vec<String>,
     /// Docker context to use
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) context: Option<String>,
@@ -114,6 +124,14 @@ pub(crate) struct Global {
     /// The folder of docker's configuration, where docker was told one.
     #[arg(skip)]
     pub(crate) docker_config: Option<PathBuf>,
+    /// Where the stack file that was read last says that it belongs.
+    #[arg(skip)]
+    pub(crate) said: Rc<RefCell<Said>>,
+}
+
+/// The name of a backend; an empty one, as of a variable without a value, is none.
+fn backend(text: &str) -> Result<Backend, String> {
+    Backend::of(text).ok_or_else(|| "there are docker and swarm".to_owned())
 }
 
 /// A number from 1 on; -1 is as many as there are.
@@ -136,6 +154,8 @@ impl Global {
         self.project_directory.iter().for_each(|directory| option("--project-directory", path(directory)));
         self.env_files.iter().for_each(|file| option("--env-file", path(file)));
         self.profiles.iter().for_each(|profile| option("--profile", profile.clone()));
+        self.engine.iter().for_each(|engine| option("--engine", engine.word().to_owned()));
+        self.allow_unsupported.iter().for_each(|key| option("--allow-unsupported", key.clone()));
         self.host.iter().for_each(|host| option("-H", host.clone()));
         self.context.iter().for_each(|context| option("--context", context.clone()));
         for (set, flag) in [(self.compatibility, "--compatibility"), (self.all_resources, "--all-resources")]
@@ -264,6 +284,8 @@ pub(crate) enum Command {
     Ps(ps::PsArgs),
     /// Show what the containers say
     Logs(logs::LogsArgs),
+    /// Show the nodes of a swarm, and what of the stack runs where
+    Nodes(nodes::NodesArgs),
     /// List the projects
     Ls(ls::LsArgs),
     /// Show the processes that run in the containers

@@ -156,7 +156,7 @@ fn running(global: &Global) -> Option<BTreeSet<String>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(async {
         let look = async {
-            let engine = settings::engine(global, false).await.ok()?;
+            let engine = settings::any_engine(global, false).await.ok()?;
             engine.observe(&Query { project, ..Query::default() }).await.ok()
         };
         let observed = tokio::time::timeout(PATIENCE, look).await.ok()??;

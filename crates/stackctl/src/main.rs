@@ -122,6 +122,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Commit(args) => commands::commit::run(&global, args).await,
         Command::Ps(args) => commands::ps::run(&global, args).await,
         Command::Ls(args) => commands::ls::run(&global, args).await,
+        Command::Nodes(args) => commands::nodes::run(&global, args).await,
         Command::Top(args) => commands::top::run(&global, args).await,
         Command::Stats(args) => commands::stats::run(&global, args).await,
         Command::Events(args) => commands::events::run(&global, args).await,

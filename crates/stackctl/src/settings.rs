@@ -5,22 +5,27 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
-use stack_engine::docker::DockerEngine;
-use stack_engine::docker::connect::{self, Where};
 use stack_engine::engine::Query;
 use stack_engine::provider::Programs;
+use stack_file::destination::Backend;
 use stack_file::diagnostic::Diagnostic;
 use stack_file::load::{Loaded, Omitted, Request, load, load_kept, load_without, variables_of};
 use stack_file::source::{Origin, Spanned};
+use stack_file::swarm;
 use stack_plan::desired::{Desired, Provided};
 use stack_plan::generation::{Generation, STDIN};
 use stack_plan::plan::Plan;
+use stack_plan::swarm::SwarmDesired;
 
 use crate::args::Global;
 use crate::closest::closest;
 use crate::commands::config::digests;
 use crate::error::{Fault, Kind};
 use crate::render;
+
+pub(crate) mod destination;
+
+pub(crate) use self::destination::{any_engine, backend, engine, manager};
 
 /// The variable that names the platform of services that name none, as docker has it.
 const DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
@@ -107,6 +112,11 @@ impl Project {
         self.loaded.sources.place(origin).to_string()
     }
 
+    /// What is wanted of a swarm.
+    pub(crate) fn on_swarm(&self) -> SwarmDesired {
+        SwarmDesired::of(&self.loaded.stack, &self.desired)
+    }
+
     /// What to look at on the engine.
     pub(crate) fn query(&self) -> Query {
         Query {
@@ -171,16 +181,20 @@ pub(crate) fn read(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Re
 /// cannot do yet, so that nothing is ignored silently.
 pub(crate) fn to_act(global: &Global, scale: &BTreeMap<String, u32>) -> anyhow::Result<Project> {
     let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
-    fit_to_act(loaded, environment, scale)
+    fit_to_act(global, loaded, environment, scale)
 }
 
 /// As [`to_act`], for a stack that is loaded already, with the variables for its programs.
 pub(crate) fn fit_to_act(
+    global: &Global,
     mut loaded: Loaded,
     environment: BTreeMap<String, String>,
     scale: &BTreeMap<String, u32>,
 ) -> anyhow::Result<Project> {
-    let unsupported = std::mem::take(&mut loaded.unsupported);
+    let unsupported = match backend(global)? {
+        Backend::Docker => std::mem::take(&mut loaded.unsupported),
+        Backend::Swarm => swarm::refusals(&loaded, &global.allow_unsupported),
+    };
     loaded.diagnostics.extend(unsupported);
     accept(&loaded)?;
     Ok(Project::of(loaded, environment, scale))
@@ -192,6 +206,7 @@ pub(crate) fn load_with_variables(
     request: &Request<'_>,
 ) -> (Loaded, BTreeMap<String, String>) {
     let loaded = load_without(request, Omitted { unused: global.all_resources, ..Omitted::default() });
+    destination::note(global, &loaded);
     completed(loaded, request)
 }
 
@@ -234,6 +249,7 @@ pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, 
         && let Some(name) = &global.project_name
     {
         let loaded = with_request(global, load)?;
+        destination::note(global, &loaded);
         if loaded.has_errors() {
             return Ok((None, name.clone()));
         }
@@ -287,14 +303,16 @@ pub(crate) fn of_generation(global: &Global, generation: &Generation) -> anyhow:
         environment: &environment,
         stdin: kept.texts.get(Path::new(STDIN)).map(String::as_str),
     };
-    let (loaded, variables) = completed(load_kept(&request, &kept.texts), &request);
+    let loaded = load_kept(&request, &kept.texts);
+    destination::note(global, &loaded);
+    let (loaded, variables) = completed(loaded, &request);
     let scale = generation.services.iter().map(|(name, service)| (name.clone(), service.scale)).collect();
     let images = generation
         .services
         .iter()
         .filter_map(|(name, service)| Some((name.clone(), service.image.as_ref()?.reference.clone())));
     let images: BTreeMap<String, String> = images.collect();
-    Ok(fit_to_act(loaded, variables, &scale)?.with_images(&images))
+    Ok(fit_to_act(global, loaded, variables, &scale)?.with_images(&images))
 }
 
 /// Does something with what the command line asks to be loaded; standard input is read once.
@@ -331,12 +349,4 @@ pub(crate) fn variables(global: &Global) -> impl Fn(&str) -> Option<String> + us
         (Some(directory), "DOCKER_CONFIG") => Some(directory.to_string_lossy().into_owned()),
         _ => std::env::var(name).ok(),
     }
-}
-
-/// Finds the engine and connects to it. `probe` says whether waits run health checks themselves.
-pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<DockerEngine> {
-    let lookup = variables(global);
-    let place = Where { host: global.host.clone(), context: global.context.clone() };
-    let connection = connect::connect(&place, &lookup).await?;
-    Ok(DockerEngine::new(connection, probe))
 }

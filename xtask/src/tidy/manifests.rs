@@ -32,7 +32,7 @@ const IMPURE: [&str; 18] = [
 ];
 
 /// What each crate must not know, and why.
-const REFUSED: [(&str, &[&str], &str); 5] = [
+const REFUSED: [(&str, &[&str], &str); 8] = [
     ("stack-file", &IMPURE, "stack-file is pure: give it what it needs as values"),
     (
         "stack-plan",
@@ -43,6 +43,21 @@ const REFUSED: [(&str, &[&str], &str); 5] = [
         "stack-engine",
         &["anstream", "anstyle", "anyhow", "clap", "comfy-table", "indicatif"],
         "stack-engine does not know the terminal: tell events, and let stackctl show them",
+    ),
+    (
+        "stack-kubernetes",
+        &IMPURE,
+        "stack-kubernetes is pure: what is in files is asked for through a function",
+    ),
+    (
+        "stack-kubernetes",
+        &["stack-plan", "stack-engine", "stackctl"],
+        "stack-kubernetes writes what stack-file read, and knows no plan and no engine",
+    ),
+    (
+        "stack-engine",
+        &["stack-kubernetes"],
+        "manifests are written by stack-kubernetes alone, which stackctl asks for them",
     ),
     ("stackctl", &["bollard"], "only stack-engine names bollard: put what is missing there"),
     ("server", &["bollard"], "only stack-engine names bollard"),
@@ -242,6 +257,14 @@ mod tests {
     fn the_terminal_stays_in_stackctl_and_bollard_in_stack_engine() {
         assert_eq!(found("stack-engine", "[dependencies]\nindicatif = '1'\nanyhow = '1'\n").len(), 2);
         assert_eq!(found("stackctl", "[target.'cfg(unix)'.dependencies]\nbollard = '1'\n").len(), 1);
+    }
+
+    #[test]
+    fn an_exporter_is_pure_and_knows_the_file_alone() {
+        let all = "[dependencies]\nstack-file.workspace = true\nstack-plan.workspace = true\ntokio = '1'\n";
+        assert_eq!(found("stack-kubernetes", all).len(), 2);
+        assert_eq!(found("stack-engine", "[dependencies]\nstack-kubernetes.workspace = true\n").len(), 1);
+        assert_eq!(found("stackctl", "[dependencies]\nstack-kubernetes.workspace = true\n"), []);
     }
 
     #[test]

@@ -249,6 +249,11 @@ fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
             (_, Some(_)) => Verdict::Starting,
             (Condition::Ready | Condition::Steady { .. }, None) => Verdict::Reached,
             (Condition::Healthy, None) => Verdict::Failed(NotReady::NoHealthcheck),
+            // These are states of a swarm's services, which are waited for elsewhere.
+            (
+                Condition::Converged | Condition::TasksCompleted | Condition::RolledBack | Condition::NoTasks,
+                None,
+            ) => Verdict::NotYet(None),
         },
         _ => Verdict::NotYet(None),
     }

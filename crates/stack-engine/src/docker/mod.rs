@@ -22,12 +22,13 @@ mod ports;
 pub mod session;
 mod settle;
 mod stop;
+pub mod swarm;
 mod translate;
 #[cfg(feature = "buildkit")]
 pub(crate) mod upgrade;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use bollard::Docker;
@@ -52,6 +53,7 @@ pub struct DockerEngine {
     watch: Watch,
     probe: bool,
     programs: OnceLock<Programs>,
+    nodes: OnceLock<BTreeMap<String, DockerEngine>>,
 }
 
 impl DockerEngine {
@@ -60,7 +62,8 @@ impl DockerEngine {
     #[must_use]
     pub fn new(connection: Connection, probe: bool) -> Self {
         let docker = connection.docker.clone();
-        Self { watch: Watch::new(docker.clone()), docker, connection, probe, programs: OnceLock::new() }
+        let watch = Watch::new(docker.clone());
+        Self { watch, docker, connection, probe, programs: OnceLock::new(), nodes: OnceLock::new() }
     }
 
     /// Says where the programs of providers are looked for; without it there are none.

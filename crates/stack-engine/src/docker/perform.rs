@@ -11,7 +11,9 @@ use stack_plan::desired::ImageSpec;
 use stack_plan::plan::{Action, Condition, NewContainer};
 
 use crate::docker::translate::Making;
-use crate::docker::{DockerEngine, answered, copy, explain, health, hook, is_not_found, stop, translate};
+use crate::docker::{
+    DockerEngine, answered, copy, explain, health, hook, is_not_found, stop, swarm, translate,
+};
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
 use crate::image;
@@ -126,11 +128,31 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
             }
         }
         Action::Build(spec) => build(engine, spec, work.report).await?,
+        Action::CreateService(_)
+        | Action::Ship { .. }
+        | Action::UpdateService { .. }
+        | Action::RestartService(_)
+        | Action::RollbackService(_)
+        | Action::RemoveService(_)
+        | Action::CreateObject(_)
+        | Action::RemoveObject { .. } => return swarm::perform(engine, work).await,
         Action::Delay(time) => tokio::time::sleep(*time).await,
         Action::Await { target, condition: Condition::Ended, .. } => {
             let id = work.ledger.resolve(target)?;
             let exit_code = Some(health::end(docker, &id).await?);
             return Ok(Outcome { exit_code, ..Outcome::default() });
+        }
+        Action::Await {
+            target,
+            condition:
+                condition @ (Condition::Converged
+                | Condition::TasksCompleted
+                | Condition::RolledBack
+                | Condition::NoTasks),
+            ..
+        } => {
+            let id = work.ledger.resolve(target)?;
+            swarm::wait(engine, &id, *condition, work.deadline, work.report).await?;
         }
         Action::Await { target, condition, .. } => {
             let id = work.ledger.resolve(target)?;

@@ -6,10 +6,10 @@ mod mounts;
 mod network;
 mod resources;
 mod security;
-mod values;
+pub(super) mod values;
 mod volume;
 
-pub(super) use self::container::{Making, container};
+pub(super) use self::container::{Making, container, health};
 pub(super) use self::network::{endpoint, network};
 pub(super) use self::values::whole_seconds;
 pub(super) use self::volume::volume;

@@ -235,7 +235,7 @@ impl State {
                     None => name.clone(),
                 }
             }
-            Action::RemoveImage(reference) => format!("image:{reference}"),
+            Action::RemoveImage(reference) | Action::Ship { reference, .. } => format!("image:{reference}"),
             Action::Pull(spec) | Action::Push(spec) | Action::Build(spec) => spec.address.to_string(),
             Action::Provide { spec, .. } => spec.address.to_string(),
             Action::ProvideModel(spec) => spec.address.to_string(),
@@ -409,6 +409,16 @@ impl State {
                 }
             }
             Action::Await { .. } | Action::Delay(_) => {}
+            Action::CreateService(_)
+            | Action::Ship { .. }
+            | Action::UpdateService { .. }
+            | Action::RestartService(_)
+            | Action::RollbackService(_)
+            | Action::RemoveService(_)
+            | Action::CreateObject(_)
+            | Action::RemoveObject { .. } => {
+                return Err(EngineError::Unsupported("this engine is in no swarm".to_owned()));
+            }
         }
         Ok(Outcome::default())
     }

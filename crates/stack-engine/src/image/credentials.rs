@@ -17,7 +17,7 @@ use crate::engine::EngineError;
 pub(super) const HUB: &str = "https://index.docker.io/v1/";
 
 /// The registry of an image reference; Docker Hub when none is named.
-pub(super) fn registry(reference: &str) -> &str {
+pub(crate) fn registry(reference: &str) -> &str {
     match reference.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
         _ => HUB,
@@ -25,7 +25,7 @@ pub(super) fn registry(reference: &str) -> &str {
 }
 
 /// What docker's configuration knows about a registry. Helper programs may be asked, so it may take a while.
-pub(super) async fn of(registry: &str) -> Option<DockerCredentials> {
+pub(crate) async fn of(registry: &str) -> Option<DockerCredentials> {
     let name = registry.to_owned();
     let found = tokio::task::spawn_blocking(move || docker_credential::get_credential(&name)).await.ok()?;
     let mut credentials =

@@ -2,6 +2,7 @@
 
 use super::row_of;
 use super::values::{flag, is_true, items, number, pairs, parsed, plain_pairs, string, texts, value};
+use crate::destination::Backend;
 use crate::effective::effective;
 use crate::model::{Attachment, IpamPool, Network};
 use crate::source::Spanned;
@@ -24,7 +25,7 @@ pub(crate) fn network(key: &str, entry: &Entry) -> Network {
     });
     Network {
         key: Spanned::new(key.to_owned(), entry.key.clone()),
-        tree: effective(node, row_of("networks")),
+        tree: effective(node, row_of("networks"), Backend::Docker),
         name: value(node, "name").unwrap_or_else(|| key.to_owned()),
         external: is_true(node, "external"),
         driver: string(node, "driver"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::deploy::deploy;
 use super::file::files;
 use super::hook::hook;
 use super::mount::mount;
@@ -19,8 +20,8 @@ use super::watch::watch_rules;
 use crate::canonical::text;
 use crate::effective::turned_off;
 use crate::model::{
-    Blkio, Build, BuildSecret, Dependency, DependencyCondition, Device, DeviceRate, DeviceRequest,
-    DeviceWeight, Healthcheck, Logging, Port, PullPolicy, Restart, Service, Ulimit,
+    Blkio, Build, BuildSecret, CredentialSpec, Dependency, DependencyCondition, Device, DeviceRate,
+    DeviceRequest, DeviceWeight, Healthcheck, Logging, Port, PortMode, PullPolicy, Restart, Service, Ulimit,
 };
 use crate::quantity;
 use crate::short_syntax::exposed;
@@ -97,6 +98,10 @@ pub(crate) fn service(name: &str, entry: &Entry) -> Service {
         profiles: strings(node, "profiles"),
         job: (node.get("deploy").and_then(|deploy| deploy.get("mode")))
             .is_some_and(|mode| matches!(text(mode), "replicated-job" | "global-job")),
+        deploy: deploy(node),
+        credential_spec: node
+            .get("credential_spec")
+            .and_then(|spec| Some(spanned(spec, credential_spec(spec)?))),
         update: (node.get("deploy").and_then(|deploy| deploy.get("update_config")))
             .map(|node| spanned(node, update_config(node))),
         rollback: (node.get("deploy").and_then(|deploy| deploy.get("rollback_config")))
@@ -186,7 +191,19 @@ pub(crate) fn port(node: &Node) -> Port {
         published: value(node, "published").filter(|published| published != "0"),
         host_ip: value(node, "host_ip"),
         protocol: value(node, "protocol").unwrap_or_else(|| "tcp".to_owned()),
+        mode: match node.get("mode").map(text) {
+            Some("host") => PortMode::Host,
+            _ => PortMode::Ingress,
+        },
     }
+}
+
+fn credential_spec(node: &Node) -> Option<CredentialSpec> {
+    let at = |key: &str| value(node, key);
+    let config = at("config").map(CredentialSpec::Config);
+    config
+        .or_else(|| at("file").map(CredentialSpec::File))
+        .or_else(|| at("registry").map(CredentialSpec::Registry))
 }
 
 fn dependency(node: &Node) -> Dependency {

@@ -9,72 +9,72 @@ use crate::quantity;
 use crate::source::{Origin, Spanned};
 use crate::tree::{Entry, Node};
 
-pub(super) fn spanned<T>(node: &Node, value: T) -> Spanned<T> {
+pub(crate) fn spanned<T>(node: &Node, value: T) -> Spanned<T> {
     Spanned::new(value, node.origin.clone())
 }
 
-pub(super) fn value(node: &Node, key: &str) -> Option<String> {
+pub(crate) fn value(node: &Node, key: &str) -> Option<String> {
     node.get(key).map(|node| text(node).to_owned())
 }
 
-pub(super) fn string(node: &Node, key: &str) -> Option<Spanned<String>> {
+pub(crate) fn string(node: &Node, key: &str) -> Option<Spanned<String>> {
     node.get(key).map(|node| spanned(node, text(node).to_owned()))
 }
 
-pub(super) fn items<'a>(node: &'a Node, key: &str) -> impl Iterator<Item = &'a Node> {
+pub(crate) fn items<'a>(node: &'a Node, key: &str) -> impl Iterator<Item = &'a Node> {
     node.get(key).and_then(Node::as_sequence).unwrap_or_default().iter()
 }
 
-pub(super) fn strings(node: &Node, key: &str) -> Vec<Spanned<String>> {
+pub(crate) fn strings(node: &Node, key: &str) -> Vec<Spanned<String>> {
     items(node, key).map(|item| spanned(item, text(item).to_owned())).collect()
 }
 
-pub(super) fn texts(node: &Node, key: &str) -> Vec<String> {
+pub(crate) fn texts(node: &Node, key: &str) -> Vec<String> {
     items(node, key).map(|item| text(item).to_owned()).collect()
 }
 
-pub(super) fn plain_pairs(node: &Node, key: &str) -> IndexMap<String, String> {
+pub(crate) fn plain_pairs(node: &Node, key: &str) -> IndexMap<String, String> {
     entries(node, key).map(|(key, entry)| (key.clone(), text(&entry.node).to_owned())).collect()
 }
 
-pub(super) fn words(node: &Node, key: &str) -> Option<Spanned<Vec<String>>> {
+pub(crate) fn words(node: &Node, key: &str) -> Option<Spanned<Vec<String>>> {
     let list = node.get(key)?;
     Some(spanned(list, items(node, key).map(|word| text(word).to_owned()).collect()))
 }
 
-pub(super) fn number<T: std::str::FromStr>(node: &Node, key: &str) -> Option<T> {
+pub(crate) fn number<T: std::str::FromStr>(node: &Node, key: &str) -> Option<T> {
     node.get(key).and_then(|node| text(node).parse().ok())
 }
 
-pub(super) fn parsed<T: std::str::FromStr>(node: Option<&Node>) -> Option<Spanned<T>> {
+pub(crate) fn parsed<T: std::str::FromStr>(node: Option<&Node>) -> Option<Spanned<T>> {
     node.and_then(|node| Some(spanned(node, text(node).parse().ok()?)))
 }
 
-pub(super) fn is_true(node: &Node, key: &str) -> bool {
+pub(crate) fn is_true(node: &Node, key: &str) -> bool {
     node.get(key).map(text) == Some("true")
 }
 
-pub(super) fn flag(node: &Node, key: &str) -> Option<Spanned<bool>> {
+pub(crate) fn flag(node: &Node, key: &str) -> Option<Spanned<bool>> {
     node.get(key).map(|node| spanned(node, text(node) == "true"))
 }
 
-pub(super) fn time(node: &Node) -> Option<Spanned<Duration>> {
+pub(crate) fn time(node: &Node) -> Option<Spanned<Duration>> {
     Some(spanned(node, quantity::duration(text(node))?))
 }
 
-pub(super) fn keyed<T>(node: &Node, key: &str, read: impl Fn(&Node) -> T) -> IndexMap<String, Spanned<T>> {
+pub(crate) fn keyed<T>(node: &Node, key: &str, read: impl Fn(&Node) -> T) -> IndexMap<String, Spanned<T>> {
     entries(node, key)
         .map(|(key, entry)| (key.clone(), Spanned::new(read(&entry.node), place(entry))))
         .collect()
 }
 
-pub(super) fn pairs(node: &Node, key: &str) -> IndexMap<String, Spanned<String>> {
+pub(crate) fn pairs(node: &Node, key: &str) -> IndexMap<String, Spanned<String>> {
     entries(node, key)
         .map(|(key, entry)| (key.clone(), spanned(&entry.node, text(&entry.node).to_owned())))
         .collect()
 }
 
-pub(super) fn variables(node: &Node, key: &str) -> IndexMap<String, Spanned<Option<String>>> {
+pub(crate) fn variables(node: &Node, key: &str) -> IndexMap<String, Spanned<Option<String>>> {
     entries(node, key)
         .map(|(key, entry)| {
             let value = (!entry.node.is_null()).then(|| text(&entry.node).to_owned());
@@ -83,11 +83,11 @@ pub(super) fn variables(node: &Node, key: &str) -> IndexMap<String, Spanned<Opti
         .collect()
 }
 
-pub(super) fn entries<'a>(node: &'a Node, key: &str) -> impl Iterator<Item = (&'a String, &'a Entry)> {
+pub(crate) fn entries<'a>(node: &'a Node, key: &str) -> impl Iterator<Item = (&'a String, &'a Entry)> {
     node.get(key).and_then(Node::as_mapping).into_iter().flatten()
 }
 
 /// A key says more about a place than the braces or the first line below it.
-pub(super) fn place(entry: &Entry) -> Origin {
+pub(crate) fn place(entry: &Entry) -> Origin {
     entry.key.clone()
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::source::{Origin, Spanned};
 
 /// Whether a file is a config or a secret.
@@ -42,6 +44,12 @@ pub struct FileObject {
     pub key: Spanned<String>,
     /// Where its content comes from.
     pub source: FileSource,
+    /// The name under which a cluster knows it, where the file says one.
+    pub name: Option<Spanned<String>>,
+    /// The driver by which a cluster fills in templates in its content.
+    pub template_driver: Option<Spanned<String>>,
+    /// Labels of it in a cluster.
+    pub labels: IndexMap<String, Spanned<String>>,
 }
 
 /// Where the content of a config or secret comes from.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::{
-    Attachment, Blkio, Build, Device, DeviceRequest, FileReference, Hook, ModelUse, Mount, Provider,
-    PullPolicy, Ulimit, UpdateConfig, WatchRule,
+    Attachment, Blkio, Build, Deploy, Device, DeviceRequest, FileReference, Hook, ModelUse, Mount, PortMode,
+    Provider, PullPolicy, Ulimit, UpdateConfig, WatchRule,
 };
 use crate::source::Spanned;
 
@@ -113,6 +113,10 @@ pub struct Service {
     pub profiles: Vec<Spanned<String>>,
     /// Whether its containers run to an end: `deploy.mode` is `replicated-job` or `global-job`.
     pub job: bool,
+    /// What `deploy` asks of a cluster.
+    pub deploy: Deploy,
+    /// Credentials of its containers, on engines of Windows.
+    pub credential_spec: Option<Spanned<CredentialSpec>>,
     /// How its containers are replaced: `deploy.update_config`.
     pub update: Option<Spanned<UpdateConfig>>,
     /// How what was replaced is put back: `deploy.rollback_config`.
@@ -223,6 +227,19 @@ pub struct Port {
     pub host_ip: Option<String>,
     /// `tcp`, `udp` or `sctp`.
     pub protocol: String,
+    /// Where a cluster opens it.
+    pub mode: PortMode,
+}
+
+/// Where the credentials of a container of Windows are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialSpec {
+    /// In a config, by its key.
+    Config(String),
+    /// In a file of the engine.
+    File(String),
+    /// In the registry of the engine's machine.
+    Registry(String),
 }
 
 /// What one service wants of another.

@@ -129,6 +129,11 @@ impl Fate<'_> {
                         || state == ContainerState::Exited(0)
                 }
                 Condition::Ended => matches!(state, ContainerState::Exited(_)),
+                // These are states of a swarm's services.
+                Condition::Converged
+                | Condition::TasksCompleted
+                | Condition::RolledBack
+                | Condition::NoTasks => false,
             }
     }
 }

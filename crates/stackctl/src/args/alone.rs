@@ -6,9 +6,9 @@ use clap::{Args, Command};
 use super::Global;
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
-    export, generate, graph, images, install_plugin, kill, lock, logs, ls, man, outdated, pause, plan, port,
-    ps, pull, push, replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top,
-    unpause, up, version, volumes, wait, watch, why,
+    export, generate, graph, history, images, install_plugin, kill, lock, logs, ls, man, nodes, outdated,
+    pause, plan, port, ps, pull, push, replay, restart, rm, rollback, rollout, run, scale, schema, start,
+    stats, status, stop, timeline, top, unpause, up, version, volumes, wait, watch, why,
 };
 
 /// Adds the arguments of a command to its definition.
@@ -67,6 +67,10 @@ const COMMANDS: &[(&str, Define)] = &[
     ("completion", define::<completion::CompletionArgs>),
     ("man", define::<man::ManArgs>),
     ("version", define::<version::VersionArgs>),
+    ("history", define::<history::HistoryArgs>),
+    ("nodes", define::<nodes::NodesArgs>),
+    ("rollback", define::<rollback::RollbackArgs>),
+    ("status", define::<status::StatusArgs>),
 ];
 
 /// A command line that has only this command; `None` for a name that stands for none, or for one that

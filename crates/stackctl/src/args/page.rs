@@ -25,13 +25,13 @@ fn page() -> String {
     for command in
         whole.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
     {
-        one(&mut page, command);
+        one(&mut page, command, "");
     }
     page
 }
 
-fn one(page: &mut String, command: &Command) {
-    let name = command.get_name();
+fn one(page: &mut String, command: &Command, above: &str) {
+    let name = format!("{above}{}", command.get_name());
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
@@ -48,6 +48,10 @@ fn one(page: &mut String, command: &Command) {
     }
     if let Some(after) = command.get_after_help() {
         let _ = write!(page, "\n```\n{}\n```\n", after.to_string().trim_end());
+    }
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help")
+    {
+        one(page, below, &format!("{name} "));
     }
 }
 

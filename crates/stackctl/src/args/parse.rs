@@ -49,13 +49,19 @@ pub(crate) fn short_help(command: Command) -> Command {
         .filter(|argument| argument.is_global_set())
         .map(|argument| argument.clone().hide(true))
         .collect();
-    command.mut_subcommands(|sub| {
-        let after = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
-        sub.args(hidden.clone()).disable_help_flag(true).arg(help).after_help(
-            format!("{after}\n\nOptions of every command: stackctl --help").trim_start().to_owned(),
-        )
-    })
+    command.mut_subcommands(|sub| short_help_of(sub, &hidden))
+}
+
+fn short_help_of(command: Command, hidden: &[Arg]) -> Command {
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
+    // What a command is told about help holds for those below it, too.
+    command
+        .mut_subcommands(|sub| short_help_of(sub, hidden))
+        .args(hidden.to_vec())
+        .disable_help_flag(true)
+        .arg(help)
+        .after_help(format!("{after}\n\nOptions of every command: stackctl --help").trim_start().to_owned())
 }
 
 /// The same command, with values of variables as the defaults of what they stand for and nobody asks for.

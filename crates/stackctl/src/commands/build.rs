@@ -139,7 +139,7 @@ pub(crate) async fn run(global: &Global, args: BuildArgs) -> anyhow::Result<Exit
     for image in &mut project.desired.images {
         args.apply(image);
     }
-    let engine = settings::engine(global, true).await?;
+    let engine = settings::any_engine(global, true).await?;
     let observed = engine.observe(&project.query()).await?;
     let policy = Policy {
         services: with_bases(&project.desired, &args.services),

@@ -9,6 +9,7 @@ use stack_file::model::PullPolicy;
 use stack_plan::containers::{BuildPolicy, Policy, Recreate};
 
 use crate::args::Global;
+use crate::commands::swarm;
 use crate::error::{Fault, Kind};
 use crate::settings::{self, Project};
 use crate::{grace, lock_file};
@@ -113,6 +114,20 @@ impl ChangeArgs {
             Some(path) => lock_file::obey(project, path.as_deref()),
             None => Ok(project),
         }
+    }
+
+    /// Refuses what means nothing to services of a swarm.
+    pub(crate) fn refuse_on_swarm(&self) -> anyhow::Result<()> {
+        swarm::refuse(&[
+            (self.no_start, "--no-start", "a service of a swarm begins when it is made"),
+            (self.timeout.is_some(), "--timeout", "write stop_grace_period in the file"),
+            (self.renew_anon_volumes, "--renew-anon-volumes", "each task has anonymous volumes of its own"),
+            (
+                self.rolling,
+                "--rolling",
+                "it always replaces tasks one after the other, as update_config says",
+            ),
+        ])
     }
 
     /// What is asked for, without waiting.

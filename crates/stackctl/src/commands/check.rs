@@ -6,8 +6,10 @@ use stack_file::diagnostic::Severity;
 use stack_file::lint::lint;
 use stack_file::load::load;
 use stack_file::swarm;
+use stack_kubernetes::{Options, export};
 
 use crate::args::Global;
+use crate::commands::export::look;
 use crate::{error, render, settings};
 
 /// What `check` takes.
@@ -29,6 +31,8 @@ enum Backend {
     Engine,
     /// Docker Swarm, whose services know fewer attributes
     Swarm,
+    /// Kubernetes, by way of `export kubernetes`
+    Kubernetes,
 }
 
 pub(crate) fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode> {
@@ -43,6 +47,11 @@ pub(crate) fn run(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode>
             told
         })),
         Backend::Swarm => found.extend(swarm::not_honoured(&loaded)),
+        // What single values come to is known to none but who writes them.
+        Backend::Kubernetes if !loaded.has_errors() => {
+            found.extend(export(&loaded, &Options::default(), &look).diagnostics);
+        }
+        Backend::Kubernetes => {}
     }
     // Those without a place come first; the rest in the order of the files.
     found.sort_by_key(|told| told.origin.as_ref().map(|origin| (origin.source, origin.span)));

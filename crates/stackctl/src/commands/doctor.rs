@@ -25,7 +25,7 @@ pub(crate) struct DoctorArgs {}
 pub(crate) async fn run(global: &Global, _: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut checks = Vec::new();
     let mut unreachable = None;
-    match settings::engine(global, false).await {
+    match settings::any_engine(global, false).await {
         Ok(engine) => match engine.checkup().await {
             Ok(checkup) => of_engine(&engine, &checkup, &mut checks),
             Err(error) => {

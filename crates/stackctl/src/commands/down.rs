@@ -4,11 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use stack_file::destination::Backend;
+use stack_plan::swarm::SwarmTeardown;
 use stack_plan::teardown::{RemoveImages, Teardown, teardown};
 
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
-use crate::{generations, grace, record};
+use crate::commands::swarm;
+use crate::{generations, grace, record, settings};
 
 /// What `down` takes.
 #[derive(Debug, clap::Args)]
@@ -37,10 +40,20 @@ enum Rmi {
 }
 
 pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitCode> {
+    let subject = settings::read_or_name(global)?;
+    if settings::backend(global)? == Backend::Swarm {
+        swarm::refuse(&[
+            (args.timeout.is_some(), "--timeout", "write stop_grace_period in the file"),
+            (args.rmi.is_some(), "--rmi", "each node has images of its own: docker image prune"),
+        ])?;
+        let (services, volumes, remove_orphans) = (args.services, args.volumes, args.remove_orphans);
+        let policy = SwarmTeardown { services, volumes, remove_orphans };
+        return swarm::down::run(global, subject, &policy).await;
+    }
     let whole = args.services.is_empty();
     // Who removes the data, or the images, leaves nothing to go back to.
     let forget = whole && (args.volumes || args.rmi.is_some());
-    let mut standing = Standing::look(global, "down", &args.services, Scope::Everything).await?;
+    let mut standing = Standing::of(global, subject, "down", &args.services, Scope::Everything).await?;
     let policy = Teardown {
         services: args.services,
         grace: args.timeout,

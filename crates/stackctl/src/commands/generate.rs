@@ -43,7 +43,7 @@ enum Format {
 }
 
 pub(crate) async fn run(global: &Global, args: GenerateArgs) -> anyhow::Result<ExitCode> {
-    let engine = settings::engine(global, false).await?;
+    let engine = settings::any_engine(global, false).await?;
     let names = match args.containers.is_empty() {
         false => args.containers,
         true => match &global.project_name {

@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, args: LockArgs) -> anyhow::Result<ExitC
         asked.entry(image).or_insert(service);
     }
     if !asked.is_empty() {
-        let engine = settings::engine(global, false).await?;
+        let engine = settings::any_engine(global, false).await?;
         let ask = async {
             let all = stream::iter(&asked).map(|(image, service)| pinned(&engine, service, image));
             all.buffered(AT_A_TIME).try_collect::<BTreeMap<String, String>>().await

@@ -11,11 +11,13 @@ use regex::bytes::Regex;
 use stack_engine::docker::DockerEngine;
 use stack_engine::engine::{Channel, Engine, EngineError, LineRef, LogSource, Selection};
 use stack_engine::look::Listed;
+use stack_file::destination::Backend;
 use time::OffsetDateTime;
 
 use crate::args::Global;
 use crate::commands::again::Again;
 use crate::commands::look::{Subject, is_of};
+use crate::commands::swarm;
 use crate::error::{Fault, Kind};
 use crate::moment::moment;
 use crate::render::log::{LogStyle, Logs};
@@ -112,7 +114,15 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitC
             .into());
     }
 
-    let subject = Subject::read(global)?;
+    let subject = settings::read_or_name(global)?;
+    if settings::backend(global)? == Backend::Swarm {
+        swarm::refuse(&[(last_up, "--since last-up", "its tasks were made at different times")])?;
+        let (services, index, follow) = (args.services, args.index, args.follow);
+        let wanted = swarm::logs::Wanted { services, index, pattern, tail, since, until, follow };
+        let mut logs = Logs::new(args.style.with_time(args.timestamps).with_json(global.json));
+        return swarm::logs::run(global, subject, &wanted, &mut logs).await;
+    }
+    let subject = Subject::of(subject);
     let engine = settings::engine(global, true).await?;
     let listed = engine.list(Some(&subject.name), true, false).await?;
     subject.check(&args.services, &listed)?;

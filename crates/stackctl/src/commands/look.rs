@@ -20,8 +20,12 @@ pub(super) struct Subject {
 impl Subject {
     /// The project of the command line. Its file need not be there if its name is.
     pub(super) fn read(global: &Global) -> anyhow::Result<Self> {
-        let (project, name) = settings::read_or_name(global)?;
-        Ok(Self { project, name })
+        Ok(Self::of(settings::read_or_name(global)?))
+    }
+
+    /// A project that was read already, with its file where there is one.
+    pub(super) fn of((project, name): (Option<Project>, String)) -> Self {
+        Self { project, name }
     }
 
     /// Whether the file has this service; `false` without a file.

@@ -60,7 +60,7 @@ pub(crate) async fn run(global: &Global, args: LsArgs) -> anyhow::Result<ExitCod
             })
         })
         .collect::<Result<_, _>>()?;
-    let engine = settings::engine(global, true).await?;
+    let engine = settings::any_engine(global, true).await?;
     let mut projects: BTreeMap<String, Found> = BTreeMap::new();
     for container in engine.list(None, args.all, false).await? {
         if !names.is_empty() && !names.iter().any(|name| name.is_match(&container.project)) {

@@ -73,7 +73,7 @@ impl State {
 pub(crate) async fn run(global: &Global, args: OutdatedArgs) -> anyhow::Result<ExitCode> {
     let project = settings::read(global, &BTreeMap::new())?;
     project.check_services(&args.services)?;
-    let engine = settings::engine(global, false).await?;
+    let engine = settings::any_engine(global, false).await?;
     let named = |service: &&String| args.services.is_empty() || args.services.contains(service);
     let wanted: Vec<(&String, &str)> = lock_file::pulled(&project.desired)
         .flat_map(|image| {

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ValueEnum;
 use stack_engine::engine::Engine;
+use stack_file::destination::Backend;
 use stack_plan::containers::{self, Policy};
 
 use crate::args::Global;
 use crate::commands::change::ChangeArgs;
+use crate::commands::swarm::{self, Cluster};
 use crate::error::{self, Fault, Kind};
 use crate::plan_file::PlanFile;
 use crate::render::plan::Next;
@@ -80,9 +82,24 @@ pub(crate) async fn run(global: &Global, args: PlanArgs) -> anyhow::Result<ExitC
     let policy = args.policy();
     project.check_services(&policy.services)?;
     project.check_services(&scale.into_keys().collect::<Vec<_>>())?;
-    let engine = settings::engine(global, true).await?;
-    let observed = engine.observe(&project.query()).await?;
-    let plan = containers::plan(&project.desired, &observed, &policy);
+    let (engine, plan) = match settings::backend(global)? {
+        Backend::Docker => {
+            let engine = settings::engine(global, true).await?;
+            let observed = engine.observe(&project.query()).await?;
+            let plan = containers::plan(&project.desired, &observed, &policy);
+            (engine, plan)
+        }
+        Backend::Swarm => {
+            args.change.refuse_on_swarm()?;
+            swarm::refuse(&[(args.out.is_some(), "--out", "what a swarm has changes by itself")])?;
+            let engine = settings::manager(global).await?;
+            let policy = Policy { wait: true, ..policy };
+            let (desired, pace) = (project.on_swarm(), global.pace());
+            let cluster = Cluster { global, engine: &engine, project: &project, desired, policy, pace };
+            let (plan, _) = cluster.look().await?;
+            (engine, plan)
+        }
+    };
 
     let mut next = format!("stackctl {}", words::command_line(&command(global, "up", &args.words())));
     if let Some(path) = &args.out {

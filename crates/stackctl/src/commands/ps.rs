@@ -3,11 +3,15 @@
 use std::process::ExitCode;
 
 use stack_engine::look::Listed;
+use stack_file::destination::Backend;
+use stack_plan::swarm::TaskState;
 
 use crate::args::Global;
 use crate::commands::look::{Subject, filters, is_of};
+use crate::commands::swarm::ps::{self, Shown};
 use crate::error::{Fault, Kind};
 use crate::render::format::Form;
+use crate::settings::Project;
 use crate::{render, settings};
 
 /// The states that a container can be in, in the Docker API's words.
@@ -46,6 +50,10 @@ pub(crate) struct PsArgs {
 }
 
 pub(crate) async fn run(global: &Global, args: PsArgs) -> anyhow::Result<ExitCode> {
+    let subject = settings::read_or_name(global)?;
+    if settings::backend(global)? == Backend::Swarm {
+        return on_swarm(global, args, subject).await;
+    }
     let form =
         if global.json { Form::Json } else { Form::parse(&args.format, &render::containers::COLUMNS)? };
     let mut states = args.status;
@@ -54,7 +62,7 @@ pub(crate) async fn run(global: &Global, args: PsArgs) -> anyhow::Result<ExitCod
         let hint = format!("there are: {}", STATES.join(", "));
         return Err(Fault::new(Kind::Usage, format!("there is no state {state}")).hint(hint).into());
     }
-    let subject = Subject::read(global)?;
+    let subject = Subject::of(subject);
     let engine = settings::engine(global, true).await?;
     // A name may be one of a container that does not run, so that all are looked at for it.
     let all = args.all || !states.is_empty();
@@ -83,4 +91,31 @@ pub(crate) async fn run(global: &Global, args: PsArgs) -> anyhow::Result<ExitCod
         render::text(&render::containers::show(&containers, &form, args.no_trunc)?)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The tasks of a swarm in place of containers.
+async fn on_swarm(
+    global: &Global,
+    args: PsArgs,
+    subject: (Option<Project>, String),
+) -> anyhow::Result<ExitCode> {
+    let form = if global.json { Form::Json } else { Form::parse(&args.format, &render::tasks::COLUMNS)? };
+    let mut states = args.status;
+    states.extend(filters(&args.filter, &["status"])?.remove("status").unwrap_or_default());
+    let known = |state: &String| TaskState::ALL.iter().any(|known| known.word() == state);
+    if let Some(state) = states.iter().find(|state| !known(state)) {
+        let all: Vec<&str> = TaskState::ALL.iter().map(|state| state.word()).collect();
+        let hint = format!("there are: {}", all.join(", "));
+        return Err(Fault::new(Kind::Usage, format!("there is no state {state}")).hint(hint).into());
+    }
+    let shown = Shown {
+        services: args.services,
+        all: args.all,
+        form,
+        whole: args.no_trunc,
+        quiet: args.quiet,
+        names: args.names,
+        states,
+    };
+    ps::run(global, subject, &shown).await
 }

@@ -53,7 +53,7 @@ enum When {
 pub(crate) async fn run(global: &Global, args: PullArgs) -> anyhow::Result<ExitCode> {
     let project = settings::read(global, &BTreeMap::new())?;
     project.check_services(&args.services)?;
-    let engine = settings::engine(global, true).await?;
+    let engine = settings::any_engine(global, true).await?;
     let observed = engine.observe(&project.query()).await?;
     let request = PullRequest {
         services: args.services,

@@ -32,7 +32,7 @@ pub(crate) struct PushArgs {
 pub(crate) async fn run(global: &Global, args: PushArgs) -> anyhow::Result<ExitCode> {
     let project = settings::read(global, &BTreeMap::new())?;
     project.check_services(&args.services)?;
-    let engine = settings::engine(global, true).await?;
+    let engine = settings::any_engine(global, true).await?;
     let request = PushRequest { services: args.services, dependencies: args.include_deps };
     let plan = push(&project.desired, &request);
     let mut renderer = Renderer::new(&hushed(global, args.quiet));

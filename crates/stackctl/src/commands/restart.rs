@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use stack_file::destination::Backend;
 use stack_plan::lifecycle::{Restart, restart};
+use stack_plan::swarm::Anew;
 
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
-use crate::grace;
+use crate::commands::swarm;
+use crate::{grace, settings};
 
 /// What `restart` takes.
 #[derive(Debug, clap::Args)]
@@ -28,7 +31,12 @@ pub(crate) struct RestartArgs {
 }
 
 pub(crate) async fn run(global: &Global, args: RestartArgs) -> anyhow::Result<ExitCode> {
-    let standing = Standing::look(global, "restart", &args.services, Scope::Containers).await?;
+    let subject = settings::read_or_name(global)?;
+    if settings::backend(global)? == Backend::Swarm {
+        swarm::refuse(&[(args.timeout.is_some(), "--timeout", "write stop_grace_period in the file")])?;
+        return swarm::services::run(global, subject, &args.services, Anew::Restart, "restart").await;
+    }
+    let standing = Standing::of(global, subject, "restart", &args.services, Scope::Containers).await?;
     standing.needs_containers(&args.services)?;
     let policy = Restart {
         services: args.services,

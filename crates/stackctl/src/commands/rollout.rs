@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use stack_file::destination::Backend;
 use stack_plan::containers::{Policy, Recreate};
 
 use crate::args::Global;
 use crate::commands::converge::Converge;
+use crate::commands::swarm;
 use crate::grace;
 use crate::render::Renderer;
 use crate::settings;
@@ -29,7 +31,6 @@ pub(crate) struct RolloutArgs {
 pub(crate) async fn run(global: &Global, args: RolloutArgs) -> anyhow::Result<ExitCode> {
     let project = settings::to_act(global, &BTreeMap::new())?;
     project.check_services(&args.services)?;
-    let engine = settings::engine(global, true).await?;
     let mut renderer = Renderer::new(global);
     let policy = Policy {
         services: args.services,
@@ -40,6 +41,12 @@ pub(crate) async fn run(global: &Global, args: RolloutArgs) -> anyhow::Result<Ex
         ..Policy::default()
     };
     let (pace, may_lose) = (global.pace(), Vec::new());
+    if settings::backend(global)? == Backend::Swarm {
+        swarm::refuse(&[(policy.grace.is_some(), "--timeout", "write stop_grace_period in the file")])?;
+        let policy = Policy { wait: true, rolling: false, ..policy };
+        return swarm::up::run(global, &project, policy, pace, "rollout", &mut renderer).await;
+    }
+    let engine = settings::engine(global, true).await?;
     let converge = Converge { engine: &engine, project: &project, policy, pace, may_lose };
     converge.run_alone("rollout", &mut renderer).await
 }

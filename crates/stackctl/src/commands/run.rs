@@ -231,7 +231,7 @@ fn read(global: &Global, service: &str) -> anyhow::Result<Project> {
         let profiles = request.profiles.iter().cloned().chain(own).collect();
         settings::load_with_variables(global, &Request { profiles, ..request.clone() })
     })?;
-    settings::fit_to_act(loaded, environment, &BTreeMap::new())
+    settings::fit_to_act(global, loaded, environment, &BTreeMap::new())
 }
 
 pub(crate) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCode> {

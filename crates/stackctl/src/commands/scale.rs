@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use stack_file::destination::Backend;
 use stack_plan::containers::Policy;
 
 use crate::args::Global;
 use crate::commands::change::number_of;
 use crate::commands::converge::Converge;
+use crate::commands::swarm;
 use crate::error::{Fault, Kind};
 use crate::render::Renderer;
 use crate::settings;
@@ -37,10 +39,14 @@ pub(crate) async fn run(global: &Global, args: ScaleArgs) -> anyhow::Result<Exit
     let project = settings::to_act(global, &scale)?;
     let services: Vec<String> = scale.into_keys().collect();
     project.check_services(&services)?;
-    let engine = settings::engine(global, true).await?;
     let mut renderer = Renderer::new(global);
     let policy = Policy { services, no_deps: args.no_deps, ..Policy::default() };
     let (pace, may_lose) = (global.pace(), Vec::new());
+    if settings::backend(global)? == Backend::Swarm {
+        let policy = Policy { wait: true, ..policy };
+        return swarm::up::run(global, &project, policy, pace, "scale", &mut renderer).await;
+    }
+    let engine = settings::engine(global, true).await?;
     let converge = Converge { engine: &engine, project: &project, policy, pace, may_lose };
     converge.run_alone("scale", &mut renderer).await
 }

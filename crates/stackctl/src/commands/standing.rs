@@ -49,7 +49,18 @@ impl Standing {
         services: &[String],
         scope: Scope,
     ) -> anyhow::Result<Self> {
-        let (project, name) = settings::read_or_name(global)?;
+        let subject = settings::read_or_name(global)?;
+        Self::of(global, subject, command, services, scope).await
+    }
+
+    /// The same for a project that was read already, with its file where there is one.
+    pub(crate) async fn of(
+        global: &Global,
+        (project, name): (Option<Project>, String),
+        command: &str,
+        services: &[String],
+        scope: Scope,
+    ) -> anyhow::Result<Self> {
         let engine = settings::engine(global, true).await?;
         let mut renderer = Renderer::new(global);
         let alone = match scope {

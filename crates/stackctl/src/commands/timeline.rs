@@ -49,7 +49,7 @@ pub(crate) async fn run(global: &Global, args: TimelineArgs) -> anyhow::Result<E
         Some(file) => file,
         None => {
             let project = target::project(global)?;
-            let engine = settings::engine(global, false).await?;
+            let engine = settings::any_engine(global, false).await?;
             let path = record::path(&engine.connection().address, &project);
             if !path.exists() {
                 return Err(Fault::new(Kind::Usage, format!("no run of {project} was recorded"))

@@ -9,15 +9,18 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use stack_engine::execute::Pace;
+use stack_file::destination::Backend;
 use stack_plan::containers::Policy;
 
 use crate::args::Global;
 use crate::commands::change::ChangeArgs;
 use crate::commands::converge::Converge;
+use crate::commands::swarm;
 use crate::commands::watch::{Rules, Session, Settings};
 use crate::error::{Fault, Kind, interrupted};
 use crate::render::Renderer;
-use crate::{commands, render, settings};
+use crate::settings::{self, Project};
+use crate::{commands, render};
 
 use self::attached::AttachArgs;
 
@@ -101,6 +104,19 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
     args.attach.check(&project)?;
     let mut renderer = Renderer::new(global);
     renderer.hush(args.quiet_pull, args.quiet_build);
+    let pace = Pace { wait_timeout: args.wait_timeout.map(Duration::from_secs), ..global.pace() };
+    if settings::backend(global)? == Backend::Swarm {
+        args.change.refuse_on_swarm()?;
+        swarm::refuse(&[(args.watch, "--watch", "files of this machine are not those of its nodes")])?;
+        args.attach.refuse_on_swarm()?;
+        let policy = Policy { wait: !args.detach, ..policy };
+        if args.report.is_some() {
+            renderer.keep();
+        }
+        let code = swarm::up::run(global, &project, policy, pace, "up", &mut renderer).await;
+        write_report(args.report.as_ref(), &project, &mut renderer)?;
+        return code;
+    }
     let rules = match args.watch {
         true => {
             let wanted = project.desired.selection(&policy.services, !policy.no_deps);
@@ -114,7 +130,6 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
     if args.yes {
         may_lose.push("all".to_owned());
     }
-    let pace = Pace { wait_timeout: args.wait_timeout.map(Duration::from_secs), ..global.pace() };
     let converge = Converge { engine: &engine, project: &project, policy, pace, may_lose };
     if !(args.detach || args.wait || args.change.no_start || global.dry_run) {
         // The lines of the logs leave no room for a live one.
@@ -146,10 +161,14 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
             Ok(interrupted())
         }
     };
-    if let Some(Report { path }) = &args.report {
-        let report = render::junit::report(&project.desired.project, &renderer.kept());
-        std::fs::write(path, report)
-            .with_context(|| format!("the report cannot be written to {}", path.display()))?;
-    }
+    write_report(args.report.as_ref(), &project, &mut renderer)?;
     code
+}
+
+/// Writes down what was kept of a run, where a report is asked for.
+fn write_report(report: Option<&Report>, project: &Project, renderer: &mut Renderer) -> anyhow::Result<()> {
+    let Some(Report { path }) = report else { return Ok(()) };
+    let report = render::junit::report(&project.desired.project, &renderer.kept());
+    std::fs::write(path, report)
+        .with_context(|| format!("the report cannot be written to {}", path.display()))
 }

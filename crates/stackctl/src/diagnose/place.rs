@@ -1,11 +1,12 @@
 //! The value of the file that a failure has to do with.
 
-use stack_engine::engine::{EngineError, NotReady, Taken};
+use stack_engine::engine::{EngineError, NotReady, Taken, TasksFailure};
 use stack_engine::exit;
 use stack_file::source::Origin;
 use stack_file::tree::Node;
 use stack_plan::address::Address;
 use stack_plan::plan::{Action, HookEvent, Step};
+use stack_plan::swarm::Trouble;
 
 use crate::settings::Project;
 
@@ -22,6 +23,12 @@ pub(super) fn attributes(step: &Step, error: &EngineError) -> &'static [&'static
         {
             &["command", "entrypoint"]
         }
+        (EngineError::Tasks(why), _) if why.error.contains("unhealthy container") => HEALTH,
+        (EngineError::Tasks(why), _) if why.error.contains("No such image") => &["image"],
+        (EngineError::Tasks(TasksFailure { trouble: Trouble::NoNode { .. }, .. }), _) => {
+            &["deploy.placement.constraints", "deploy.placement", "deploy.resources.reservations"]
+        }
+        (EngineError::Tasks(TasksFailure { code: Some(126 | 127), .. }), _) => &["command", "entrypoint"],
         (EngineError::NoImage { .. }, _) => &["image"],
         (EngineError::Taken { what: Taken::Name(_), .. }, _) => &["container_name"],
         (EngineError::Taken { what: Taken::Subnet { .. }, .. }, _) => &["ipam.config", "ipam"],
@@ -45,6 +52,8 @@ pub(super) fn place(
         Address::Network(key) => ("networks", key.as_str()),
         Address::Volume(key) => ("volumes", key.as_str()),
         Address::Model(key) => ("models", key.as_str()),
+        Address::Config(key) => ("configs", key.as_str()),
+        Address::Secret(key) => ("secrets", key.as_str()),
         Address::Image(_) => {
             let mut images = project.desired.images.iter();
             let image = images.find(|image| image.address == step.address);

@@ -5,23 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use stack_file::source::{Origin, Sources};
 use stack_file::tree::{Kind, Node};
-use stack_file::variables::{Named, of_text};
+use stack_file::variables::{Named, of_text, tells_of_secret};
 
 /// What stands in the place of a value that nobody may look at.
 const HIDDEN: &str = "<hidden>";
 
-/// Words in the names of variables that hold secrets.
-const SECRET: [&str; 5] = ["PASSWORD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
-
 /// One name a line.
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("{name}\n")).collect()
-}
-
-/// Whether a variable of this name is likely to hold a secret.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    SECRET.iter().any(|word| name.contains(word))
 }
 
 /// Hides the values that came through a variable whose name, or whose place, tells of a secret.
@@ -48,13 +39,19 @@ fn hide_below(node: &mut Node, key: &str, sources: &Sources) {
 fn holds_secret(origin: &Origin, key: &str, sources: &Sources) -> bool {
     let Some(variable) = &origin.via else { return false };
     let written = sources.get(origin.source).text.get(origin.span.range()).unwrap_or_default();
-    is_secret(&variable.name) || is_secret(key) || of_text(written).keys().any(|name| is_secret(name))
+    tells_of_secret(&variable.name)
+        || tells_of_secret(key)
+        || of_text(written).keys().any(|name| tells_of_secret(name))
 }
 
 /// The variables that a file may use, as `NAME=value`.
 pub(crate) fn environment(all: &BTreeMap<String, String>, hidden: bool) -> String {
     let value = |name: &str, value: &str| {
-        if hidden && is_secret(name) && !value.is_empty() { HIDDEN.to_owned() } else { value.to_owned() }
+        if hidden && tells_of_secret(name) && !value.is_empty() {
+            HIDDEN.to_owned()
+        } else {
+            value.to_owned()
+        }
     };
     all.iter().map(|(name, text)| format!("{name}={}\n", value(name, text))).collect()
 }

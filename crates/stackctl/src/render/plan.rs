@@ -33,6 +33,8 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             Change::Replace if loses => ("!", RED, "recreate, LOSES DATA"),
             Change::Replace => ("±", YELLOW, "replace"),
             Change::Mend => ("~", YELLOW, "mend"),
+            Change::Update => ("~", YELLOW, "update"),
+            Change::Rollback => ("~", YELLOW, "roll back"),
             Change::Start => ("~", YELLOW, "start"),
             Change::Restart => ("~", YELLOW, "restart"),
             Change::Stop => ("~", YELLOW, "stop"),
@@ -42,6 +44,7 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             Change::Remove => ("-", RED, "remove"),
             Change::Pull => ("+", GREEN, "pull"),
             Change::Push => ("~", YELLOW, "push"),
+            Change::Ship => ("+", GREEN, "ship"),
             Change::Build => ("+", GREEN, "build"),
             Change::Await => (" ", DIM, "wait"),
             Change::Provide => ("?", YELLOW, "provide"),
@@ -54,7 +57,7 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             text.push_str(&format!("    {:width$}  {:9}  {reason}\n", "", ""));
         }
         let order: Vec<_> = steps.iter().map(|step| step_words(step)).collect();
-        if order.len() > 1 {
+        if order.len() > 1 || first.group == Change::Ship {
             text.push_str(&format!("    {:width$}  {}\n", "", paint(DIM, &order.join(", "))));
         }
     }
@@ -116,6 +119,7 @@ fn step_words(step: &Step) -> String {
             let watched = if *checked { " and " } else { " or " };
             format!("await healthy{watched}running {}", words::took(*monitor))
         }
+        Action::Ship { name, .. } => format!("ship to {name}"),
         action => action.word().to_owned(),
     }
 }

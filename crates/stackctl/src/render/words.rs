@@ -19,7 +19,14 @@ use crate::settings::Project;
 /// What a step does, while it does it.
 pub(crate) fn doing(step: &Step) -> &'static str {
     match &step.action {
-        Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => "creating",
+        Action::CreateNetwork(_)
+        | Action::CreateVolume(_)
+        | Action::CreateContainer(_)
+        | Action::CreateService(_)
+        | Action::CreateObject(_) => "creating",
+        Action::UpdateService { .. } => "updating",
+        Action::RestartService(_) => "restarting",
+        Action::RollbackService(_) => "rolling back",
         Action::Start(_) => "starting",
         Action::Stop { .. } => "stopping",
         Action::Kill { .. } => "killing",
@@ -28,7 +35,9 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         Action::RemoveContainer { .. }
         | Action::RemoveNetwork(_)
         | Action::RemoveVolume(_)
-        | Action::RemoveImage(_) => "removing",
+        | Action::RemoveImage(_)
+        | Action::RemoveService(_)
+        | Action::RemoveObject { .. } => "removing",
         Action::Rename { .. } => "renaming",
         Action::Connect { .. } => "connecting",
         Action::Disconnect { .. } => "disconnecting",
@@ -40,6 +49,7 @@ pub(crate) fn doing(step: &Step) -> &'static str {
         Action::Provide { command: ProviderCommand::Down, .. } => "being removed by its provider",
         Action::Pull(_) => "pulling",
         Action::Push(_) => "pushing",
+        Action::Ship { .. } => "going to another node",
         Action::Build(_) => "building",
         Action::Delay(_) => "waiting for its turn",
         Action::Await { condition, .. } => match condition {
@@ -47,6 +57,10 @@ pub(crate) fn doing(step: &Step) -> &'static str {
             Condition::Steady { .. } => "waiting for it to be steady",
             Condition::Completed => "waiting for it to complete",
             Condition::Ended => "waiting for its end",
+            Condition::Converged => "waiting for its tasks",
+            Condition::TasksCompleted => "waiting for it to complete",
+            Condition::RolledBack => "waiting for the tasks of before",
+            Condition::NoTasks => "waiting for its tasks to end",
         },
     }
 }
@@ -55,7 +69,14 @@ pub(crate) fn doing(step: &Step) -> &'static str {
 pub(crate) fn done(step: &Step) -> Option<&'static str> {
     Some(match &step.action {
         Action::CreateContainer(_) if step.group == Change::Replace => "new one created",
-        Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => "created",
+        Action::CreateNetwork(_)
+        | Action::CreateVolume(_)
+        | Action::CreateContainer(_)
+        | Action::CreateService(_)
+        | Action::CreateObject(_) => "created",
+        Action::UpdateService { .. } => "updated",
+        Action::RestartService(_) => "restarted",
+        Action::RollbackService(_) => "rolled back",
         Action::Start(_) => "started",
         Action::Stop { .. } => "stopped",
         Action::Kill { signal, .. } if is_kill(signal) => "killed",
@@ -67,7 +88,9 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         Action::RemoveContainer { .. }
         | Action::RemoveNetwork(_)
         | Action::RemoveVolume(_)
-        | Action::RemoveImage(_) => "removed",
+        | Action::RemoveImage(_)
+        | Action::RemoveService(_)
+        | Action::RemoveObject { .. } => "removed",
         Action::Run { event: HookEvent::PostStart, .. } => "post_start done",
         Action::Run { event: HookEvent::PreStop, .. } => "pre_stop done",
         Action::Provide { command: ProviderCommand::Up, .. } | Action::ProvideModel(_) => "provided",
@@ -79,6 +102,7 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
         }
         Action::Pull(_) => "pulled",
         Action::Push(_) => "pushed",
+        Action::Ship { .. } => "on one node more",
         Action::Build(_) => "built",
         Action::Await { condition, .. } => match condition {
             Condition::Ready => "ready",
@@ -86,6 +110,10 @@ pub(crate) fn done(step: &Step) -> Option<&'static str> {
             Condition::Completed => "completed",
             Condition::Ended => "ended",
             Condition::Steady { .. } => "steady",
+            Condition::Converged => "converged",
+            Condition::TasksCompleted => "completed",
+            Condition::RolledBack => "as before",
+            Condition::NoTasks => "no tasks left",
         },
     })
 }
@@ -108,9 +136,14 @@ pub(crate) fn tolerated(step: &Step) -> &'static str {
 /// What failed, as in "app1/1 cannot be started".
 pub(crate) fn failed(step: &Step) -> &'static str {
     match &step.action {
-        Action::CreateNetwork(_) | Action::CreateVolume(_) | Action::CreateContainer(_) => {
-            "cannot be created"
-        }
+        Action::CreateNetwork(_)
+        | Action::CreateVolume(_)
+        | Action::CreateContainer(_)
+        | Action::CreateService(_)
+        | Action::CreateObject(_) => "cannot be created",
+        Action::UpdateService { .. } => "cannot be updated",
+        Action::RestartService(_) => "cannot be restarted",
+        Action::RollbackService(_) => "cannot be rolled back",
         Action::Start(_) => "cannot be started",
         Action::Stop { .. } => "cannot be stopped",
         Action::Kill { .. } => "cannot be killed",
@@ -119,7 +152,9 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         Action::RemoveContainer { .. }
         | Action::RemoveNetwork(_)
         | Action::RemoveVolume(_)
-        | Action::RemoveImage(_) => "cannot be removed",
+        | Action::RemoveImage(_)
+        | Action::RemoveService(_)
+        | Action::RemoveObject { .. } => "cannot be removed",
         Action::Rename { .. } => "cannot be renamed",
         Action::Connect { .. } => "cannot be connected",
         Action::Disconnect { .. } => "cannot be detached from a network",
@@ -132,9 +167,13 @@ pub(crate) fn failed(step: &Step) -> &'static str {
         Action::Provide { command: ProviderCommand::Down, .. } => "cannot be removed",
         Action::Pull(_) => "cannot be pulled",
         Action::Push(_) => "cannot be pushed",
+        Action::Ship { .. } => "cannot be brought to another node",
         Action::Build(_) => "cannot be built",
         Action::Delay(_) => "cannot wait for its turn",
-        Action::Await { condition: Condition::Completed, .. } => "did not complete",
+        Action::Await { condition: Condition::Completed | Condition::TasksCompleted, .. } => {
+            "did not complete"
+        }
+        Action::Await { condition: Condition::NoTasks, .. } => "has tasks that do not end",
         Action::Await { condition: Condition::Ended, .. } => "cannot be waited for",
         Action::Await { .. } => "is not ready",
     }
@@ -162,6 +201,13 @@ pub(crate) fn progress(progress: &Progress) -> Option<String> {
                 exit::meaning(*exit_code).map(|meaning| format!(" ({meaning})")).unwrap_or_default();
             Some(format!("ended with exit code {exit_code}{meaning}, is started again"))
         }
+        Progress::Waiting(Waiting::Tasks { ready, of, doing }) => {
+            let doing = crate::diagnose::harmless(doing);
+            let doing = if doing.is_empty() { String::new() } else { format!(", {}", build_step(&doing)) };
+            Some(format!("{ready} of {of} tasks run{doing}"))
+        }
+        Progress::Waiting(Waiting::TasksEnding { left: 1 }) => Some("1 task has not ended".to_owned()),
+        Progress::Waiting(Waiting::TasksEnding { left }) => Some(format!("{left} tasks have not ended")),
         Progress::Waiting(Waiting::Stopping { signal, since, grace }) => {
             let end = match grace {
                 Some(grace) => format!("killed at {} s", grace.as_secs()),
@@ -232,6 +278,16 @@ pub(crate) fn size(bytes: u64) -> String {
 pub(crate) fn rollout(rollout: &Rollout) -> Vec<String> {
     let service = &rollout.service;
     let mut lines = Vec::new();
+    if rollout.replicas.is_empty() {
+        let order = if rollout.order == UpdateOrder::StartFirst { "new first" } else { "old first" };
+        let follows = match rollout.failure_action {
+            FailureAction::Pause => "the swarm stops there",
+            FailureAction::Continue => "the swarm goes on with the others",
+            FailureAction::Rollback => "the swarm puts all of them back",
+        };
+        lines.push(format!("{service}: tasks are replaced {order}; if a new one is not good, {follows}"));
+        return lines;
+    }
     let order = match rollout.order {
         UpdateOrder::StartFirst => "new first",
         UpdateOrder::StopFirst => "old first",

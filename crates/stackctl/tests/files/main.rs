@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod export;
 mod json;
 mod names;
 mod schema;

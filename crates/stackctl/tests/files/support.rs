@@ -1,6 +1,7 @@
 //! A directory with files, and stackctl run in it with an environment of its own.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -18,6 +19,11 @@ impl Files {
             fs::write(path, text).expect("a file");
         }
         Self(directory)
+    }
+
+    /// Where they are.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
     }
 
     /// Runs stackctl.

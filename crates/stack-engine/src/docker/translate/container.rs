@@ -145,7 +145,7 @@ pub(in crate::docker) fn container(making: &Making<'_>) -> Result<ContainerCreat
 fn ports(service: &Service) -> (Vec<String>, PortMap) {
     let mut exposed: Vec<String> = Vec::new();
     let mut bindings: PortMap = HashMap::new();
-    for Port { target, published, host_ip, protocol } in service.ports.iter().map(|port| &port.value) {
+    for Port { target, published, host_ip, protocol, .. } in service.ports.iter().map(|port| &port.value) {
         let inside = format!("{target}/{protocol}");
         if !exposed.contains(&inside) {
             exposed.push(inside.clone());
@@ -163,7 +163,7 @@ fn ports(service: &Service) -> (Vec<String>, PortMap) {
 }
 
 /// What the engine is too old for is left out here: the plan has said so.
-fn health(check: &Healthcheck, api: Api) -> HealthConfig {
+pub(in crate::docker) fn health(check: &Healthcheck, api: Api) -> HealthConfig {
     if check.disable {
         return HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() };
     }

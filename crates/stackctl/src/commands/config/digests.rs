@@ -26,7 +26,7 @@ pub(super) async fn pin(global: &Global, tree: &mut Node) -> anyhow::Result<()> 
     if named.is_empty() {
         return Ok(());
     }
-    let engine = settings::engine(global, false).await?;
+    let engine = settings::any_engine(global, false).await?;
     let pinned: BTreeMap<String, String> = stream::iter(&named)
         .map(|(image, service)| pinned(&engine, service, image))
         .buffered(AT_A_TIME)

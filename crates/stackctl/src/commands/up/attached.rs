@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use crate::commands;
 use crate::commands::again::Again;
 use crate::commands::converge::Converge;
+use crate::commands::swarm;
 use crate::commands::watch::Session;
 use crate::error::{interrupted, of_container};
 use crate::render::Renderer;
@@ -62,6 +63,17 @@ impl AttachArgs {
             project.check_services(names)?;
         }
         project.check_services(self.exit_code_from.as_slice())
+    }
+
+    /// Refuses what means nothing to services of a swarm: they are not attached to.
+    pub(super) fn refuse_on_swarm(&self) -> anyhow::Result<()> {
+        const WHY: &str = "it goes on by itself; follow it with: stackctl logs -f";
+        swarm::refuse(&[
+            (self.abort_on_container_exit, "--abort-on-container-exit", WHY),
+            (self.abort_on_container_failure, "--abort-on-container-failure", WHY),
+            (self.exit_code_from.is_some(), "--exit-code-from", WHY),
+            (!self.attach.is_empty() || self.attach_dependencies, "--attach", WHY),
+        ])
     }
 
     /// The services whose logs are shown.

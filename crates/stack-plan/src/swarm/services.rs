@@ -1,0 +1,252 @@
+//! Services: made, changed, replaced, left alone.
+
+use std::sync::Arc;
+
+use stack_file::model::{FailureAction, UpdateConfig};
+use stack_file::source::Origin;
+
+use super::desired::SwarmService;
+use super::observed::{ObservedService, UpdateState};
+use super::verdict::{Verdict, is_failed};
+use super::{Planner, Reached};
+use crate::address::Address;
+use crate::containers::Recreate;
+use crate::fields::{FieldChange, Shown};
+use crate::plan::{Action, Cause, Change, Condition, Obstacle, StepId, Target};
+use crate::rollout::{Rollout, WayBack};
+
+impl<'a> Planner<'a> {
+    /// Plans one service. What it depends on was planned before.
+    pub(super) fn service(&mut self, spec: &'a SwarmService) {
+        let mut spec = spec.clone();
+        self.pin(&mut spec);
+        self.look_for_obstacles(&spec);
+        let address = spec.address();
+        let (mut after, after_any, restarted) = self.dependencies(&spec);
+        let ground = spec.networks.iter().map(|joined| &joined.name);
+        let ground = ground.chain(spec.files.iter().map(|file| &file.object));
+        after.extend(ground.filter_map(|name| self.ground.get(name).copied()));
+        after.extend(self.images.get(spec.reference.as_str()).copied());
+        after.extend(self.shipments(&spec));
+        let awaited = self.is_awaited(&spec);
+        let key = self.desired.service(spec.key()).map_or("", |own| own.key());
+
+        let Some(there) = self.observed.service(spec.key()) else {
+            let action = Action::CreateService(Arc::new(spec.clone()));
+            let begun = self.draft.add(&address, action, Change::Create, &Cause::Missing, after);
+            self.draft.after_any(begun, &after_any);
+            let settled = awaited.then(|| self.settle(&spec, Target::Made(begun), Change::Create, &[begun]));
+            self.reached.insert(key, Reached { begun: Some(begun), settled, replaced: false });
+            return;
+        };
+        if there.mode != spec.mode {
+            return self.replace(key, &spec, there, (after, after_any), awaited);
+        }
+        let target = Target::Known(there.id.clone());
+        let Some((cause, force)) = self.cause(&spec, there, restarted.as_deref()) else {
+            if awaited && there.verdict(&Default::default()) != Verdict::Converged {
+                let settled = self.settle(&spec, target, Change::Await, &after);
+                self.draft.after_any(settled, &after_any);
+                let settled = Some(settled);
+                self.reached.insert(key, Reached { begun: settled, settled, replaced: false });
+            } else {
+                self.reached.insert(key, Reached::default());
+            }
+            self.plan.unchanged.push(address);
+            return;
+        };
+        let group = if force { Change::Restart } else { Change::Update };
+        let action = Action::UpdateService {
+            id: there.id.clone(),
+            version: there.version,
+            force_update: there.force_update + u64::from(force),
+            spec: Arc::new(spec.clone()),
+        };
+        let begun = self.draft.add(&address, action, group, &cause, after);
+        self.draft.after_any(begun, &after_any);
+        let settled = awaited.then(|| self.settle(&spec, target, group, &[begun]));
+        self.reached.insert(key, Reached { begun: Some(begun), settled, replaced: true });
+        if !spec.mode.is_job() {
+            self.plan.rollouts.push(rollout(&spec));
+        }
+    }
+
+    /// A swarm cannot make a job of a service, nor give each node one task: it goes, and comes anew.
+    fn replace(
+        &mut self,
+        key: &'a str,
+        spec: &SwarmService,
+        there: &ObservedService,
+        (after, after_any): (Vec<StepId>, Vec<StepId>),
+        awaited: bool,
+    ) {
+        let address = spec.address();
+        let cause = Cause::Changed(vec![FieldChange {
+            field: "deploy.mode".to_owned(),
+            was: Shown::Text(there.mode.word().to_owned()),
+            now: Shown::Text(spec.mode.word().to_owned()),
+            origin: spec.origin().clone(),
+        }]);
+        let group = Change::Replace;
+        let remove = Action::RemoveService(there.id.clone());
+        let removed = self.draft.add(&address, remove, group, &cause, after);
+        self.draft.after_any(removed, &after_any);
+        let target = Target::Known(there.id.clone());
+        let gone = Action::Await { target, condition: Condition::NoTasks, required: true };
+        let gone = self.draft.add(&address, gone, group, &cause, [removed]);
+        let create = Action::CreateService(Arc::new(spec.clone()));
+        let begun = self.draft.add(&address, create, group, &cause, [gone]);
+        let settled = awaited.then(|| self.settle(spec, Target::Made(begun), group, &[begun]));
+        self.reached.insert(key, Reached { begun: Some(begun), settled, replaced: true });
+    }
+
+    /// Why a service that is there is changed, and whether its tasks are replaced even where nothing
+    /// of theirs is another.
+    fn cause(
+        &self,
+        spec: &SwarmService,
+        there: &ObservedService,
+        restarted: Option<&str>,
+    ) -> Option<(Cause, bool)> {
+        if self.policy.recreate == Recreate::Never {
+            return None;
+        }
+        let named = |name: &str| {
+            self.policy.services.is_empty() || self.policy.services.iter().any(|service| service == name)
+        };
+        let asked = self.policy.recreate == Recreate::Always
+            && (named(spec.key()) || self.policy.recreate_dependencies);
+        let Some(recorded) = &there.recorded else { return Some((Cause::Unrecorded, asked)) };
+        let mut changes = spec.fields.difference(recorded, spec.origin());
+        if !spec.mode.is_global() && there.replicas != spec.replicas {
+            changes.push(FieldChange {
+                field: "deploy.replicas".to_owned(),
+                was: Shown::Text(there.replicas.to_string()),
+                now: Shown::Text(spec.replicas.to_string()),
+                origin: self.place_of_scale(spec),
+            });
+        }
+        if !changes.is_empty() {
+            return Some((Cause::Changed(changes), asked));
+        }
+        if asked || (self.policy.rerun && spec.mode.is_job()) {
+            return Some((Cause::Asked, true));
+        }
+        if there.image != spec.image && !self.images.contains_key(spec.reference.as_str()) {
+            return Some((Cause::ImageMoved, false));
+        }
+        if let Some(name) = restarted {
+            return Some((Cause::DependencyReplaced(Address::Service(name.to_owned())), true));
+        }
+        match there.update.as_ref().map(|update| update.state) {
+            Some(UpdateState::Paused) => return Some((Cause::Drifted("paused"), false)),
+            Some(UpdateState::RollbackPaused) => return Some((Cause::Drifted("rollback paused"), false)),
+            _ => {}
+        }
+        // A job that has failed and is not tried again by itself gets another run.
+        let over = |task: &&super::ObservedTask| is_failed(task) && task.wanted > super::TaskState::Running;
+        let waits = there.tasks.iter().any(|task| task.wanted <= super::TaskState::Running);
+        let failed = there.completed < there.desired && !waits && there.tasks.iter().any(|task| over(&task));
+        (spec.mode.is_job() && failed).then_some((Cause::Drifted("failed"), true))
+    }
+
+    fn place_of_scale(&self, spec: &SwarmService) -> Origin {
+        spec.service.scale.as_ref().map_or_else(|| spec.origin().clone(), |scale| scale.origin.clone())
+    }
+
+    /// Names the very image that the tasks are made from, so that every node takes the same, and
+    /// the swarm can go back to the one before.
+    fn pin(&self, spec: &mut SwarmService) {
+        let Some(known) = self.observed.images.get(&spec.reference) else { return };
+        spec.image = match &known.digest {
+            Some(_) if spec.reference.contains('@') => spec.reference.clone(),
+            Some(digest) => format!("{}@{digest}", spec.reference),
+            None => known.id.clone(),
+        };
+    }
+
+    /// What keeps the tasks of a service from running as the file asks for it.
+    fn look_for_obstacles(&mut self, spec: &SwarmService) {
+        if self.observed.without_ipvs == Some(true) && spec.is_balanced() {
+            let named = spec.service.deploy.endpoint_mode.as_ref();
+            let port =
+                spec.service.ports.iter().find(|port| port.mode == stack_file::model::PortMode::Ingress);
+            let origin = port.map(|port| &port.origin).or(named.map(|mode| &mode.origin));
+            let next = if port.is_some() {
+                "write the port in its long form with `mode: host`, and deploy with `endpoint_mode: dnsrr`"
+            } else {
+                "add deploy: {endpoint_mode: dnsrr}"
+            };
+            let obstacle = Obstacle {
+                address: spec.address(),
+                what: format!(
+                    "{} asks for a balancer, and the kernel of this node has no IPVS: connections would time out",
+                    spec.key()
+                ),
+                next: next.to_owned(),
+                origin: origin.unwrap_or(spec.origin()).clone(),
+            };
+            self.in_the_way(obstacle);
+        }
+    }
+
+    /// Whether services stay that the file does not have.
+    pub(super) fn kept_orphans(&self) -> bool {
+        !self.policy.remove_orphans && self.orphans().next().is_some()
+    }
+
+    fn orphans(&self) -> impl Iterator<Item = &'a ObservedService> + use<'a> {
+        let desired = self.desired;
+        self.observed.services.iter().filter(|there| {
+            desired.service(&there.service).is_none() && !desired.disabled.contains(&there.service)
+        })
+    }
+
+    /// Removes services that the file does not have, once all others are as they are to be.
+    pub(super) fn remove_orphans(&mut self) {
+        let orphans: Vec<&ObservedService> = self.orphans().collect();
+        if !self.policy.remove_orphans {
+            if !orphans.is_empty() && !self.policy.ignore_orphans {
+                let names: Vec<&str> = orphans.iter().map(|there| there.service.as_str()).collect();
+                self.plan.warnings.push(format!(
+                    "the file does not have {}; remove with --remove-orphans",
+                    names.join(", ")
+                ));
+            }
+            return;
+        }
+        let mut gone = Vec::new();
+        for there in orphans {
+            let address = Address::Service(there.service.clone());
+            let after = self.settled.clone();
+            let remove = Action::RemoveService(there.id.clone());
+            let removed = self.draft.add(&address, remove, Change::Remove, &Cause::Orphaned, after);
+            let target = Target::Known(there.id.clone());
+            let wait = Action::Await { target, condition: Condition::NoTasks, required: true };
+            gone.push(self.draft.add(&address, wait, Change::Remove, &Cause::Orphaned, [removed]));
+        }
+        self.settled.extend(gone);
+    }
+}
+
+/// How the swarm replaces the tasks of a service, and what follows when a new one is not good.
+fn rollout(spec: &SwarmService) -> Rollout {
+    let config = |given: &Option<stack_file::source::Spanned<UpdateConfig>>| {
+        given.as_ref().map(|given| given.value.clone()).unwrap_or_default()
+    };
+    let (update, back) = (config(&spec.service.update), config(&spec.service.rollback));
+    Rollout {
+        service: spec.key().to_owned(),
+        order: update.order,
+        reason: None,
+        failure_action: update.failure_action,
+        max_failure_ratio: update.max_failure_ratio,
+        replicas: Vec::new(),
+        back: WayBack {
+            parallelism: back.parallelism,
+            delay: back.delay,
+            goes_on: back.failure_action == FailureAction::Continue,
+            max_failure_ratio: back.max_failure_ratio,
+        },
+    }
+}

@@ -1,0 +1,93 @@
+//! Images that no registry has: brought to the nodes that may get tasks of theirs.
+
+use stack_file::model::PullPolicy;
+
+use super::Planner;
+use super::desired::SwarmService;
+use super::observed::ObservedNode;
+use crate::address::Address;
+use crate::plan::{Action, Cause, Change, Obstacle, StepId};
+
+impl Planner<'_> {
+    /// The steps that bring the image of a service to the other nodes that do not have it. A node to
+    /// which there is no way is in the way of it all.
+    pub(super) fn shipments(&mut self, spec: &SwarmService) -> Vec<StepId> {
+        let observed = self.observed;
+        let never = spec.service.pull_policy.as_ref().is_some_and(|policy| policy.value == PullPolicy::Never);
+        let Some(image) = observed.images.get(&spec.reference) else { return Vec::new() };
+        // Who says that nothing is pulled has seen to it that the nodes have the image.
+        if image.digest.is_some() || never {
+            return Vec::new();
+        }
+        let mut steps = Vec::new();
+        let mut unknown = Vec::new();
+        let may_run = |node: &&ObservedNode| node.takes_tasks() && may_run(spec, node);
+        for node in observed.nodes.iter().filter(|node| node.id != observed.here).filter(may_run) {
+            match observed.ways.get(&node.id) {
+                None => unknown.push(observed.call(node)),
+                Some(there) if there.contains(&image.id) => {}
+                Some(_) => steps.push(self.ship(spec, &image.id, node)),
+            }
+        }
+        if !unknown.is_empty() {
+            let written = spec.service.image.as_ref().map(|image| &image.origin);
+            let build = spec.service.build.as_ref().map(|build| &build.origin);
+            self.in_the_way(Obstacle {
+                address: Address::Image(spec.reference.clone()),
+                what: format!(
+                    "no registry has the image {}, and no way is known to {}, which may get tasks of {}",
+                    spec.reference,
+                    unknown.join(", "),
+                    spec.key()
+                ),
+                next: format!(
+                    "say where the engine of the node is: x-stackctl: {{nodes: {{{}: \"ssh://…\"}}}}, or make a docker \
+                     context of that name; or push the image to a registry and name it so in `image`; or, where \
+                     every node has it already, say pull_policy: never",
+                    unknown[0]
+                ),
+                origin: written.or(build).unwrap_or(spec.origin()).clone(),
+            });
+        }
+        steps
+    }
+
+    fn ship(&mut self, spec: &SwarmService, id: &str, node: &ObservedNode) -> StepId {
+        let key = (spec.reference.clone(), node.id.clone());
+        if let Some(known) = self.shipped.get(&key) {
+            return *known;
+        }
+        let action = Action::Ship {
+            reference: spec.reference.clone(),
+            image: id.to_owned(),
+            node: node.id.clone(),
+            name: self.observed.call(node).to_owned(),
+        };
+        let address = Address::Image(spec.reference.clone());
+        let step = self.draft.add(&address, action, Change::Ship, &Cause::Missing, []);
+        self.shipped.insert(key, step);
+        step
+    }
+}
+
+/// Whether the constraints of a service let a node have its tasks, as far as the managers tell.
+fn may_run(spec: &SwarmService, node: &ObservedNode) -> bool {
+    spec.service.deploy.constraints.iter().all(|constraint| {
+        let (what, equal, value) = match (constraint.split_once("=="), constraint.split_once("!=")) {
+            (Some((what, value)), _) => (what.trim(), true, value.trim()),
+            (None, Some((what, value))) => (what.trim(), false, value.trim()),
+            (None, None) => return true,
+        };
+        let role = if node.manager { "manager" } else { "worker" };
+        let own = match what {
+            "node.id" => node.id.as_str(),
+            "node.hostname" => node.name.as_str(),
+            "node.role" => role,
+            _ => match what.strip_prefix("node.labels.") {
+                Some(label) => node.labels.get(label).map_or("", String::as_str),
+                None => return true,
+            },
+        };
+        own.eq_ignore_ascii_case(value) == equal
+    })
+}
