@@ -366,7 +366,7 @@ mod tests {
                     waiting.drain(..whole);
                     answered += 1;
                 }
-                if answered > 40 && !slept {
+                if answered > 80 && !slept {
                     slept = true;
                     sleep(Duration::from_millis(300)).await;
                 }
