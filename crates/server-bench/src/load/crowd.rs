@@ -1,7 +1,7 @@
 //! Many clients that are sent away and come back, and some that write meanwhile.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -49,6 +49,8 @@ struct Told {
     back: AtomicU64,
     tries: AtomicU64,
     events: AtomicU64,
+    /// When the last one was back that the server itself had sent away.
+    last_back: Mutex<Option<Instant>>,
 }
 
 /// Many clients, and up to which offset each has to come before it may go.
@@ -110,6 +112,11 @@ impl Crowd {
         (self.told.sent_away.load(Ordering::Acquire), self.told.back.load(Ordering::Acquire))
     }
 
+    /// When the last one was back that the server itself had sent away.
+    pub(crate) fn last_back(&self) -> Option<Instant> {
+        *self.told.last_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets everyone hear up to the last event of its room, and looks whether all did.
     pub(crate) async fn finish(self, last: u64) -> Result<u64> {
         self.goals.send_replace(Some(last));
@@ -145,12 +152,15 @@ async fn wander(
                 continue;
             }
         };
-        match news {
-            Ok(News::SentAway(code)) => ends.expects(code)?,
+        let by_server = match news {
+            Ok(News::SentAway(code)) => {
+                ends.expects(code)?;
+                code.is_some()
+            }
             Ok(_) => continue,
             Err(error) if ends == Ends::Told => return Err(error),
-            Err(_) => {}
-        }
+            Err(_) => false,
+        };
         told.sent_away.fetch_add(1, Ordering::AcqRel);
         for attempt in 1.. {
             told.tries.fetch_add(1, Ordering::AcqRel);
@@ -159,6 +169,9 @@ async fn wander(
                 Err(error) if attempt == TRIES => return Err(error.context("it does not come back")),
                 Err(_) => sleep((Duration::from_millis(10) * attempt).min(MOST_PAUSE)).await,
             }
+        }
+        if by_server {
+            *told.last_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
         told.back.fetch_add(1, Ordering::AcqRel);
     }
