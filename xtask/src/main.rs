@@ -1,4 +1,4 @@
-//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `drain`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
 
 mod answers;
 mod bench;
@@ -7,6 +7,7 @@ mod clients;
 mod compose;
 mod conform;
 mod debian;
+mod drain;
 mod engine;
 mod fuzz;
 mod http;
@@ -50,6 +51,10 @@ enum Chore {
     /// About a minute; each scenario checks itself, on one instance alone and on two
     /// with a Redis. The same seed gives the same choices.
     Stress(stress::StressArgs),
+    /// Restart a server of the first stack while clients write through its nginx
+    ///
+    /// The stack has a project and ports of its own here. Its image is looked at, too.
+    Drain,
     /// Run programs that use docker compose with stackctl in its place
     ///
     /// pytest-docker, testcontainers and the dev containers CLI are installed below target/tools
@@ -84,6 +89,7 @@ fn run() -> Result<()> {
         Chore::Up => up::run(&root),
         Chore::Test(arguments) => test::run(&root, &arguments),
         Chore::Stress(arguments) => stress::run(&root, &arguments),
+        Chore::Drain => drain::run(&root),
         Chore::Clients => clients::run(&root),
         Chore::Bench(arguments) => bench::run(&root, &arguments),
         Chore::Answers(arguments) => answers::run(&root, &arguments),

@@ -181,9 +181,6 @@ impl Fleet {
         ] {
             command.env(name, value);
         }
-        if let Ok(x) = std::env::var("TOKIO_WORKER_THREADS") {
-            command.env("TOKIO_WORKER_THREADS", x);
-        }
         if let Some(redis) = &self.redis {
             command.env("REDIS_HOST", "127.0.0.1").env("REDIS_PORT", redis.port.to_string());
         }

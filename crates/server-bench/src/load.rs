@@ -2,6 +2,7 @@
 //! happened to those before, and each carries that time. What waited anywhere,
 //! also in front of the system, is a part of its latency.
 
+pub(crate) mod crowd;
 pub(crate) mod dialect;
 pub(crate) mod wanderer;
 pub(crate) mod wire;
@@ -365,7 +366,7 @@ mod tests {
                     waiting.drain(..whole);
                     answered += 1;
                 }
-                if answered > 40 && !slept {
+                if answered > 80 && !slept {
                     slept = true;
                     sleep(Duration::from_millis(300)).await;
                 }

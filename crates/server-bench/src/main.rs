@@ -1,4 +1,5 @@
-//! `server-bench stress` proves what the server promises, `figures` measures how fast it is.
+//! `server-bench stress` proves what the server promises, `figures` measures how fast it is,
+//! `restart` looks what clients of a stack miss while one of its servers is restarted.
 
 mod chance;
 mod client;
@@ -6,6 +7,7 @@ mod figures;
 mod fleet;
 mod load;
 mod peers;
+mod restart;
 mod say;
 mod stress;
 mod usage;
@@ -27,6 +29,8 @@ enum Task {
     Stress(stress::StressArgs),
     /// Measure how fast it is, beside its targets and beside other systems
     Figures(figures::FiguresArgs),
+    /// Restart a server of a stack that runs, with clients who must miss nothing
+    Restart(restart::RestartArgs),
 }
 
 fn main() -> ExitCode {
@@ -34,7 +38,7 @@ fn main() -> ExitCode {
     let mut builder = match task {
         Task::Stress(_) => tokio::runtime::Builder::new_multi_thread(),
         // The load shall not take both processors from those whom it is put on.
-        Task::Figures(_) => tokio::runtime::Builder::new_current_thread(),
+        Task::Figures(_) | Task::Restart(_) => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         match task {
             Task::Stress(arguments) => stress::run(&arguments).await,
             Task::Figures(arguments) => figures::run(&arguments).await,
+            Task::Restart(arguments) => restart::run(&arguments).await,
         }
     });
     match done {

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpStream;
@@ -14,6 +15,9 @@ use crate::load::dialect::Dialect;
 const SOCKET_IO: &str = include_str!("peers/socketio.cjs");
 const BUN: &str = include_str!("peers/bun.js");
 const NCHAN: &str = include_str!("peers/nchan.conf");
+
+/// How long a node may take to end when it is asked to.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A system that may be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,14 @@ impl Nodes {
     pub(crate) fn processes(&self) -> Vec<u32> {
         let redis = self.redis.as_ref().map(Redis::id);
         self.programs.iter().map(Program::id).chain(redis).collect()
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        // The workers of an nginx that is killed would outlive it.
+        let asked = self.programs.iter_mut().filter(|program| program.signal("-TERM").is_ok());
+        asked.for_each(|program| program.ended_within(GOODBYE));
     }
 }
 

@@ -1,13 +1,13 @@
 //! One running instance: its store, its hub and its listener, from the start to the drained end.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -22,6 +22,9 @@ use crate::store::memory::MemoryStore;
 use crate::store::redis::{RedisOptions, RedisStore};
 use crate::store::{Notice, Store, StoreError};
 
+/// Connections that may wait to be accepted. Those of another instance that ends
+/// all come at once, and one that finds no room tries again only after a second.
+const BACKLOG: u32 = 4096;
 /// How long plain HTTP requests may take to end once the rooms are drained.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
@@ -58,8 +61,7 @@ impl Instance {
     /// If the port cannot be opened, or the address of Redis makes no sense.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let port = config.port;
-        let listener =
-            TcpListener::bind(("0.0.0.0", port)).await.map_err(|source| StartError::Port { port, source })?;
+        let listener = listen(port).map_err(|source| StartError::Port { port, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Port { port, source })?;
         let metrics = Arc::new(Metrics::default());
         let (store, feed) = store(&config, &metrics)?;
@@ -106,6 +108,14 @@ impl Drop for Instance {
             task.abort();
         }
     }
+}
+
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // After a restart the port may be in use by connections that are ending.
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?;
+    socket.listen(BACKLOG)
 }
 
 type Feed = BoxStream<'static, Notice>;

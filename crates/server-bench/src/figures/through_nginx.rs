@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::idle::AT_ONCE;
 use super::{Figure, FiguresArgs};
@@ -61,6 +61,8 @@ pub(super) async fn measure(arguments: &FiguresArgs) -> Result<Vec<Figure>> {
             Ok::<_, anyhow::Error>(())
         });
     }
+    // They are all listening by then.
+    sleep(Duration::from_secs(1)).await;
     let begun = Instant::now();
     speaker.send(r#"{"t":"pub","id":2,"room":"through","data":"all"}"#).await?;
     let all = async {

