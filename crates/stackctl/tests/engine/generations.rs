@@ -75,7 +75,7 @@ fn a_way_back_must_need_no_file_and_be_a_generation_itself() {
     docker(&["stop", "-t", "0", &format!("{}-web-1", project.name)]);
     project.run(&["up", "-d"]).exits(0).says("web/1  started");
     assert_eq!(numbers(&project), ["2", "1"]);
-    project.run(&["history"]).exits(0).shows("web: mem_limit, user; + worker").shows("stackctl").exits(0);
+    project.run(&["history"]).exits(0).shows("web: mem_limit, user; + worker");
     away(&project, &["history", "2"]).exits(0).shows("mem_limit  33554432 → 67108864").shows("+ worker");
     let shown: Value = serde_json::from_str(&away(&project, &["history", "2", "--json"]).out).expect("JSON");
     assert_eq!(shown["since"], 1);
