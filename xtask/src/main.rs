@@ -1,4 +1,4 @@
-//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `swarm`, `images` and `tidy`.
 
 mod answers;
 mod bench;
@@ -15,6 +15,7 @@ mod kosoku;
 mod rooms;
 mod say;
 mod stress;
+mod swarm;
 mod test;
 mod tidy;
 mod up;
@@ -66,6 +67,10 @@ enum Chore {
     Conform(conform::ConformArgs),
     /// Look for texts that stack-file cannot bear, with a fuzzer
     Fuzz(fuzz::FuzzArgs),
+    /// Take a stack through its life on a swarm of two engines on this machine
+    ///
+    /// Some minutes; it takes dockerd and root, and leaves nothing behind.
+    Swarm,
     /// Look whether the rules of the house are kept
     Tidy,
     /// Pull the base images, or make stand-ins where no registry answers
@@ -89,6 +94,7 @@ fn run() -> Result<()> {
         Chore::Answers(arguments) => answers::run(&root, &arguments),
         Chore::Conform(arguments) => conform::run(&root, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&root, &arguments),
+        Chore::Swarm => swarm::run(&root),
         Chore::Tidy => {
             tidy::run(&root)?;
             say("the house is tidy");

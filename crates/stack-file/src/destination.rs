@@ -125,7 +125,9 @@ fn nodes(
                 Diagnostic::error(format!("the node `{name}` needs the address of its engine"))
                     .at(&entry.node.origin)
                     .path(format!("{path}.{name}"))
-                    .help("write ssh://[USER@]HOST[:PORT], tcp://HOST:PORT, https://HOST:PORT or unix:///PATH"),
+                    .help(
+                        "write ssh://[USER@]HOST[:PORT], tcp://HOST:PORT, https://HOST:PORT or unix:///PATH",
+                    ),
             );
         }
     }

@@ -16,9 +16,9 @@ use stack_file::destination::Backend;
 
 use crate::commands::{
     apply, attach, build, check, commit, completion, config, cp, create, doctor, down, events, exec, explain,
-    export, generate, graph, images, install_plugin, kill, lock, logs, ls, man, nodes, outdated, pause, plan, port,
-    ps, pull, push, replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline, top,
-    unpause, up, version, volumes, wait, watch, why,
+    export, generate, graph, images, install_plugin, kill, lock, logs, ls, man, nodes, outdated, pause, plan,
+    port, ps, pull, push, replay, restart, rm, rollout, run, scale, schema, start, stats, stop, timeline,
+    top, unpause, up, version, volumes, wait, watch, why,
 };
 use crate::settings::destination::Said;
 

@@ -2,9 +2,9 @@
 
 use stack_file::model::PullPolicy;
 
+use super::Planner;
 use super::desired::SwarmService;
 use super::observed::ObservedNode;
-use super::Planner;
 use crate::address::Address;
 use crate::plan::{Action, Cause, Change, Obstacle, StepId};
 

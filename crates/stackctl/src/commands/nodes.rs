@@ -10,8 +10,10 @@ use crate::{render, settings};
 
 /// What `nodes` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  stackctl nodes --format 'table {{.Name}}\\t{{.Status}}\\t{{.Tasks}}'\n\n\
-    Without a stack file and without -p it shows the nodes, and no tasks.")]
+#[command(
+    after_help = "Example:\n  stackctl nodes --format 'table {{.Name}}\\t{{.Status}}\\t{{.Tasks}}'\n\n\
+    Without a stack file and without -p it shows the nodes, and no tasks."
+)]
 pub(crate) struct NodesArgs {
     /// Form of the output: table, json, or a template as 'table {{.Name}}\t{{.Tasks}}'
     #[arg(long, value_name = "FORM", default_value = "table", hide_default_value = true)]

@@ -110,7 +110,12 @@ pub(super) async fn ship(
     };
     let tell = || {
         let current = gone.load(Ordering::Relaxed);
-        report(Progress::Pull(PullProgress { layers_done: 0, layers: 0, current, total: total.max(current) }));
+        report(Progress::Pull(PullProgress {
+            layers_done: 0,
+            layers: 0,
+            current,
+            total: total.max(current),
+        }));
     };
     let mut ticks = tokio::time::interval(PACE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -19,9 +19,7 @@ pub(super) async fn connect(
     let said = &project.loaded.stack.destination.nodes;
     let mut told: Vec<String> = (said.iter())
         .filter(|(name, _)| !observed.nodes.iter().any(|node| node.name == **name || node.id == **name))
-        .map(|(name, address)| {
-            format!("{}: the swarm has no node {name}", project.place(&address.origin))
-        })
+        .map(|(name, address)| format!("{}: the swarm has no node {name}", project.place(&address.origin)))
         .collect();
     let others = observed.nodes.iter().filter(|node| node.id != observed.here && node.takes_tasks());
     let looks = others.map(async |node| (node, reach(global, project, node).await));
@@ -39,7 +37,11 @@ pub(super) async fn connect(
 }
 
 /// The engine of a node; `None` where nobody says where it is.
-async fn reach(global: &Global, project: &Project, node: &ObservedNode) -> Result<Option<DockerEngine>, String> {
+async fn reach(
+    global: &Global,
+    project: &Project,
+    node: &ObservedNode,
+) -> Result<Option<DockerEngine>, String> {
     let said = &project.loaded.stack.destination.nodes;
     let address = said.get(&node.name).or_else(|| said.get(&node.id));
     let place = match address {
