@@ -85,7 +85,8 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn in_the_way(&mut self, obstacle: Obstacle) {
-        if !self.plan.obstacles.contains(&obstacle) {
+        let same = |known: &Obstacle| known.address == obstacle.address && known.what == obstacle.what;
+        if !self.plan.obstacles.iter().any(same) {
             self.plan.obstacles.push(obstacle);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stack_file::model::{FailureAction, UpdateConfig};
+use stack_file::model::{FailureAction, PullPolicy, UpdateConfig};
 use stack_file::source::Origin;
 
 use super::desired::SwarmService;
@@ -189,18 +189,23 @@ impl<'a> Planner<'a> {
         }
         let others = self.observed.nodes.iter().filter(|node| node.id != self.observed.here).count();
         let local = self.observed.images.get(&spec.reference).is_some_and(|image| image.digest.is_none());
-        if others > 0 && local && !self.stays_here(spec) {
+        let never = spec.service.pull_policy.as_ref().is_some_and(|policy| policy.value == PullPolicy::Never);
+        // Who says that nothing is pulled has seen to it that the nodes have the image.
+        if others > 0 && local && !never && !self.stays_here(spec) {
             let image = spec.service.image.as_ref().map(|image| &image.origin);
             let build = spec.service.build.as_ref().map(|build| &build.origin);
             let obstacle = Obstacle {
-                address: spec.address(),
+                address: Address::Image(spec.reference.clone()),
                 what: format!(
                     "the image {} is on this node alone, and no registry has it for the others",
                     spec.reference
                 ),
-                next: "push it to a registry and name it so in `image`, or keep the service here with \
-                       deploy: {placement: {constraints: [\"node.hostname==NAME\"]}}"
-                    .to_owned(),
+                next: format!(
+                    "push it to a registry and name it so in `image`; or keep the service here with \
+                     deploy: {{placement: {{constraints: [\"node.id=={}\"]}}}}; or, where every node has it \
+                     already, say pull_policy: never",
+                    self.observed.here
+                ),
                 origin: image.or(build).unwrap_or(spec.origin()).clone(),
             };
             self.in_the_way(obstacle);

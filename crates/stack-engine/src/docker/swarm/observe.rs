@@ -293,7 +293,8 @@ fn task(found: &Task, template: &TaskSpec, iteration: Option<u64>) -> Option<Obs
 
 /// Whether a task is what the service makes now. Where tasks may be is no reason to replace one.
 fn is_same(task: &TaskSpec, template: &TaskSpec) -> bool {
-    let without = |spec: &TaskSpec| TaskSpec { placement: None, ..spec.clone() };
+    // A task does not say its runtime, and a service does.
+    let without = |spec: &TaskSpec| TaskSpec { placement: None, runtime: None, ..spec.clone() };
     without(task) == without(template)
 }
 
