@@ -102,9 +102,8 @@ impl ObservedService {
             latest
                 .entry(self.place(task))
                 .and_modify(|known| {
-                    if task.created > known.created
-                        || (task.created == known.created && runs(task) && !runs(known))
-                    {
+                    // What was put back may be older than what had its place meanwhile.
+                    if (runs(task), task.created) > (runs(known), known.created) {
                         *known = task;
                     }
                 })
@@ -147,6 +146,15 @@ impl ObservedService {
         let new = || self.tasks.iter().filter(|task| !before.contains(&task.id));
         let failed = new().filter(|task| is_failed(task)).max_by_key(|task| task.since);
         failed.or_else(|| new().find(|task| !task.error.is_empty()))
+    }
+
+    /// The task because of which a change was stopped or put back: the latest of those that were new.
+    #[must_use]
+    pub fn rejected_by(&self) -> Option<&ObservedTask> {
+        let back = self.update.as_ref().is_some_and(|update| update.state != UpdateState::Paused);
+        let over = self.tasks.iter().filter(|task| task.wanted > TaskState::Running && task.current != back);
+        // What was only told to stop because the swarm gave up tells less than what ended by itself.
+        over.max_by_key(|task| (task.state != TaskState::Shutdown, task.created))
     }
 
     /// The ids of the tasks that have failed so far.

@@ -276,10 +276,12 @@ fn task(found: &Task, template: &TaskSpec, iteration: Option<u64>) -> Option<Obs
     let container = status.container_status.unwrap_or_default();
     let state = state(status.state?);
     let ended = state > TaskState::Running;
+    // The places of a job are counted from 0, those of other services from 1.
+    let first = u64::from(iteration.is_some());
     let this_run = iteration.is_none() || found.job_iteration.as_ref().and_then(|run| run.index) == iteration;
     Some(ObservedTask {
         id: found.id.clone()?,
-        slot: found.slot.and_then(|slot| u64::try_from(slot).ok()).unwrap_or_default(),
+        slot: found.slot.and_then(|slot| u64::try_from(slot).ok()).unwrap_or_default() + first,
         node: found.node_id.clone().unwrap_or_default(),
         state,
         wanted: self::state(found.desired_state?),
@@ -293,9 +295,15 @@ fn task(found: &Task, template: &TaskSpec, iteration: Option<u64>) -> Option<Obs
     })
 }
 
+/// Whether a task has come to its end, whatever it was.
+pub(super) fn is_over(task: &Task) -> bool {
+    task.status.as_ref().and_then(|status| status.state).is_some_and(|found| state(found) > TaskState::Running)
+}
+
 /// Whether a task is what the service makes now. Where tasks may be is no reason to replace one.
 fn is_same(task: &TaskSpec, template: &TaskSpec) -> bool {
-    let without = |spec: &TaskSpec| TaskSpec { placement: None, ..spec.clone() };
+    // A task does not say its runtime, and a service does.
+    let without = |spec: &TaskSpec| TaskSpec { placement: None, runtime: None, ..spec.clone() };
     without(task) == without(template)
 }
 
