@@ -292,7 +292,10 @@ fn task(found: &Task, template: &TaskSpec, iteration: Option<u64>) -> Option<Obs
 
 /// Whether a task has come to its end, whatever it was.
 pub(super) fn is_over(task: &Task) -> bool {
-    task.status.as_ref().and_then(|status| status.state).is_some_and(|found| state(found) > TaskState::Running)
+    task.status
+        .as_ref()
+        .and_then(|status| status.state)
+        .is_some_and(|found| state(found) > TaskState::Running)
 }
 
 /// Whether a task is what the service makes now. Where tasks may be is no reason to replace one.
