@@ -57,6 +57,14 @@ pub enum Trouble {
 }
 
 impl ObservedService {
+    /// The same without a change that was put back in the past, which is no news of the tasks that
+    /// are there now.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.update = self.update.filter(|update| update.state != UpdateState::RollbackCompleted);
+        self
+    }
+
     /// What its tasks come to. Failures of the tasks in `before` are those of an earlier time.
     #[must_use]
     pub fn verdict(&self, before: &BTreeSet<String>) -> Verdict {
@@ -86,10 +94,9 @@ impl ObservedService {
 
     /// How many of its places have a task that is as it is to be.
     fn ready(&self) -> u64 {
-        let replaced = self.update.as_ref().is_some_and(|update| update.state == UpdateState::Completed);
         let good = |task: &&ObservedTask| {
             let runs = task.state == TaskState::Running && task.wanted == TaskState::Running;
-            (runs || task.state == TaskState::Complete) && (task.current || replaced)
+            (runs || task.state == TaskState::Complete) && task.current
         };
         let ready = self.latest().values().filter(|task| good(task)).count();
         u64::try_from(ready).unwrap_or(u64::MAX)

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::models::Task;
 use bollard::query_parameters::{
-    EventsOptionsBuilder, ListContainersOptionsBuilder, ListServicesOptionsBuilder, ListTasksOptions, ListTasksOptionsBuilder,
-    LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    EventsOptionsBuilder, ListContainersOptionsBuilder, ListServicesOptionsBuilder, ListTasksOptions,
+    ListTasksOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use stack_plan::plan::Condition;
@@ -48,6 +48,8 @@ pub(in crate::docker) async fn wait(
     let mut pause = FIRST_PAUSE;
     let mut before: Option<BTreeSet<String>> = None;
     let mut told = None;
+    // A change that was over before this wait.
+    let mut past = None;
     let mut steady: Option<Instant> = None;
     let mut without_node: Option<Instant> = None;
     let mut events = happenings(engine, id);
@@ -68,9 +70,15 @@ pub(in crate::docker) async fn wait(
                 told = Some(waiting);
             }
         } else {
-            let Some(service) = look else { return Err(EngineError::NotReady(NotReady::Gone).into()) };
+            let Some(mut service) = look else { return Err(EngineError::NotReady(NotReady::Gone).into()) };
             // What failed before this wait tells nothing about what is waited for.
             let first = before.is_none();
+            if first {
+                past = service.update.clone();
+            }
+            if past.is_some() && service.update == past {
+                service = service.settled();
+            }
             let before = before.get_or_insert_with(|| service.failed_tasks());
             match service.verdict(before) {
                 Verdict::Converged => {
