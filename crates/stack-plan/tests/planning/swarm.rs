@@ -247,8 +247,9 @@ fn what_the_nodes_cannot_do_is_in_the_way_with_its_remedy() {
     observed.images.values_mut().for_each(|image| image.digest = None);
     let told: Vec<_> =
         made(SHOP, &observed, &waiting()).obstacles.into_iter().map(|told| told.what).collect();
-    let alone =
-        |image| format!("the image {image} is on this node alone, and no registry has it for the others");
+    let alone = |image| {
+        format!("no registry has the image {image}, and no way is known to host-n2, where tasks may land")
+    };
     assert_eq!(told, [alone("db:1"), alone("shop:1")]);
 }
 
@@ -357,7 +358,7 @@ fn an_image_of_this_node_alone_must_not_be_asked_of_nodes_to_which_there_is_no_w
     let told: Vec<_> = plan.obstacles.iter().map(|obstacle| obstacle.what.as_str()).collect();
     assert_eq!(
         told,
-        ["no registry has the image web:1, and no way is known to host-n2, which may get tasks of web"]
+        ["no registry has the image web:1, and no way is known to host-n2, where tasks may land"]
     );
     assert!(plan.obstacles[0].next.contains("nodes: {host-n2:"), "{}", plan.obstacles[0].next);
 }
@@ -370,9 +371,10 @@ fn an_image_must_be_on_a_node_before_a_service_may_land_there() {
     assert!(plan.obstacles.is_empty(), "{:?}", plan.obstacles);
     let ships: Vec<_> = plan.steps.iter().filter(|step| step.action.word() == "ship").collect();
     assert_eq!(ships.len(), 1, "the drained node gets nothing, nor does the service that stays here");
-    let web = plan.steps.iter().find(|step| {
-        step.action.word() == "create" && step.address.to_string() == "service:web"
-    });
+    let web = plan
+        .steps
+        .iter()
+        .find(|step| step.action.word() == "create" && step.address.to_string() == "service:web");
     assert!(web.is_some_and(|web| web.after.contains(&ships[0].id)), "{:?}", plan.steps);
     observed.ways.insert("n2".to_owned(), BTreeSet::from(["sha256:web".to_owned()]));
     let plan = made(LOCAL, &observed, &waiting());
