@@ -1,4 +1,4 @@
-//! The chores of the project: `cargo xtask up`, `test`, `stress`, `drain`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `drain`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `swarm`, `images` and `tidy`.
 
 mod answers;
 mod bench;
@@ -16,6 +16,7 @@ mod kosoku;
 mod rooms;
 mod say;
 mod stress;
+mod swarm;
 mod test;
 mod tidy;
 mod up;
@@ -71,6 +72,10 @@ enum Chore {
     Conform(conform::ConformArgs),
     /// Look for texts that stack-file or the server cannot bear, with a fuzzer
     Fuzz(fuzz::FuzzArgs),
+    /// Take a stack through its life on a swarm of two engines on this machine
+    ///
+    /// Some minutes; it takes dockerd and root, and leaves nothing behind.
+    Swarm,
     /// Look whether the rules of the house are kept
     Tidy,
     /// Pull the base images, or make stand-ins where no registry answers
@@ -95,6 +100,7 @@ fn run() -> Result<()> {
         Chore::Answers(arguments) => answers::run(&root, &arguments),
         Chore::Conform(arguments) => conform::run(&root, &arguments),
         Chore::Fuzz(arguments) => fuzz::run(&root, &arguments),
+        Chore::Swarm => swarm::run(&root),
         Chore::Tidy => {
             tidy::run(&root)?;
             say("the house is tidy");

@@ -529,6 +529,10 @@ pub struct TasksFailure {
     pub trouble: Trouble,
     /// The exit code of the task that tells most, if it ever ran.
     pub code: Option<i64>,
+    /// Whether its health check failed.
+    pub unhealthy: bool,
+    /// Whether it has a health check, which may have failed where nobody can see it.
+    pub checked: bool,
     /// What the swarm says of that task.
     pub error: String,
     /// What the swarm says of its change of the service.
@@ -538,10 +542,11 @@ pub struct TasksFailure {
 impl TasksFailure {
     /// What became of the task that tells most.
     fn task(&self) -> String {
-        if self.error.contains("unhealthy container") {
+        if self.unhealthy {
             return "failed its health check".to_owned();
         }
         match self.code {
+            Some(0) if self.checked => "ended with exit code 0, or failed its health check".to_owned(),
             Some(code) => format!("ended with {}", coded(code)),
             None if self.error.is_empty() => "did not run in time".to_owned(),
             None => format!("could not be started: {}", in_words(&self.error)),
@@ -570,7 +575,7 @@ impl TasksFailure {
             Trouble::RollbackPaused => "rollback_paused",
             Trouble::Loops { .. } => "loops",
             Trouble::NoNode { .. } => "no_node",
-            Trouble::Ended { .. } if self.error.contains("unhealthy container") => "unhealthy",
+            Trouble::Ended { .. } if self.unhealthy => "unhealthy",
             Trouble::Ended { code: Some(_), .. } => "exited",
             Trouble::Ended { code: None, .. } => "rejected",
         }

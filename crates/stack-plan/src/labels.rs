@@ -66,6 +66,8 @@ pub const NAMESPACE: &str = "com.docker.stack.namespace";
 pub const STACK_IMAGE: &str = "com.docker.stack.image";
 /// The key of a swarm's service, config or secret in the file.
 pub const KEY: &str = "stackctl.key";
+/// A digest of the health check of a swarm's tasks: what the Docker API tells of a task has none.
+pub const HEALTHCHECK: &str = "stackctl.healthcheck";
 /// A digest of what is in a swarm's config or secret.
 pub const DIGEST: &str = "stackctl.digest";
 

@@ -376,6 +376,10 @@ fn service(
     labels.insert(labels::SPEC.to_owned(), fields.record().write());
     let mut container_labels = plain(service.labels.iter());
     container_labels.insert(labels::NAMESPACE.to_owned(), project.to_owned());
+    if let Some(check) = service.healthcheck.as_ref().filter(|check| !check.disable) {
+        let digest = digest_of(&Sha256::digest(format!("{:?}", check.value)));
+        container_labels.insert(labels::HEALTHCHECK.to_owned(), digest);
+    }
     SwarmService {
         service: Arc::clone(service),
         project: project.to_owned(),

@@ -161,6 +161,8 @@ pub struct ObservedUpdate {
     pub state: UpdateState,
     /// The swarm's words.
     pub message: String,
+    /// When it began, nanoseconds since 1970.
+    pub began: i64,
 }
 
 /// How far a change of a service is.

@@ -1,5 +1,6 @@
 //! Services: made, changed, replaced, left alone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stack_file::model::{FailureAction, UpdateConfig};
@@ -44,7 +45,7 @@ impl<'a> Planner<'a> {
         }
         let target = Target::Known(there.id.clone());
         let Some((cause, force)) = self.cause(&spec, there, restarted.as_deref()) else {
-            if awaited && there.verdict(&Default::default()) != Verdict::Converged {
+            if awaited && there.clone().settled().verdict(&BTreeSet::new()) != Verdict::Converged {
                 let settled = self.settle(&spec, target, Change::Await, &after);
                 self.draft.after_any(settled, &after_any);
                 let settled = Some(settled);

@@ -35,10 +35,9 @@ impl Planner<'_> {
             self.in_the_way(Obstacle {
                 address: Address::Image(spec.reference.clone()),
                 what: format!(
-                    "no registry has the image {}, and no way is known to {}, which may get tasks of {}",
+                    "no registry has the image {}, and no way is known to {}, where tasks may land",
                     spec.reference,
-                    unknown.join(", "),
-                    spec.key()
+                    unknown.join(", ")
                 ),
                 next: format!(
                     "say where the engine of the node is: x-stackctl: {{nodes: {{{}: \"ssh://…\"}}}}, or make a docker \

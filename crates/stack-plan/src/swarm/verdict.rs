@@ -57,6 +57,14 @@ pub enum Trouble {
 }
 
 impl ObservedService {
+    /// The same without a change that was put back in the past, which is no news of the tasks that
+    /// are there now.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.update = self.update.filter(|update| update.state != UpdateState::RollbackCompleted);
+        self
+    }
+
     /// What its tasks come to. Failures of the tasks in `before` are those of an earlier time.
     #[must_use]
     pub fn verdict(&self, before: &BTreeSet<String>) -> Verdict {
@@ -86,10 +94,9 @@ impl ObservedService {
 
     /// How many of its places have a task that is as it is to be.
     fn ready(&self) -> u64 {
-        let replaced = self.update.as_ref().is_some_and(|update| update.state == UpdateState::Completed);
         let good = |task: &&ObservedTask| {
             let runs = task.state == TaskState::Running && task.wanted == TaskState::Running;
-            (runs || task.state == TaskState::Complete) && (task.current || replaced)
+            (runs || task.state == TaskState::Complete) && task.current
         };
         let ready = self.latest().values().filter(|task| good(task)).count();
         u64::try_from(ready).unwrap_or(u64::MAX)
@@ -102,9 +109,8 @@ impl ObservedService {
             latest
                 .entry(self.place(task))
                 .and_modify(|known| {
-                    if task.created > known.created
-                        || (task.created == known.created && runs(task) && !runs(known))
-                    {
+                    // What was put back may be older than what had its place meanwhile.
+                    if (runs(task), task.created) > (runs(known), known.created) {
                         *known = task;
                     }
                 })
@@ -147,6 +153,15 @@ impl ObservedService {
         let new = || self.tasks.iter().filter(|task| !before.contains(&task.id));
         let failed = new().filter(|task| is_failed(task)).max_by_key(|task| task.since);
         failed.or_else(|| new().find(|task| !task.error.is_empty()))
+    }
+
+    /// The task because of which a change was stopped or put back: the latest of those that were new.
+    #[must_use]
+    pub fn rejected_by(&self) -> Option<&ObservedTask> {
+        let back = self.update.as_ref().is_some_and(|update| update.state != UpdateState::Paused);
+        let over = self.tasks.iter().filter(|task| task.wanted > TaskState::Running && task.current != back);
+        // What was only told to stop because the swarm gave up tells less than what ended by itself.
+        over.max_by_key(|task| (task.state != TaskState::Shutdown, task.created))
     }
 
     /// The ids of the tasks that have failed so far.

@@ -13,4 +13,5 @@ mod records;
 mod rolling;
 mod run;
 mod support;
+mod swarm;
 mod teardown;

@@ -23,7 +23,7 @@ pub(super) fn attributes(step: &Step, error: &EngineError) -> &'static [&'static
         {
             &["command", "entrypoint"]
         }
-        (EngineError::Tasks(why), _) if why.error.contains("unhealthy container") => HEALTH,
+        (EngineError::Tasks(why), _) if why.unhealthy => HEALTH,
         (EngineError::Tasks(why), _) if why.error.contains("No such image") => &["image"],
         (EngineError::Tasks(TasksFailure { trouble: Trouble::NoNode { .. }, .. }), _) => {
             &["deploy.placement.constraints", "deploy.placement", "deploy.resources.reservations"]

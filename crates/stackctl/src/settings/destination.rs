@@ -82,7 +82,7 @@ pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<Docke
             Kind::Refused,
             "the stack is one of a swarm, and this command works on the containers of one engine",
         )
-        .hint("on a swarm there are up, plan, down, ps, logs, scale, restart, rollout, why and exec")
+        .hint("on a swarm there are up, plan, down, ps, logs, scale, restart and rollout")
         .into());
     }
     any_engine(global, probe).await

@@ -30,5 +30,6 @@ mod run;
 mod scenarios;
 mod sharing;
 mod support;
+mod swarm;
 mod telling;
 mod watch;

@@ -125,7 +125,6 @@ networks: {front: {driver: bridge}}
         "6: \"Swarm does not honour `volumes_from`\"",
         "7: \"Swarm does not honour `host_ip`\"",
         "9: \"Swarm does not honour `ipv4_address`\"",
-        "10: \"Swarm does not honour `restart`\"",
         "11: \"Swarm does not honour this `driver`\"",
     ];
     assert_eq!(told, expected);

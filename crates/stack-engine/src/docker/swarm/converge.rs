@@ -8,8 +8,8 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::models::Task;
 use bollard::query_parameters::{
-    EventsOptionsBuilder, ListServicesOptionsBuilder, ListTasksOptions, ListTasksOptionsBuilder,
-    LogsOptionsBuilder,
+    EventsOptionsBuilder, ListContainersOptionsBuilder, ListServicesOptionsBuilder, ListTasksOptions,
+    ListTasksOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use stack_plan::plan::Condition;
@@ -48,6 +48,8 @@ pub(in crate::docker) async fn wait(
     let mut pause = FIRST_PAUSE;
     let mut before: Option<BTreeSet<String>> = None;
     let mut told = None;
+    // A change that was over before this wait.
+    let mut past = None;
     let mut steady: Option<Instant> = None;
     let mut without_node: Option<Instant> = None;
     let mut events = happenings(engine, id);
@@ -56,9 +58,10 @@ pub(in crate::docker) async fn wait(
     loop {
         let (look, tasks) = look(engine, id).await?;
         if condition == Condition::NoTasks {
-            let left: Vec<&Task> =
-                tasks.iter().filter(|task| task.service_id.as_deref() == Some(id)).collect();
+            let own = tasks.iter().filter(|task| task.service_id.as_deref() == Some(id));
+            let left: Vec<&Task> = own.filter(|task| !observe::is_over(task)).collect();
             if left.is_empty() {
+                remove_leftovers(engine, id).await;
                 return Ok(());
             }
             let waiting = Waiting::TasksEnding { left: left.len() };
@@ -67,9 +70,15 @@ pub(in crate::docker) async fn wait(
                 told = Some(waiting);
             }
         } else {
-            let Some(service) = look else { return Err(EngineError::NotReady(NotReady::Gone).into()) };
+            let Some(mut service) = look else { return Err(EngineError::NotReady(NotReady::Gone).into()) };
             // What failed before this wait tells nothing about what is waited for.
             let first = before.is_none();
+            if first {
+                past = service.update.clone();
+            }
+            if past.is_some() && service.update == past {
+                service = service.settled();
+            }
             let before = before.get_or_insert_with(|| service.failed_tasks());
             match service.verdict(before) {
                 Verdict::Converged => {
@@ -124,6 +133,21 @@ pub(in crate::docker) async fn wait(
             }
             () = sleep_until(wake) => pause = (pause * 3 / 2).min(LONGEST_PAUSE),
         }
+    }
+}
+
+/// Removes what is left on this node of a job that is gone: a swarm forgets the containers of tasks
+/// that have come to their end. Whatever stays does no harm.
+async fn remove_leftovers(engine: &DockerEngine, service: &str) {
+    let filters = HashMap::from([
+        ("label", vec![format!("com.docker.swarm.service.id={service}")]),
+        ("status", vec!["exited".to_owned(), "dead".to_owned(), "created".to_owned()]),
+    ]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let found = engine.docker.list_containers(Some(options)).await.unwrap_or_default();
+    for id in found.into_iter().filter_map(|found| found.id) {
+        let options = RemoveContainerOptionsBuilder::new().v(true).build();
+        let _: Result<(), bollard::errors::Error> = engine.docker.remove_container(&id, Some(options)).await;
     }
 }
 
@@ -194,20 +218,27 @@ async fn failure(
     trouble: Trouble,
     waited: Duration,
 ) -> Failure {
-    let worst = service.worst(before).or_else(|| service.worst(&BTreeSet::new()));
+    let changed = matches!(trouble, Trouble::RolledBack | Trouble::Paused | Trouble::RollbackPaused);
+    let worst = service.rejected_by().filter(|_| changed).or_else(|| service.worst(before));
+    let worst = worst.or_else(|| service.worst(&BTreeSet::new()));
+    let evidence = match worst {
+        Some(task) => Some(Box::new(evidence_of(engine, service, task, waited).await)),
+        None => None,
+    };
+    let error = worst.map(|task| task.error.clone()).unwrap_or_default();
+    let probes = evidence.iter().flat_map(|evidence| &evidence.probes);
+    let probed = probes.last().is_some_and(|probe| probe.exit_code != 0);
     let mut failure = TasksFailure {
+        unhealthy: probed || error.contains("unhealthy container"),
+        checked: service.checked,
         code: worst.and_then(|task| task.exit_code),
-        error: worst.map(|task| task.error.clone()).unwrap_or_default(),
+        error,
         update: service.update.as_ref().map(|update| update.message.clone()).unwrap_or_default(),
         trouble,
     };
     if let Trouble::NoNode { error } = &failure.trouble {
         failure.error.clone_from(error);
     }
-    let evidence = match worst {
-        Some(task) => Some(Box::new(evidence_of(engine, service, task, waited).await)),
-        None => None,
-    };
     Failure { error: EngineError::Tasks(failure), evidence }
 }
 

@@ -192,13 +192,13 @@ fn node(node: Node) -> Option<ObservedNode> {
 pub(super) fn service(found: Service, tasks: &[Task], project: &str) -> Option<ObservedService> {
     let spec = found.spec?;
     let name = spec.name?;
-    let labels = spec.labels.unwrap_or_default();
+    let own = spec.labels.unwrap_or_default();
     let template = spec.task_template.unwrap_or_default();
     let id = found.id?;
     let (mode, replicas) = mode(spec.mode.as_ref());
     let image = template.container_spec.as_ref().and_then(|container| container.image.clone());
     let image = image.unwrap_or_default();
-    let key = labels.get(labels::KEY).cloned();
+    let key = own.get(labels::KEY).cloned();
     let key = key.or_else(|| name.strip_prefix(&format!("{project}_")).map(str::to_owned));
     let status = found.service_status.unwrap_or_default();
     let iteration = found.job_status.and_then(|job| job.job_iteration).and_then(|version| version.index);
@@ -212,29 +212,26 @@ pub(super) fn service(found: Service, tasks: &[Task], project: &str) -> Option<O
             ServiceUpdateStatusStateEnum::ROLLBACK_COMPLETED => UpdateState::RollbackCompleted,
             ServiceUpdateStatusStateEnum::EMPTY => return None,
         };
-        Some(ObservedUpdate { state, message: update.message.unwrap_or_default() })
+        let began = update.started_at.map(OffsetDateTime::unix_timestamp_nanos).unwrap_or_default();
+        let began = i64::try_from(began).unwrap_or_default();
+        Some(ObservedUpdate { state, message: update.message.unwrap_or_default(), began })
     });
-    let own = tasks.iter().filter(|task| task.service_id.as_ref() == Some(&id));
-    let mut tasks: Vec<ObservedTask> = own.filter_map(|found| task(found, &template, iteration)).collect();
+    let of_it = tasks.iter().filter(|task| task.service_id.as_ref() == Some(&id));
+    let mut tasks: Vec<ObservedTask> = of_it.filter_map(|found| task(found, &template, iteration)).collect();
     tasks.sort_by(|a, b| (a.slot, &a.node, b.created, &a.id).cmp(&(b.slot, &b.node, a.created, &b.id)));
     let ports = found.endpoint.and_then(|endpoint| endpoint.ports).unwrap_or_default();
     Some(ObservedService {
         service: key.unwrap_or_else(|| name.clone()),
         version: found.version.and_then(|version| version.index).unwrap_or_default(),
-        recorded: labels.get(labels::SPEC).and_then(|text| Recorded::read(text)),
-        reference: labels.get(labels::STACK_IMAGE).cloned().unwrap_or_else(|| image.clone()),
+        recorded: own.get(labels::SPEC).and_then(|text| Recorded::read(text)),
+        reference: own.get(labels::STACK_IMAGE).cloned().unwrap_or_else(|| image.clone()),
         image,
         mode,
         replicas,
         force_update: template.force_update.unwrap_or_default(),
         update,
-        checked: template
-            .container_spec
-            .as_ref()
-            .and_then(|container| container.health_check.as_ref())
-            .is_some_and(|check| {
-                check.test.as_ref().is_none_or(|test| test.first().is_none_or(|first| first != "NONE"))
-            }),
+        checked: (template.container_spec.as_ref().and_then(|container| container.labels.as_ref()))
+            .is_some_and(|labels| labels.contains_key(labels::HEALTHCHECK)),
         desired: status.desired_tasks.unwrap_or_default(),
         completed: status.completed_tasks.unwrap_or_default(),
         ports: ports.iter().map(port).collect(),
@@ -276,10 +273,12 @@ fn task(found: &Task, template: &TaskSpec, iteration: Option<u64>) -> Option<Obs
     let container = status.container_status.unwrap_or_default();
     let state = state(status.state?);
     let ended = state > TaskState::Running;
+    // The places of a job are counted from 0, those of other services from 1.
+    let first = u64::from(iteration.is_some());
     let this_run = iteration.is_none() || found.job_iteration.as_ref().and_then(|run| run.index) == iteration;
     Some(ObservedTask {
         id: found.id.clone()?,
-        slot: found.slot.and_then(|slot| u64::try_from(slot).ok()).unwrap_or_default(),
+        slot: found.slot.and_then(|slot| u64::try_from(slot).ok()).unwrap_or_default() + first,
         node: found.node_id.clone().unwrap_or_default(),
         state,
         wanted: self::state(found.desired_state?),
@@ -293,9 +292,18 @@ fn task(found: &Task, template: &TaskSpec, iteration: Option<u64>) -> Option<Obs
     })
 }
 
+/// Whether a task has come to its end, whatever it was.
+pub(super) fn is_over(task: &Task) -> bool {
+    task.status
+        .as_ref()
+        .and_then(|status| status.state)
+        .is_some_and(|found| state(found) > TaskState::Running)
+}
+
 /// Whether a task is what the service makes now. Where tasks may be is no reason to replace one.
 fn is_same(task: &TaskSpec, template: &TaskSpec) -> bool {
-    let without = |spec: &TaskSpec| TaskSpec { placement: None, ..spec.clone() };
+    // A task does not say its runtime, and a service does.
+    let without = |spec: &TaskSpec| TaskSpec { placement: None, runtime: None, ..spec.clone() };
     without(task) == without(template)
 }
 

@@ -1,0 +1,215 @@
+//! A stack on Docker Swarm: one node, an engine of the test's own in a network of its own.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::Project;
+
+/// How long an engine may take to start, or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A manager of a swarm of one node, which needs dockerd, root and `unshare`.
+struct Manager {
+    directory: tempfile::TempDir,
+    child: Child,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        let log = std::fs::File::create(at("log")).expect("a file");
+        // An engine without a bridge of its own takes away that of the machine's.
+        let engine = format!(
+            "ip link set lo up && ip link add swarm0 type dummy && ip addr add 10.98.0.1/24 dev swarm0 && \
+             ip link set swarm0 up && exec dockerd -H {} --data-root {} --exec-root {} --pidfile {}",
+            format_args!("unix://{}", at("socket")),
+            at("data"),
+            at("exec"),
+            at("pid"),
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--mount", "sh", "-c", &engine]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let mut manager = Self { directory, child: child.expect("this test needs unshare") };
+        let begun = Instant::now();
+        while !manager.docker(&["version"]).0 {
+            let ended = manager.child.try_wait().ok().flatten();
+            if ended.is_some() || begun.elapsed() > PATIENCE {
+                let log = std::fs::read_to_string(manager.at("log")).unwrap_or_default();
+                panic!("the engine does not answer; it ended: {ended:?}\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let (begun, said) = manager.docker(&["swarm", "init", "--advertise-addr", "10.98.0.1"]);
+        assert!(begun, "{said}");
+        manager
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.at("socket"))
+    }
+
+    /// Whether docker did it, and what it said.
+    fn docker(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = Command::new("docker");
+        command.args(["-H", &self.host()]).args(arguments).stdin(Stdio::null());
+        let output = command.output().expect("docker runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn lines(&self, arguments: &[&str]) -> Vec<String> {
+        self.docker(arguments).1.lines().map(str::to_owned).collect()
+    }
+
+    fn load(&self, image: &str) {
+        let save = Command::new("docker").args(["save", image]).stdout(Stdio::piped()).spawn();
+        let mut save = save.expect("docker runs");
+        let mut load = Command::new("docker");
+        load.args(["-H", &self.host(), "load"]).stdin(save.stdout.take().expect("its output"));
+        assert!(load.stdout(Stdio::null()).status().expect("docker runs").success());
+        assert!(save.wait().expect("an end").success());
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _: (bool, String) = self.docker(&["swarm", "leave", "--force"]);
+        let pid = std::fs::read_to_string(self.at("pid")).unwrap_or_default();
+        let _: std::io::Result<_> = Command::new("kill").args(["-TERM", pid.trim()]).status();
+        let _: std::io::Result<_> = self.child.wait();
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let own = self.directory.path().display().to_string();
+        for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
+            if place.starts_with(&own) {
+                let _: std::io::Result<_> = Command::new("umount").args(["-l", "-q", place]).status();
+            }
+        }
+    }
+}
+
+const STACK: &str = r#"
+x-stackctl: { engine: swarm }
+services:
+  db:
+    image: redis:latest
+    healthcheck: { test: [CMD, redis-cli, ping], interval: 500ms, retries: 2 }
+    configs: [app]
+    secrets: [token]
+    deploy:
+      endpoint_mode: dnsrr
+      update_config: { failure_action: rollback, monitor: 1s, order: start-first }
+  migrate:
+    image: redis:latest
+    command: [sh, -c, "redis-cli -h db set made yes"]
+    restart: "no"
+    depends_on: { db: { condition: service_healthy } }
+  web:
+    image: redis:latest
+    command: [redis-server, --port, "6380"]
+    environment: { LEVEL: info }
+    depends_on: { migrate: { condition: service_completed_successfully } }
+    deploy: { endpoint_mode: dnsrr, replicas: 2, update_config: { monitor: 500ms, parallelism: 0 } }
+configs: { app: { content: "a = 1" } }
+secrets: { token: { environment: TOKEN } }
+"#;
+
+/// What docker has of the project.
+fn left(manager: &Manager, name: &str) -> Vec<String> {
+    let filter = format!("label=com.docker.stack.namespace={name}");
+    let lists: [&[&str]; 5] = [
+        &["service", "ls", "-q", "--filter"],
+        &["config", "ls", "-q", "--filter"],
+        &["secret", "ls", "-q", "--filter"],
+        &["network", "ls", "-q", "--filter"],
+        &["ps", "-aq", "--filter"],
+    ];
+    lists.iter().flat_map(|list| manager.lines(&[*list, &[&filter]].concat())).collect()
+}
+
+#[test]
+fn a_stack_on_a_swarm_comes_up_changes_goes_back_and_leaves_nothing() {
+    let manager = Manager::new();
+    manager.load("redis:latest");
+    let mut project = Project::new(STACK);
+    project.env("DOCKER_HOST", manager.host());
+    project.env("TOKEN", "never-seen-7f3a");
+    let name = project.name.clone();
+
+    // It comes up in the order of what it needs, and then there is nothing to do.
+    let up = project.run(&["up", "--wait"]).exits(0);
+    let told = |word: &str| up.err.find(word).unwrap_or_else(|| panic!("{word}: {}", up.err));
+    assert!(told("service:db  converged") < told("service:migrate  created"), "{}", up.err);
+    assert!(told("service:migrate  completed") < told("service:web  created"), "{}", up.err);
+    project.run(&["plan"]).exits(0);
+    let again = project.run(&["up", "--wait"]).exits(0);
+    assert!(again.err.contains("nothing to change"), "{}", again.err);
+    assert!(manager.lines(&["stack", "ls"]).iter().any(|line| line.contains(&name)));
+
+    // ps tells the node, logs come from all tasks.
+    let ps = project.run(&["ps"]).exits(0).out;
+    assert!(ps.contains("NODE") && ps.contains(&format!("{name}_web.2")), "{ps}");
+    let logs = project.run(&["logs", "web"]).exits(0).out;
+    assert!(logs.contains("web-1 ") && logs.contains("web-2 "), "{logs}");
+
+    // A change replaces the tasks of that service alone.
+    let tasks = |service: &str| {
+        manager.lines(&[
+            "service",
+            "ps",
+            "-q",
+            "--filter",
+            "desired-state=running",
+            &format!("{name}_{service}"),
+        ])
+    };
+    let (db, web) = (tasks("db"), tasks("web"));
+    project.write(&STACK.replace("LEVEL: info", "LEVEL: debug"));
+    let plan = project.run(&["plan"]).exits(2).out;
+    assert!(plan.contains("environment.LEVEL") && !plan.contains("service:db  "), "{plan}");
+    project.run(&["up"]).exits(0);
+    assert_eq!(tasks("db"), db);
+    assert!(tasks("web").iter().all(|task| !web.contains(task)));
+    let changed = STACK.replace("LEVEL: info", "LEVEL: debug");
+
+    // Another content is another config; the old one goes.
+    let configs = || manager.lines(&["config", "ls", "--format", "{{.Name}}"]);
+    let before = configs();
+    let changed = changed.replace("a = 1", "a = 2");
+    project.write(&changed);
+    project.run(&["up"]).exits(0);
+    let now = configs();
+    assert!(now.len() == 1 && now != before && now[0].starts_with(&format!("{name}_app_")), "{now:?}");
+
+    // What is not healthy is put back, and that is no success.
+    project
+        .write(&changed.replace("[CMD, redis-cli, ping]", "[CMD, sh, -c, 'echo cannot reach it; exit 1']"));
+    let bad = project.run(&["up"]);
+    assert_eq!(bad.code, 9, "{}", bad.err);
+    for words in ["failed its health check", "put back what was there before", "cannot reach it"] {
+        assert!(bad.err.contains(words), "{words}: {}", bad.err);
+    }
+    project.write(&changed);
+    project.run(&["up"]).exits(0);
+
+    // An image that is not there is told, and the job is not run again for it.
+    project
+        .write(&changed.replace("command: [redis-server, --port, \"6380\"]", "command: [no-such-program]"));
+    let bad = project.run(&["up"]);
+    assert_eq!(bad.code, 1, "{}", bad.err);
+    assert!(bad.err.contains("exit code 127") && !bad.err.contains("service:migrate"), "{}", bad.err);
+    project.write(&changed);
+
+    // The file is not for one engine, and a command for containers says so.
+    let other = project.run(&["--engine", "docker", "up"]);
+    assert!(other.code == 8 && other.err.contains("the stack belongs to swarm"), "{}", other.err);
+    let stop = project.run(&["stop"]);
+    assert!(stop.code == 8 && stop.err.contains("one of a swarm"), "{}", stop.err);
+
+    project.run(&["down"]).exits(0);
+    assert_eq!(left(&manager, &name), Vec::<String>::new());
+}
