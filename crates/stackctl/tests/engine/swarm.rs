@@ -158,7 +158,14 @@ fn a_stack_on_a_swarm_comes_up_changes_goes_back_and_leaves_nothing() {
 
     // A change replaces the tasks of that service alone.
     let tasks = |service: &str| {
-        manager.lines(&["service", "ps", "-q", "--filter", "desired-state=running", &format!("{name}_{service}")])
+        manager.lines(&[
+            "service",
+            "ps",
+            "-q",
+            "--filter",
+            "desired-state=running",
+            &format!("{name}_{service}"),
+        ])
     };
     let (db, web) = (tasks("db"), tasks("web"));
     project.write(&STACK.replace("LEVEL: info", "LEVEL: debug"));
@@ -179,7 +186,8 @@ fn a_stack_on_a_swarm_comes_up_changes_goes_back_and_leaves_nothing() {
     assert!(now.len() == 1 && now != before && now[0].starts_with(&format!("{name}_app_")), "{now:?}");
 
     // What is not healthy is put back, and that is no success.
-    project.write(&changed.replace("[CMD, redis-cli, ping]", "[CMD, sh, -c, 'echo cannot reach it; exit 1']"));
+    project
+        .write(&changed.replace("[CMD, redis-cli, ping]", "[CMD, sh, -c, 'echo cannot reach it; exit 1']"));
     let bad = project.run(&["up"]);
     assert_eq!(bad.code, 9, "{}", bad.err);
     for words in ["failed its health check", "put back what was there before", "cannot reach it"] {
@@ -189,7 +197,8 @@ fn a_stack_on_a_swarm_comes_up_changes_goes_back_and_leaves_nothing() {
     project.run(&["up"]).exits(0);
 
     // An image that is not there is told, and the job is not run again for it.
-    project.write(&changed.replace("command: [redis-server, --port, \"6380\"]", "command: [no-such-program]"));
+    project
+        .write(&changed.replace("command: [redis-server, --port, \"6380\"]", "command: [no-such-program]"));
     let bad = project.run(&["up"]);
     assert_eq!(bad.code, 1, "{}", bad.err);
     assert!(bad.err.contains("exit code 127") && !bad.err.contains("service:migrate"), "{}", bad.err);
