@@ -73,8 +73,8 @@ pub(crate) struct Global {
     /// Engine to talk to, as `unix:///var/run/docker.sock`, `tcp://…` or `ssh://…`
     #[arg(short = 'H', long, value_name = "ADDRESS")]
     pub(crate) host: Option<String>,
-    /// What runs the stack: one Docker Engine, or Docker Swarm [default: as `x-stackctl` of the file says, else docker]
-    #[arg(long, value_parser = backend, value_name = "docker|swarm", global = true, env = "STACKCTL_ENGINE")]
+    /// What runs the stack: one Docker Engine, or Docker Swarm [default: as `x-stackctl` of the file says, else STACKCTL_ENGINE, else docker]
+    #[arg(long, value_parser = backend, value_name = "docker|swarm", global = true)]
     pub(crate) engine: Option<Backend>,
     /// Attribute that a swarm does not honour and that may be left out, as `privileged`
     #[arg(long, value_name = "KEY", global = true)]
@@ -129,7 +129,7 @@ pub(crate) struct Global {
     pub(crate) said: Rc<RefCell<Said>>,
 }
 
-/// The name of a backend; an empty one, as of a variable without a value, is none.
+/// The name of a backend.
 fn backend(text: &str) -> Result<Backend, String> {
     Backend::of(text).ok_or_else(|| "there are docker and swarm".to_owned())
 }

@@ -9,6 +9,9 @@ use stack_file::load::Loaded;
 use crate::args::Global;
 use crate::error::{Fault, Kind};
 
+/// The variable that says what runs stacks whose files do not say it.
+const VARIABLE: &str = "STACKCTL_ENGINE";
+
 /// Where a stack file says that it belongs, each with its place in the file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
@@ -33,11 +36,25 @@ pub(crate) fn backend(global: &Global) -> anyhow::Result<Backend> {
             Kind::Refused,
             format!("the stack belongs to {} ({place}), and --engine says {}", said.word(), asked.word()),
         )
-        .hint("leave out --engine and STACKCTL_ENGINE, or change the file")
+        .hint("leave out --engine, or change the file")
         .into()),
         (Some((said, _)), _) => Ok(*said),
-        (None, asked) => Ok(asked.unwrap_or_default()),
+        (None, Some(asked)) => Ok(asked),
+        (None, None) => of_environment(),
     }
+}
+
+/// What the environment says of a stack that nobody else says anything of.
+fn of_environment() -> anyhow::Result<Backend> {
+    let said = std::env::var(VARIABLE).unwrap_or_default();
+    if said.is_empty() {
+        return Ok(Backend::default());
+    }
+    Backend::of(&said).ok_or_else(|| {
+        Fault::new(Kind::Usage, format!("{VARIABLE} is {said}, which is no engine that runs stacks"))
+            .hint("there are docker and swarm")
+            .into()
+    })
 }
 
 /// Where the engine of the stack that was read last is to be found.
