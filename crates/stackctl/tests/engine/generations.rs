@@ -95,7 +95,10 @@ fn a_way_back_must_need_no_file_and_be_a_generation_itself() {
     away(&project, &["history"]).exits(0).shows("rollback 1").shows("- worker");
     away(&project, &["rollback", "1"]).exits(0).says("nothing to change");
     assert_eq!(numbers(&project), ["3", "2", "1"]);
-    away(&project, &["rollback", "7"]).exits(64).says("there is no generation 7").says("it has: 1, 2, 3");
+    away(&project, &["rollback", "7"])
+        .exits(64)
+        .says("there is no generation 7")
+        .says("has: 1, 2, 3; see them with");
     // The file as it was then says what runs now.
     project.write(&web("    mem_limit: 32m\n"));
     project.run(&["plan"]).exits(0);
