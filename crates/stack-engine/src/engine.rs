@@ -268,7 +268,7 @@ pub enum EngineError {
     NotReady(NotReady),
     /// The tasks of a swarm's service are not as they are to be.
     #[error("{0}")]
-    Tasks(TasksFailure),
+    Tasks(Box<TasksFailure>),
     /// What was looked at is not what is there now.
     #[error("somebody else has changed it meanwhile")]
     ChangedMeanwhile,

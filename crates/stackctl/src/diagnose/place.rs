@@ -1,6 +1,6 @@
 //! The value of the file that a failure has to do with.
 
-use stack_engine::engine::{EngineError, NotReady, Taken, TasksFailure};
+use stack_engine::engine::{EngineError, NotReady, Taken};
 use stack_engine::exit;
 use stack_file::source::Origin;
 use stack_file::tree::Node;
@@ -25,10 +25,10 @@ pub(super) fn attributes(step: &Step, error: &EngineError) -> &'static [&'static
         }
         (EngineError::Tasks(why), _) if why.unhealthy => HEALTH,
         (EngineError::Tasks(why), _) if why.error.contains("No such image") => &["image"],
-        (EngineError::Tasks(TasksFailure { trouble: Trouble::NoNode { .. }, .. }), _) => {
+        (EngineError::Tasks(why), _) if matches!(why.trouble, Trouble::NoNode { .. }) => {
             &["deploy.placement.constraints", "deploy.placement", "deploy.resources.reservations"]
         }
-        (EngineError::Tasks(TasksFailure { code: Some(126 | 127), .. }), _) => &["command", "entrypoint"],
+        (EngineError::Tasks(why), _) if matches!(why.code, Some(126 | 127)) => &["command", "entrypoint"],
         (EngineError::NoImage { .. }, _) => &["image"],
         (EngineError::Taken { what: Taken::Name(_), .. }, _) => &["container_name"],
         (EngineError::Taken { what: Taken::Subnet { .. }, .. }, _) => &["ipam.config", "ipam"],

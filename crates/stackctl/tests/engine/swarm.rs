@@ -21,8 +21,8 @@ impl Manager {
         let log = std::fs::File::create(at("log")).expect("a file");
         // An engine without a bridge of its own takes away that of the machine's.
         let engine = format!(
-            "ip link set lo up && ip link add swarm0 type dummy && ip addr add 10.98.0.1/24 dev swarm0 && \
-             ip link set swarm0 up && exec dockerd -H {} --data-root {} --exec-root {} --pidfile {}",
+            "ip link set lo up && ip link add swarm0 type veth peer name swarm1 && ip addr add 10.98.0.1/24 dev swarm0 && \
+             ip link set swarm0 up && ip link set swarm1 up && exec dockerd -H {} --data-root {} --exec-root {} --pidfile {}",
             format_args!("unix://{}", at("socket")),
             at("data"),
             at("exec"),
@@ -80,7 +80,10 @@ impl Drop for Manager {
     fn drop(&mut self) {
         let _: (bool, String) = self.docker(&["swarm", "leave", "--force"]);
         let pid = std::fs::read_to_string(self.at("pid")).unwrap_or_default();
-        let _: std::io::Result<_> = Command::new("kill").args(["-TERM", pid.trim()]).status();
+        match pid.trim() {
+            "" => drop(self.child.kill()),
+            pid => drop(Command::new("kill").args(["-TERM", pid]).status()),
+        }
         let _: std::io::Result<_> = self.child.wait();
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
         let own = self.directory.path().display().to_string();

@@ -239,7 +239,7 @@ async fn failure(
     if let Trouble::NoNode { error } = &failure.trouble {
         failure.error.clone_from(error);
     }
-    Failure { error: EngineError::Tasks(failure), evidence }
+    Failure { error: EngineError::Tasks(Box::new(failure)), evidence }
 }
 
 /// What is known of a task: of its container where that is on this node, else what the swarm tells.
