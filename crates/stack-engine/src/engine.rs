@@ -55,8 +55,9 @@ pub struct Query {
     pub networks: Vec<String>,
     /// Names of volumes that the project may use without owning them.
     pub volumes: Vec<String>,
-    /// Also what the containers are set to now, whatever was recorded of them: one call for each.
-    pub actual: bool,
+    /// Also what the containers are set to now, whatever was recorded of them, where there are at
+    /// most so many: it takes one call for each.
+    pub actual: usize,
 }
 
 /// One thing to do.

@@ -27,6 +27,10 @@ pub(crate) mod destination;
 
 pub(crate) use self::destination::{any_engine, backend, engine, manager};
 
+/// Of stacks with at most so many containers, plans ask for each what it is set to now. For larger
+/// ones that would take longer than all else.
+pub(crate) const CLOSELY: usize = 24;
+
 /// The variable that names the platform of services that name none, as docker has it.
 const DEFAULT_PLATFORM: &str = "DOCKER_DEFAULT_PLATFORM";
 
@@ -125,7 +129,7 @@ impl Project {
             aging: self.desired.aging(),
             networks: self.desired.networks.iter().map(|spec| spec.network.name.clone()).collect(),
             volumes: self.desired.volumes.iter().map(|spec| spec.volume.name.clone()).collect(),
-            actual: true,
+            actual: CLOSELY,
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) async fn observe(docker: &Docker, query: &Query) -> Result<Observed, 
 
     let mut containers: Vec<_> = containers.into_iter().filter_map(container).collect();
     containers.sort_by(|a, b| a.name.cmp(&b.name));
-    if query.actual {
+    if containers.len() <= query.actual {
         actual::look(docker, &mut containers).await?;
     }
     let mut networks: Vec<_> =

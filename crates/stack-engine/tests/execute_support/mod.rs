@@ -32,7 +32,7 @@ pub(crate) async fn observe(engine: &FakeEngine, desired: &Desired) -> Observed 
         aging: desired.aging(),
         networks: desired.networks.iter().map(|spec| spec.network.name.clone()).collect(),
         volumes: desired.volumes.iter().map(|spec| spec.volume.name.clone()).collect(),
-        actual: false,
+        actual: 0,
     };
     engine.observe(&query).await.expect("the engine answers")
 }

@@ -1,10 +1,11 @@
 //! `stackctl status`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use stack_engine::engine::{Engine, Query};
-use stack_plan::generation::{Generation, KeptFields, KeptValue};
+
+use stack_plan::generation::{Drift, Generation, KeptFields, KeptValue};
 
 use crate::args::Global;
 use crate::error::{self, Fault, Kind};
@@ -48,9 +49,24 @@ pub(crate) async fn run(global: &Global, args: StatusArgs) -> anyhow::Result<Exi
     match form {
         _ if global.json => render::line(&render::status::json(&generation, &drift, &ahead).to_string())?,
         Some(form) => render::text(&render::status::list(&drift, &form)?)?,
-        None => render::text(&render::status::text(&generation, &drift, &ahead))?,
+        None => {
+            let mend = mend(&drift, observed.containers.len());
+            render::text(&render::status::text(&generation, &drift, &ahead, &mend))?;
+        }
     }
     Ok(if drift.is_empty() { ExitCode::SUCCESS } else { error::changes() })
+}
+
+/// What mends it: in a large stack, `up` does not see by itself what only each container tells.
+fn mend(drift: &[Drift], containers: usize) -> String {
+    let listed = ["container", "state", "name", "network", "image id"];
+    let set = drift.iter().filter(|found| !listed.contains(&found.field.as_str()));
+    let services: BTreeSet<&str> = set.filter_map(|found| found.resource.split('/').next()).collect();
+    if containers <= settings::CLOSELY || services.is_empty() {
+        return "stackctl up".to_owned();
+    }
+    let services: Vec<&str> = services.into_iter().collect();
+    format!("stackctl up; stackctl up --no-deps --force-recreate {}", services.join(" "))
 }
 
 /// What to look at for a generation.
@@ -69,6 +85,6 @@ fn query(generation: &Generation) -> Query {
         aging: Vec::new(),
         networks: names(&generation.networks),
         volumes: names(&generation.volumes),
-        actual: true,
+        actual: usize::MAX,
     }
 }

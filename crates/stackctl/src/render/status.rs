@@ -33,7 +33,7 @@ pub(crate) fn list(drift: &[Drift], form: &Form) -> anyhow::Result<String> {
 }
 
 /// The same for people.
-pub(crate) fn text(generation: &Generation, drift: &[Drift], ahead: &[ResourceChange]) -> String {
+pub(crate) fn text(generation: &Generation, drift: &[Drift], ahead: &[ResourceChange], mend: &str) -> String {
     let Generation { number, project, at, command, .. } = generation;
     let mut text = String::new();
     for found in drift {
@@ -42,11 +42,9 @@ pub(crate) fn text(generation: &Generation, drift: &[Drift], ahead: &[ResourceCh
     let left = format!("generation {number} left it ({at}, stackctl {command})");
     match drift.len() {
         0 => text.push_str(&format!("{} {project} is as {left}\n", paint(GREEN, "✓"))),
-        1 => text.push_str(&format!("{project}: 1 thing is not as {left}; mend it with: stackctl up\n")),
+        1 => text.push_str(&format!("{project}: 1 thing is not as {left}; mend it with: {mend}\n")),
         count => {
-            text.push_str(&format!(
-                "{project}: {count} things are not as {left}; mend them with: stackctl up\n"
-            ));
+            text.push_str(&format!("{project}: {count} things are not as {left}; mend them with: {mend}\n"));
         }
     }
     if !ahead.is_empty() {
