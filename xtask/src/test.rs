@@ -30,8 +30,8 @@ const LIMIT: Duration = Duration::from_secs(40 * 60);
 /// `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArgs {
-    /// How many cases of each property over plans are drawn, in place of 256
-    #[arg(long, value_name = "NUMBER")]
+    /// How many cases of each property over plans are drawn, besides the 256 of every run
+    #[arg(long, value_name = "NUMBER", conflicts_with = "only")]
     cases: Option<u32>,
     /// Only the tests that need a Docker Engine, against the one at this address, as `unix:///var/run/docker.sock`
     #[arg(long, value_name = "URL", conflicts_with_all = ["cases", "clients", "only"])]
@@ -80,6 +80,9 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
     tests?;
     leftovers?;
+    if let Some(cases) = arguments.cases {
+        stages.cargo("properties", &mut properties(root, cases))?;
+    }
     if arguments.clients {
         stages.run("clients", "cargo xtask clients", || clients::against(root, &engine))?;
     }
@@ -161,6 +164,14 @@ fn tests(
     if let Some(suite) = suite {
         command.env("KOSOKU", suite);
     }
+    command
+}
+
+/// The properties over plans: all that is drawn, planned and carried out on an engine in memory.
+fn properties(root: &Path, cases: u32) -> Command {
+    let mut command = cargo(root);
+    command.args(["test", "--workspace", "--test", "execute_converges", "--test", "execute_rolling"]);
+    command.env("PROPTEST_CASES", cases.to_string());
     command
 }
 
