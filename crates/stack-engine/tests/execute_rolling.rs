@@ -175,9 +175,11 @@ proptest! {
     }
 
     #[test]
-    fn what_was_replaced_is_put_back_when_a_later_one_is_bad(update in update(), good in 1..4_u32) {
-        let update = Update { action: 2, ratio: 0.0, checked: true, ..update };
-        prop_assume!(good < update.replicas);
+    fn what_was_replaced_is_put_back_when_a_later_one_is_bad(update in update(), good in 0..12_u32) {
+        let replicas = update.replicas.max(2);
+        let update = Update { replicas, port: false, action: 2, ratio: 0.0, checked: true, ..update };
+        // At least one is good, and not all are.
+        let good = 1 + good % (replicas - 1);
         paused(async {
             let engine = update.old().await;
             let before = serving(&engine, &update).await;
