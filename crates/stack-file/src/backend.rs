@@ -12,6 +12,8 @@ pub(crate) struct Column {
     pub(crate) backend: &'static str,
     /// Whether an attribute is honoured; else why not, or what to use instead.
     pub(crate) honours: fn(&Attribute) -> Result<(), &'static str>,
+    /// Whether stackctl does nothing yet about an attribute that the backend would honour.
+    pub(crate) not_yet: fn(&Attribute) -> bool,
     /// What to do about an attribute of this path that is honoured with other values than this.
     pub(crate) value: fn(&str, &str) -> Option<&'static str>,
 }
@@ -49,6 +51,15 @@ impl Column {
                                 .at(&entry.key)
                                 .path(path)
                                 .help(why),
+                        ),
+                        Ok(()) if (self.not_yet)(child.row) && !asks_nothing(&entry.node) => found.push(
+                            Diagnostic::warning(format!(
+                                "stackctl does not honour `{key}` on {}",
+                                self.backend
+                            ))
+                            .at(&entry.key)
+                            .path(path)
+                            .help("remove it if the stack works without it"),
                         ),
                         Ok(()) => {
                             self.look(&entry.node, child, &path, found);

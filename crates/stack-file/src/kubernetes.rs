@@ -5,7 +5,8 @@ use crate::backend::Column;
 use crate::diagnostic::Diagnostic;
 use crate::load::Loaded;
 
-const COLUMN: Column = Column { backend: "Kubernetes", honours: Attribute::on_kubernetes, value };
+const COLUMN: Column =
+    Column { backend: "Kubernetes", honours: Attribute::on_kubernetes, not_yet: |_| false, value };
 
 /// One warning for every attribute of the files that Kubernetes does not honour, in the order of
 /// the files. What single values come to is known to the crate that writes manifests.

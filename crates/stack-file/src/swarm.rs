@@ -1,22 +1,20 @@
 //! What a stack asks for and Swarm does not do.
 
-use crate::attributes::{Schema, Support};
-use crate::canonical::text;
+use crate::attributes::{Attribute, Support};
+use crate::backend::Column;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Loaded;
 use crate::model::{DeployMode, PortMode, RestartCondition};
-use crate::tree::{Kind, Node};
+
+const COLUMN: Column = Column { backend: "Swarm", honours: Attribute::on_swarm, not_yet: is_not_yet, value };
 
 /// One warning for every attribute of the files that Swarm does not honour, in the order of
 /// the files. What was filled in without being written is no attribute of a file.
 #[must_use]
 pub fn not_honoured(loaded: &Loaded) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    visit(&loaded.stack.tree, Schema::root(), "", &mut found);
+    let mut found = COLUMN.not_honoured(loaded);
     endpoints(loaded, &mut found);
     found.sort_by_key(|told| told.origin.as_ref().map(|origin| (origin.source, origin.span)));
-    // An anchor brings one place to several services.
-    found.dedup_by(|later, earlier| later.origin == earlier.origin && later.message == earlier.message);
     found
 }
 
@@ -58,64 +56,18 @@ fn endpoints(loaded: &Loaded, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn visit(node: &Node, schema: &Schema, path: &str, found: &mut Vec<Diagnostic>) {
-    match &node.kind {
-        Kind::Mapping(entries) => {
-            for (key, entry) in entries {
-                let Some(child) = schema.below(key) else { continue };
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                match child.row.on_swarm() {
-                    Err(_) if asks_nothing(&entry.node) => {}
-                    Err(why) => found.push(
-                        Diagnostic::warning(format!("Swarm does not honour `{key}`"))
-                            .at(&entry.key)
-                            .path(path)
-                            .help(why),
-                    ),
-                    Ok(()) if is_not_yet(child) && !asks_nothing(&entry.node) => found.push(
-                        Diagnostic::warning(format!("stackctl does not honour `{key}` on a swarm"))
-                            .at(&entry.key)
-                            .path(path)
-                            .help("remove it if the stack works without it"),
-                    ),
-                    Ok(()) => {
-                        value(&entry.node, child, &path, found);
-                        visit(&entry.node, child, &path, found);
-                    }
-                }
-            }
-        }
-        Kind::Sequence(items) => {
-            let Some(child) = schema.item.as_deref() else { return };
-            for (index, item) in items.iter().enumerate() {
-                visit(item, child, &format!("{path}[{index}]"), found);
-            }
-        }
-        Kind::Scalar(_) => {}
-    }
-}
-
 /// Whether nothing is done about an attribute, on whatever engine.
-fn is_not_yet(schema: &Schema) -> bool {
+fn is_not_yet(row: &Attribute) -> bool {
     // Swarm fills in templates itself.
-    matches!(schema.row.support, Support::NotYet(_)) && !schema.row.path.ends_with(".template_driver")
-}
-
-/// Whether a value is that of an attribute that is not there.
-fn asks_nothing(node: &Node) -> bool {
-    match &node.kind {
-        Kind::Scalar(scalar) => scalar.text == "false",
-        Kind::Sequence(items) => items.is_empty(),
-        Kind::Mapping(entries) => entries.is_empty(),
-    }
+    matches!(row.support, Support::NotYet(_)) && !row.path.ends_with(".template_driver")
 }
 
 const CONDITIONS: [RestartCondition; 3] =
     [RestartCondition::None, RestartCondition::OnFailure, RestartCondition::Any];
 
 /// Attributes that Swarm honours with some values only.
-fn value(node: &Node, schema: &Schema, path: &str, found: &mut Vec<Diagnostic>) {
-    let help = match (schema.row.path, text(node)) {
+fn value(path: &str, text: &str) -> Option<&'static str> {
+    let help = match (path, text) {
         ("networks.*.driver", driver) if !matches!(driver, "overlay" | "" | "host") => {
             "services of a swarm need an `overlay` network"
         }
@@ -135,12 +87,7 @@ fn value(node: &Node, schema: &Schema, path: &str, found: &mut Vec<Diagnostic>) 
         ("services.*.volumes[].type", kind) if !matches!(kind, "bind" | "volume" | "tmpfs") => {
             "use bind, volume or tmpfs"
         }
-        _ => return,
+        _ => return None,
     };
-    found.push(
-        Diagnostic::warning(format!("Swarm does not honour this `{}`", schema.row.name()))
-            .at(&node.origin)
-            .path(path)
-            .help(help),
-    );
+    Some(help)
 }
