@@ -126,12 +126,12 @@ impl Line {
             match option.as_str() {
                 "-f" | "--file" => global.files.extend(take().map(PathBuf::from)),
                 "-p" | "--project-name" => global.project_name = take(),
-                "--project-directory" => global.project_directory = take().map(PathBuf::from),
+                "--project-directory" | "--workdir" => global.project_directory = take().map(PathBuf::from),
                 "--env-file" => global.env_files.extend(take().map(PathBuf::from)),
                 "--profile" => global.profiles.extend(take()),
                 "-H" | "--host" => global.host = take(),
                 "--context" => global.context = take(),
-                "--progress" | "--ansi" | "--parallel" => drop(take()),
+                "--progress" | "--ansi" | "--parallel" | "--engine" | "--allow-unsupported" => drop(take()),
                 option if option.starts_with('-') => {}
                 _ => command = command.or(Some(word)),
             }
@@ -181,6 +181,19 @@ mod tests {
         assert_eq!(line.global.profiles, ["dev"]);
         assert_eq!(line.command.as_deref(), Some("logs"));
         assert_eq!(read("stackctl").command, None);
+    }
+
+    #[test]
+    fn the_value_of_an_option_is_no_command() {
+        let all = <Global as clap::Args>::augment_args(clap::Command::new("stackctl"));
+        for option in all.get_arguments().filter(|option| option.get_action().takes_values()) {
+            let name = option.get_long().expect("a long name");
+            assert_eq!(
+                read(&format!("stackctl --{name} value logs")).command.as_deref(),
+                Some("logs"),
+                "{name}"
+            );
+        }
     }
 
     #[test]

@@ -269,6 +269,7 @@ pub(crate) fn name(global: &Global) -> anyhow::Result<String> {
         return Ok(name.clone());
     }
     let loaded = with_request(global, load)?;
+    destination::note(global, &loaded);
     // A file that is wrong in other ways still says whose it is.
     if loaded.stack.files.is_empty() {
         accept(&loaded)?;

@@ -37,7 +37,7 @@ pub(crate) fn fault(error: &clap::Error, words: &[OsString]) -> Option<Fault> {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return None;
     }
-    let command = Line::read(words).command.filter(|name| find(name).is_some());
+    let command = Line::read(words).command.and_then(|name| with_form(name, words));
     let of = command.as_deref().unwrap_or("stackctl");
     let given = |kind| error.get(kind).map(text).filter(|text| !text.is_empty());
     let argument = given(ContextKind::InvalidArg);
@@ -94,7 +94,11 @@ pub(crate) fn fault(error: &clap::Error, words: &[OsString]) -> Option<Fault> {
             what
         }
         (ErrorKind::ValueValidation, Some(option)) => {
-            let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
+            let why = std::error::Error::source(error).map(|why| match why.is::<std::num::ParseIntError>() {
+                true => ": write a whole number".to_owned(),
+                false => format!(": {why}"),
+            });
+            let why = why.unwrap_or_default();
             format!("{} cannot be {:?}{why}", without_values(&option), value.unwrap_or_default())
         }
         (ErrorKind::NoEquals, Some(option)) => {
@@ -114,11 +118,20 @@ pub(crate) fn fault(error: &clap::Error, words: &[OsString]) -> Option<Fault> {
     Some(Fault::new(Kind::Usage, message).hint(next.join("\n")))
 }
 
+/// The command with the one below it that the words ask for, as `export kubernetes`.
+fn with_form(name: String, words: &[OsString]) -> Option<String> {
+    let all = Args::command();
+    let command = all.find_subcommand(&name)?;
+    let mut words = words.iter().skip_while(|word| **word != *name).skip(1);
+    let form = words.find_map(|word| command.find_subcommand(word));
+    Some(form.map_or(name.clone(), |form| format!("{name} {}", form.get_name())))
+}
+
 /// How a command is typed, and the example of its help.
 fn find(name: &str) -> Option<(String, Option<String>)> {
     let mut all = Args::command();
     all.build();
-    let command = all.find_subcommand(name)?;
+    let command = name.split(' ').try_fold(&all, |command, name| command.find_subcommand(name))?;
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim().to_owned();
     Some((usage, examples(command).into_iter().next()))

@@ -42,9 +42,17 @@ pub struct KeptGenerations {
     pub images: Vec<(u32, String)>,
 }
 
+/// What the names of all that is kept for generations begin with.
+const MARK: &str = "stackctl-generation-";
+
 /// The repository in which generations of a project have their names.
 fn repository(project: &str) -> String {
-    format!("stackctl-generation-{project}")
+    format!("{MARK}{project}")
+}
+
+/// Whether a name of an image only keeps it for a generation.
+pub(in crate::docker) fn is_mark(reference: &str) -> bool {
+    reference.starts_with(MARK)
 }
 
 impl DockerEngine {
@@ -148,8 +156,8 @@ impl DockerEngine {
         self.docker.tag_image(id, Some(options)).await.map_err(answered)
     }
 
-    /// Forgets a generation, or an image that was kept for one, by the engine's name of it. An image
-    /// that a container runs keeps its name for now: `false` says so.
+    /// Forgets a generation, or an image that was kept for one, by the engine's name of it. `false` when
+    /// the image keeps its name, because a container runs it.
     ///
     /// # Errors
     /// When the engine refuses or is lost.

@@ -1,6 +1,5 @@
 //! `stackctl nodes`
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use crate::args::Global;
@@ -27,18 +26,15 @@ pub(crate) async fn run(global: &Global, args: NodesArgs) -> anyhow::Result<Exit
     let form = if global.json { Form::Json } else { Form::parse(&args.format, &render::nodes::COLUMNS)? };
     // Nodes are there without a stack. What is asked for by name must be there, however.
     let asked = !global.files.is_empty() || global.project_name.is_some();
-    let found = settings::with_request(global, stack_file::load::load)?;
-    let subject = if asked || !found.has_errors() {
-        settings::read(global, &BTreeMap::new()).map(|project| {
-            let name = project.desired.project.clone();
-            (Some(project), name)
-        })
-    } else {
-        Ok((None, String::new()))
-    };
-    let subject = match subject {
-        Err(_) if global.files.is_empty() && global.project_name.is_some() => settings::read_or_name(global)?,
-        other => other?,
+    let subject = match asked {
+        true => settings::read_or_name(global)?,
+        false => match settings::loaded(global)? {
+            Some(project) => {
+                let name = project.desired.project.clone();
+                (Some(project), name)
+            }
+            None => (None, String::new()),
+        },
     };
     let there = There::look(global, subject, &[]).await?;
     if args.quiet {

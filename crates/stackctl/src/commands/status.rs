@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use stack_engine::engine::{Engine, Query};
-
 use stack_plan::generation::{Drift, Generation, KeptFields, KeptValue};
 
 use crate::args::Global;

@@ -109,7 +109,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
         args.change.refuse_on_swarm()?;
         swarm::refuse(&[(args.watch, "--watch", "files of this machine are not those of its nodes")])?;
         args.attach.refuse_on_swarm()?;
-        let policy = Policy { wait: !args.detach, ..policy };
+        let policy = Policy { wait: args.wait || !args.detach, ..policy };
         if args.report.is_some() {
             renderer.keep();
         }

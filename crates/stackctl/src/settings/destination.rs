@@ -99,7 +99,7 @@ pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<Docke
             Kind::Refused,
             "the stack is one of a swarm, and this command works on the containers of one engine",
         )
-        .hint("on a swarm there are up, plan, down, ps, logs, scale, restart and rollout")
+        .hint("on a swarm there are up, plan, down, ps, logs, scale, restart, rollout and nodes")
         .into());
     }
     any_engine(global, probe).await

@@ -8,6 +8,7 @@ use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptions
 use futures_util::future::join_all;
 use stack_plan::labels;
 
+use crate::docker::generations::is_mark;
 use crate::docker::observe::{health, ports, state};
 use crate::docker::{answered, is_not_found};
 use crate::engine::EngineError;
@@ -103,7 +104,8 @@ pub(super) async fn images(
         let platform: Vec<_> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
         let facts = ImageFacts {
             id: found.id.unwrap_or_else(|| id.clone()),
-            tags: found.repo_tags.unwrap_or_default(),
+            // What keeps it for a generation is no name that anybody gave it.
+            tags: found.repo_tags.unwrap_or_default().into_iter().filter(|tag| !is_mark(tag)).collect(),
             digests: found.repo_digests.unwrap_or_default(),
             platform: platform.join("/"),
             size: found.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),

@@ -19,7 +19,7 @@ services:
 networks: { back: {} }
 "#;
 
-fn desired(text: &str) -> Desired {
+pub(super) fn desired(text: &str) -> Desired {
     let environment = BTreeMap::new();
     let loaded = load(&Request {
         files: vec![PathBuf::from("-")],

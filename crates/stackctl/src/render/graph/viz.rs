@@ -81,28 +81,12 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::path::PathBuf;
-
-    use stack_file::load::{Request, load};
-
+    use super::super::tests::desired;
     use super::*;
 
     fn drawn(style: &VizStyle) -> String {
         let text = "name: vv\nservices:\n  a: { image: 'redis:latest', ports: ['8080:80', '127.0.0.1:90:91/udp'], networks: [x, y], depends_on: [b] }\n  b: { build: ., networks: [y] }\nnetworks: { x: {}, y: {} }\n";
-        let environment = BTreeMap::new();
-        let loaded = load(&Request {
-            files: vec![PathBuf::from("-")],
-            directory: PathBuf::from("/"),
-            project_directory: None,
-            project_name: None,
-            env_files: Vec::new(),
-            profiles: Vec::new(),
-            environment: &environment,
-            stdin: Some(text),
-        });
-        assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
-        viz(&Desired::of(&loaded.stack, &BTreeMap::new()), style)
+        viz(&desired(text), style)
     }
 
     #[test]
