@@ -23,7 +23,8 @@ use crate::{env_file, interpolate, merge, yaml};
 /// A line of this text parts the files of one input.
 const PART: &str = "=====";
 
-/// Reads a text as YAML: every value has a place in the text, and every finding can be drawn.
+/// Reads a text as YAML: every value has a place in the text, every finding can be drawn, and
+/// the short way through the text comes to the same as the long one.
 ///
 /// # Panics
 ///
@@ -32,7 +33,11 @@ pub fn tree(text: &str) {
     let mut sources = Sources::default();
     let id = sources.add("stack.yaml", None, text);
     let mut diagnostics = Vec::new();
-    for document in yaml::parse(text, id, &mut diagnostics) {
+    let documents = yaml::parse(text, id, &mut diagnostics);
+    let mut at_length = Vec::new();
+    let all = yaml::parse_all(text, id, &mut at_length);
+    assert_eq!(format!("{documents:?} {diagnostics:?}"), format!("{all:?} {at_length:?}"));
+    for document in documents {
         placed(&document.root, &sources);
     }
     drawn(&diagnostics, &sources);

@@ -2,6 +2,7 @@
 //! tags that steer the merging of files.
 
 mod expand;
+mod subset;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -66,6 +67,16 @@ struct RawNode<'a> {
 /// Reads the documents of a text. What cannot be read is told in `diagnostics`
 /// and left out.
 pub(crate) fn parse(text: &str, source: SourceId, diagnostics: &mut Vec<Diagnostic>) -> Vec<Document> {
+    match subset::read(text) {
+        Some((arena, root)) => {
+            Expander::new(&arena, source, diagnostics).document(root).into_iter().collect()
+        }
+        None => parse_all(text, source, diagnostics),
+    }
+}
+
+/// Reads the documents of a text, whatever of YAML stands in it.
+pub(crate) fn parse_all(text: &str, source: SourceId, diagnostics: &mut Vec<Diagnostic>) -> Vec<Document> {
     let mut options = Options::default();
     options.emit_comments = false;
     options.emit_unresolved_aliases = true;
