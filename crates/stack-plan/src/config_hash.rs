@@ -70,6 +70,12 @@ struct Field {
     absent: &'static str,
 }
 
+impl Field {
+    fn is_written_when_absent(&self) -> bool {
+        matches!(self.form, Form::Words | Form::Always(_)) || !self.absent.is_empty()
+    }
+}
+
 const fn row(key: &'static str, form: Form) -> Field {
     Field { key, written: key, form, absent: "" }
 }
@@ -410,84 +416,216 @@ pub fn of_volume(tree: &Node) -> String {
 }
 
 fn hash(tree: &Node, fields: &[Field]) -> String {
-    hex(&Sha256::digest(object(Some(tree), fields)))
+    let mut text = Text(String::with_capacity(1024));
+    text.object(Some(tree), fields);
+    hex(&Sha256::digest(text.0))
 }
 
-fn object(node: Option<&Node>, fields: &[Field]) -> String {
-    let written = fields.iter().filter_map(|field| {
-        let value = node.and_then(|node| node.get(field.key)).filter(|node| !node.is_null());
-        let text = match value {
-            Some(node) => value_of(node, field.form)?,
-            None => absent(field)?,
-        };
-        Some(format!("{}:{text}", quoted(field.written)))
-    });
-    format!("{{{}}}", written.collect::<Vec<_>>().join(","))
-}
+/// The JSON text, as far as it is written.
+struct Text(String);
 
-/// What is written for an attribute that is not there.
-fn absent(field: &Field) -> Option<String> {
-    match field.form {
-        Form::Words => Some("null".to_owned()),
-        Form::Always(below) => Some(object(None, below)),
-        _ => (!field.absent.is_empty()).then(|| field.absent.to_owned()),
-    }
-}
-
-/// A value as it is written; `None` when it is left out.
-fn value_of(node: &Node, form: Form) -> Option<String> {
-    let text = node.as_scalar().map_or("", |scalar| scalar.text.as_str());
-    match form {
-        Form::Text => (!text.is_empty()).then(|| quoted(text)),
-        Form::GivenText => Some(quoted(text)),
-        Form::Time => (!matches!(text, "" | "0s")).then(|| quoted(text)),
-        Form::Texts => filled(texts(node)),
-        Form::Words => Some(list(texts(node))),
-        Form::Hosts => {
-            let mut hosts: Vec<String> = texts(node)
-                .iter()
-                .map(|host| if host.contains('=') { (*host).to_owned() } else { host.replacen(':', "=", 1) })
-                .collect();
-            hosts.sort();
-            filled(hosts.iter().map(String::as_str).collect())
-        }
-        Form::Pairs => keyed(node, |entry| match entry.node.as_scalar() {
-            Some(scalar) if !entry.node.is_null() => quoted(&scalar.text),
-            _ => "null".to_owned(),
-        }),
-        Form::Lists => keyed(node, |entry| list(texts(&entry.node))),
-        Form::Flag => (text == "true").then(|| text.to_owned()),
-        Form::GivenFlag => Some(text.to_owned()),
-        Form::Number => (text != "0").then(|| number(text)),
-        Form::GivenNumber => Some(number(text)),
-        Form::Real => text.parse::<f32>().ok().filter(|value| *value != 0.0).map(real),
-        Form::Bytes => (text != "0").then(|| quoted(text)),
-        Form::GivenBytes => Some(quoted(text)),
-        Form::Bits => Some(bits(node)),
-        Form::Of(fields) | Form::Always(fields) => Some(object(Some(node), fields)),
-        Form::Each(fields) => {
-            let items = node.as_sequence().filter(|items| !items.is_empty())?;
-            let items: Vec<_> = items.iter().map(|item| object(Some(item), fields)).collect();
-            Some(format!("[{}]", items.join(",")))
-        }
-        Form::Keyed(fields) => keyed(node, |entry| match entry.node.as_mapping() {
-            // A key alone is not the same as a key with an empty mapping. It has no place of its own.
-            Some(entries) if !entries.is_empty() || entry.node.origin != entry.key => {
-                object(Some(&entry.node), fields)
+impl Text {
+    fn object(&mut self, node: Option<&Node>, fields: &[Field]) {
+        self.bracketed('{', '}', |text| {
+            for field in fields {
+                let value = node.and_then(|node| node.get(field.key)).filter(|node| !node.is_null());
+                if value.is_some() || field.is_written_when_absent() {
+                    text.entry(field.written, |text| match value {
+                        Some(node) => text.value(node, field.form),
+                        None => text.absent(field),
+                    });
+                }
             }
-            _ => "null".to_owned(),
-        }),
-        Form::Limits => keyed(node, |entry| limit(&entry.node)),
+        });
     }
-}
 
-/// A limit: one number that stands for both is written as one, unless it is zero.
-fn limit(node: &Node) -> String {
-    let part = |key: &str| node.get(key).and_then(|part| Some((&part.as_scalar()?.text, &part.origin)));
-    match (node.as_scalar(), part("soft"), part("hard")) {
-        (Some(scalar), _, _) if scalar.text != "0" => number(&scalar.text),
-        (None, Some(soft), Some(hard)) if soft == hard && soft.0 != "0" => number(soft.0),
-        _ => object(Some(node), &[row("soft", Form::Number), row("hard", Form::Number)]),
+    /// What is written for an attribute that is not there.
+    fn absent(&mut self, field: &Field) -> bool {
+        match field.form {
+            Form::Words => self.plain("null"),
+            Form::Always(below) => {
+                self.object(None, below);
+                true
+            }
+            _ => self.plain(field.absent),
+        }
+    }
+
+    /// Writes a value; `false` when it is left out.
+    fn value(&mut self, node: &Node, form: Form) -> bool {
+        let text = node.as_scalar().map_or("", |scalar| scalar.text.as_str());
+        match form {
+            Form::Text => !text.is_empty() && self.quoted(text),
+            Form::GivenText | Form::GivenBytes => self.quoted(text),
+            Form::Time => !matches!(text, "" | "0s") && self.quoted(text),
+            Form::Texts => self.list(texts(node)),
+            Form::Words => self.list(texts(node)) || self.plain("[]"),
+            Form::Hosts => {
+                let host = |host: &str| match host.contains('=') {
+                    true => host.to_owned(),
+                    false => host.replacen(':', "=", 1),
+                };
+                let mut hosts: Vec<String> = texts(node).into_iter().map(host).collect();
+                hosts.sort();
+                self.list(hosts.iter().map(String::as_str).collect())
+            }
+            Form::Pairs => self.keyed(node, |text, entry| match entry.node.as_scalar() {
+                Some(scalar) if !entry.node.is_null() => text.quoted(&scalar.text),
+                _ => text.plain("null"),
+            }),
+            Form::Lists => self.keyed(node, |text, entry| text.list(texts(&entry.node)) || text.plain("[]")),
+            Form::Flag => text == "true" && self.plain(text),
+            Form::GivenFlag => self.plain(text),
+            Form::Number => text != "0" && self.plain(number(text)),
+            Form::GivenNumber => self.plain(number(text)),
+            Form::Real => {
+                let value = text.parse::<f32>().ok().filter(|value| *value != 0.0);
+                value.is_some_and(|value| self.plain(&real(value)))
+            }
+            Form::Bytes => text != "0" && self.quoted(text),
+            Form::Bits => self.bits(node),
+            Form::Of(fields) | Form::Always(fields) => {
+                self.object(Some(node), fields);
+                true
+            }
+            Form::Each(fields) => match node.as_sequence() {
+                Some(items) if !items.is_empty() => {
+                    self.bracketed('[', ']', |text| {
+                        for item in items {
+                            text.separate();
+                            text.object(Some(item), fields);
+                        }
+                    });
+                    true
+                }
+                _ => false,
+            },
+            Form::Keyed(fields) => self.keyed(node, |text, entry| match entry.node.as_mapping() {
+                // A key alone is not the same as a key with an empty mapping. It has no place of its own.
+                Some(entries) if !entries.is_empty() || entry.node.origin != entry.key => {
+                    text.object(Some(&entry.node), fields);
+                    true
+                }
+                _ => text.plain("null"),
+            }),
+            Form::Limits => self.keyed(node, |text, entry| text.limit(&entry.node)),
+        }
+    }
+
+    /// A limit: one number that stands for both is written as one, unless it is zero.
+    fn limit(&mut self, node: &Node) -> bool {
+        let part = |key: &str| node.get(key).and_then(|part| Some((&part.as_scalar()?.text, &part.origin)));
+        match (node.as_scalar(), part("soft"), part("hard")) {
+            (Some(scalar), _, _) if scalar.text != "0" => self.plain(number(&scalar.text)),
+            (None, Some(soft), Some(hard)) if soft == hard && soft.0 != "0" => self.plain(number(soft.0)),
+            _ => {
+                self.object(Some(node), &[row("soft", Form::Number), row("hard", Form::Number)]);
+                true
+            }
+        }
+    }
+
+    /// A list of texts; left out when empty.
+    fn list(&mut self, texts: Vec<&str>) -> bool {
+        if texts.is_empty() {
+            return false;
+        }
+        self.bracketed('[', ']', |text| {
+            for each in texts {
+                text.separate();
+                text.quoted(each);
+            }
+        });
+        true
+    }
+
+    /// A mapping in the order of its keys; left out when empty.
+    fn keyed(&mut self, node: &Node, write: impl Fn(&mut Self, &Entry) -> bool) -> bool {
+        let Some(entries) = node.as_mapping().filter(|entries| !entries.is_empty()) else { return false };
+        let mut sorted: Vec<_> = entries.iter().collect();
+        sorted.sort_by_key(|(key, _)| *key);
+        self.bracketed('{', '}', |text| {
+            for (key, entry) in sorted {
+                text.entry(key, |text| write(text, entry));
+            }
+        });
+        true
+    }
+
+    fn bracketed(&mut self, open: char, close: char, write: impl FnOnce(&mut Self)) {
+        self.0.push(open);
+        write(self);
+        self.0.push(close);
+    }
+
+    /// A key and what `write` writes; nothing where that says `false`.
+    fn entry(&mut self, key: &str, write: impl FnOnce(&mut Self) -> bool) {
+        let before = self.0.len();
+        self.separate();
+        self.quoted(key);
+        self.0.push(':');
+        if !write(self) {
+            self.0.truncate(before);
+        }
+    }
+
+    /// A comma, unless a bracket was opened just now.
+    fn separate(&mut self) {
+        if !self.0.ends_with(['{', '[']) {
+            self.0.push(',');
+        }
+    }
+
+    fn plain(&mut self, text: &str) -> bool {
+        self.0.push_str(text);
+        true
+    }
+
+    /// Permission bits: a number is what they are, a text their octal form.
+    fn bits(&mut self, node: &Node) -> bool {
+        let text = node.as_scalar().map_or("", |scalar| scalar.text.as_str());
+        match node.as_scalar().map(|scalar| scalar.kind) {
+            Some(ScalarKind::Integer) => {
+                let bits = text.parse::<i64>().unwrap_or_default();
+                self.plain(&format!("\"0{bits:o}\""))
+            }
+            _ => self.quoted(text),
+        }
+    }
+
+    /// A text in quotes. What could end a script in a page is escaped, as Go does it.
+    fn quoted(&mut self, text: &str) -> bool {
+        self.0.push('"');
+        let mut written = 0;
+        // The signs that are escaped above ASCII begin with this byte.
+        let escaped = |byte: u8| matches!(byte, 0..b' ' | b'"' | b'\\' | b'<' | b'>' | b'&' | 0xe2);
+        if !text.bytes().any(escaped) {
+            self.0.push_str(text);
+            self.0.push('"');
+            return true;
+        }
+        for (at, each) in text.char_indices() {
+            let escaped = match each {
+                '"' => "\\\"",
+                '\\' => "\\\\",
+                '\n' => "\\n",
+                '\r' => "\\r",
+                '\t' => "\\t",
+                '\u{8}' => "\\b",
+                '\u{c}' => "\\f",
+                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => "",
+                _ => continue,
+            };
+            self.0.push_str(&text[written..at]);
+            self.0.push_str(escaped);
+            if escaped.is_empty() {
+                let _ = write!(self.0, "\\u{:04x}", u32::from(each));
+            }
+            written = at + each.len_utf8();
+        }
+        self.0.push_str(&text[written..]);
+        self.0.push('"');
+        true
     }
 }
 
@@ -502,25 +640,9 @@ fn texts(node: &Node) -> Vec<&str> {
     }
 }
 
-fn list(texts: Vec<&str>) -> String {
-    format!("[{}]", texts.into_iter().map(quoted).collect::<Vec<_>>().join(","))
-}
-
-fn filled(texts: Vec<&str>) -> Option<String> {
-    (!texts.is_empty()).then(|| list(texts))
-}
-
-/// A mapping in the order of its keys; left out when empty.
-fn keyed(node: &Node, write: impl Fn(&Entry) -> String) -> Option<String> {
-    let sorted: BTreeMap<_, _> = node.as_mapping()?.iter().collect();
-    let entries: Vec<_> =
-        sorted.into_iter().map(|(key, entry)| format!("{}:{}", quoted(key), write(entry))).collect();
-    (!entries.is_empty()).then(|| format!("{{{}}}", entries.join(",")))
-}
-
 /// A whole number; `all` devices are counted as -1.
-fn number(text: &str) -> String {
-    if text == "all" { "-1".to_owned() } else { text.to_owned() }
+fn number(text: &str) -> &str {
+    if text == "all" { "-1" } else { text }
 }
 
 /// A number of 32 bits in its shortest form, with an exponent for very small and very large ones.
@@ -530,39 +652,4 @@ fn real(value: f32) -> String {
     }
     let text = format!("{value:e}");
     if text.contains("e-") { text } else { text.replacen('e', "e+", 1) }
-}
-
-/// Permission bits: a number is what they are, a text their octal form.
-fn bits(node: &Node) -> String {
-    let text = node.as_scalar().map_or("", |scalar| scalar.text.as_str());
-    match node.as_scalar().map(|scalar| scalar.kind) {
-        Some(ScalarKind::Integer) => {
-            let bits = text.parse::<i64>().unwrap_or_default();
-            format!("\"0{bits:o}\"")
-        }
-        _ => quoted(text),
-    }
-}
-
-/// A text in quotes. What could end a script in a page is escaped, as Go does it.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for each in text.chars() {
-        match each {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(each));
-            }
-            _ => out.push(each),
-        }
-    }
-    out.push('"');
-    out
 }

@@ -9,11 +9,12 @@ mod socket;
 mod volumes;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use stack_file::model::{DependencyCondition, PullPolicy, Stack};
+use stack_file::model::{DependencyCondition, PullPolicy, Service, Stack};
 use stack_file::source::Spanned;
 use stack_file::tree::Node;
 
@@ -63,13 +64,10 @@ impl Desired {
         let networks = stack.networks.values().map(|network| network_spec(stack, network)).collect();
         let volumes = stack.volumes.values().map(|volume| volume_spec(stack, volume)).collect();
         let common = labels::of_project(project, &stack.directory, &config_files, &joined(&stack.env_files));
-        let services: Vec<ServiceSpec> = in_start_order(&stack.services)
-            .into_iter()
-            .map(|service| {
-                let scale = scale.get(service.name.as_str()).copied();
-                service_spec(stack, service, written.service_on_engine(&service.name), &common, scale)
-            })
-            .collect();
+        let services = side_by_side(&in_start_order(&stack.services), |service| {
+            let scale = scale.get(service.name.as_str()).copied();
+            service_spec(stack, service, written.service_on_engine(&service.name), &common, scale)
+        });
         let images = images(project, stack);
         Self {
             project: project.to_owned(),
@@ -139,6 +137,29 @@ impl Desired {
     pub fn references(&self) -> Vec<String> {
         self.images.iter().flat_map(|image| image.references.iter().cloned()).collect()
     }
+}
+
+/// Services whose specs are worth a thread of their own.
+const FOR_A_THREAD: usize = 64;
+
+/// What `make` makes of each service, in their order, on as many threads as are worth it.
+fn side_by_side<T: Send>(services: &[&Service], make: impl Fn(&Service) -> T + Sync) -> Vec<T> {
+    let most = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = services.len().div_ceil(FOR_A_THREAD).min(most);
+    if threads < 2 {
+        return services.iter().map(|service| make(service)).collect();
+    }
+    let make = &make;
+    std::thread::scope(|scope| {
+        let parts = services.chunks(services.len().div_ceil(threads));
+        let running: Vec<_> = parts
+            .map(|part| scope.spawn(move || part.iter().map(|service| make(service)).collect::<Vec<_>>()))
+            .collect();
+        running
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }
 
 fn joined(paths: &[impl AsRef<Path>]) -> String {

@@ -249,18 +249,35 @@ pub(crate) fn accept(loaded: &Loaded) -> anyhow::Result<()> {
 /// The project for a command that works on what is there: with its file if one can
 /// be found, else by the name alone.
 pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, String)> {
+    let (unplanned, name) = unplanned_or_name(global)?;
+    Ok((unplanned.map(Unplanned::planned), name))
+}
+
+/// A stack that was read, without what is wanted of it, which takes longer than the reading.
+pub(crate) struct Unplanned {
+    pub(crate) loaded: Loaded,
+    environment: BTreeMap<String, String>,
+}
+
+impl Unplanned {
+    /// The same with what is wanted of it.
+    pub(crate) fn planned(self) -> Project {
+        Project::of(self.loaded, self.environment, &BTreeMap::new())
+    }
+}
+
+/// As [`read_or_name`], for a command that only looks at what is there.
+pub(crate) fn unplanned_or_name(global: &Global) -> anyhow::Result<(Option<Unplanned>, String)> {
+    let (loaded, environment) = with_request(global, |request| load_with_variables(global, request))?;
     if global.files.is_empty()
+        && loaded.has_errors()
         && let Some(name) = &global.project_name
     {
-        let loaded = with_request(global, load)?;
-        destination::note(global, &loaded);
-        if loaded.has_errors() {
-            return Ok((None, name.clone()));
-        }
+        return Ok((None, name.clone()));
     }
-    let project = read(global, &BTreeMap::new())?;
-    let name = project.desired.project.clone();
-    Ok((Some(project), name))
+    accept(&loaded)?;
+    let name = loaded.stack.name.value.clone();
+    Ok((Some(Unplanned { loaded, environment }), name))
 }
 
 /// The project of a command that needs no file: its name, from a file if the command line has none.

@@ -1,7 +1,7 @@
 //! Images to be there.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -53,22 +53,25 @@ pub(super) fn reference(stack: &Stack, service: &Service) -> String {
 /// and a service without `build` uses the image that another builds under its name.
 pub(super) fn images(project: &str, stack: &Stack) -> Vec<ImageSpec> {
     let mut images: Vec<ImageSpec> = Vec::new();
+    // Where the images stand that are not built, by reference and platform.
+    let mut unbuilt: HashMap<(String, Option<String>), usize> = HashMap::new();
     for service in stack.services.values().filter(|service| service.provider.is_none()) {
         let reference = reference(stack, service);
         let build = service.build.as_ref().map(|build| settled(&build.value, stack));
         let platform = service.platform.as_ref().map(|platform| platform.value.clone());
         let policy = service.pull_policy.as_ref().map_or(PullPolicy::Missing, |policy| policy.value);
-        let same = images.iter_mut().find(|image| {
-            image.platform == platform
-                && match (&image.build, &build) {
-                    (Some(one), Some(other)) => one == other && image.policy == policy,
-                    (None, None) => image.references[0] == reference,
-                    _ => false,
-                }
-        });
+        let same = match &build {
+            Some(_) => images.iter().position(|image| {
+                image.platform == platform && image.build == build && image.policy == policy
+            }),
+            None => unbuilt.get(&(reference.clone(), platform.clone())).copied(),
+        };
         let image = match same {
-            Some(image) => image,
+            Some(at) => &mut images[at],
             None => {
+                if build.is_none() {
+                    unbuilt.insert((reference.clone(), platform.clone()), images.len());
+                }
                 let mut image = image_spec(project, service, &reference, build, platform, policy);
                 if image.build.is_some() {
                     let service = stack.service_on_engine(&service.name);

@@ -37,7 +37,7 @@ pub(crate) async fn run(global: &Global, args: EventsArgs) -> anyhow::Result<Exi
     let subject = Subject::read(global)?;
     let engine = settings::engine(global, true).await?;
     if !args.services.is_empty() {
-        subject.check(&args.services, &engine.list(Some(&subject.name), true, false).await?)?;
+        subject.containers(&engine, &args.services, true, false).await?;
     }
     let mut events = pin!(engine.events(&subject.name, since, until));
     let mut stop = pin!(super::interrupt());

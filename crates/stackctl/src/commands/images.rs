@@ -31,8 +31,7 @@ pub(crate) struct ImagesArgs {
 pub(crate) async fn run(global: &Global, args: ImagesArgs) -> anyhow::Result<ExitCode> {
     let subject = Subject::read(global)?;
     let engine = settings::engine(global, true).await?;
-    let listed = engine.list(Some(&subject.name), true, false).await?;
-    subject.check(&args.services, &listed)?;
+    let listed = subject.containers(&engine, &args.services, true, false).await?;
     let containers: Vec<&Listed> =
         listed.iter().filter(|container| is_of(container, &args.services)).collect();
     let ids: BTreeSet<String> = containers.iter().map(|container| container.image_id.clone()).collect();

@@ -21,7 +21,7 @@ use crate::commands::swarm;
 use crate::error::{Fault, Kind};
 use crate::moment::moment;
 use crate::render::log::{LogStyle, Logs};
-use crate::settings;
+use crate::settings::{self, Unplanned};
 
 /// The word for the last start of each container.
 const LAST_UP: &str = "last-up";
@@ -114,18 +114,17 @@ pub(crate) async fn run(global: &Global, args: LogsArgs) -> anyhow::Result<ExitC
             .into());
     }
 
-    let subject = settings::read_or_name(global)?;
+    let (read, name) = settings::unplanned_or_name(global)?;
     if settings::backend(global)? == Backend::Swarm {
         swarm::refuse(&[(last_up, "--since last-up", "its tasks were made at different times")])?;
         let (services, index, follow) = (args.services, args.index, args.follow);
         let wanted = swarm::logs::Wanted { services, index, pattern, tail, since, until, follow };
         let mut logs = Logs::new(args.style.with_time(args.timestamps).with_json(global.json));
-        return swarm::logs::run(global, subject, &wanted, &mut logs).await;
+        return swarm::logs::run(global, (read.map(Unplanned::planned), name), &wanted, &mut logs).await;
     }
-    let subject = Subject::of(subject);
+    let subject = Subject::of((read, name));
     let engine = settings::engine(global, true).await?;
-    let listed = engine.list(Some(&subject.name), true, false).await?;
-    subject.check(&args.services, &listed)?;
+    let listed = subject.containers(&engine, &args.services, true, false).await?;
     let mut wanted = Wanted { services: args.services, index: args.index, pattern, starts: HashMap::new() };
     let containers: Vec<LogSource> =
         listed.iter().map(source).filter(|found| wanted.has_container(found)).collect();

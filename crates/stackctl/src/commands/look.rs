@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stack_engine::docker::DockerEngine;
 use stack_engine::look::Listed;
+use stack_file::model::Stack;
 
 use crate::args::Global;
 use crate::closest::closest;
 use crate::error::{Fault, Kind};
-use crate::settings::{self, Project};
+use crate::settings::{self, Unplanned};
 
 /// The project that is looked at.
 pub(super) struct Subject {
     /// The stack, if its file can be found.
-    pub(super) project: Option<Project>,
+    stack: Option<Stack>,
     /// The project's name.
     pub(super) name: String,
 }
@@ -20,28 +22,53 @@ pub(super) struct Subject {
 impl Subject {
     /// The project of the command line. Its file need not be there if its name is.
     pub(super) fn read(global: &Global) -> anyhow::Result<Self> {
-        Ok(Self::of(settings::read_or_name(global)?))
+        Ok(Self::of(settings::unplanned_or_name(global)?))
     }
 
     /// A project that was read already, with its file where there is one.
-    pub(super) fn of((project, name): (Option<Project>, String)) -> Self {
-        Self { project, name }
+    pub(super) fn of((read, name): (Option<Unplanned>, String)) -> Self {
+        Self { stack: read.map(|read| read.loaded.stack), name }
+    }
+
+    /// Whether there is a file.
+    pub(super) fn has_file(&self) -> bool {
+        self.stack.is_some()
     }
 
     /// Whether the file has this service; `false` without a file.
     pub(super) fn declares(&self, service: &str) -> bool {
-        self.project.as_ref().is_some_and(|project| {
-            project.desired.service(service).is_some()
-                || project.desired.disabled.iter().any(|name| name == service)
+        self.stack.as_ref().is_some_and(|stack| {
+            stack.services.contains_key(service) || stack.disabled.iter().any(|name| name == service)
         })
     }
 
+    /// The containers of these services, or of all; those of other services may be among them.
+    /// Refuses names that neither the file nor the engine has.
+    pub(super) async fn containers(
+        &self,
+        engine: &DockerEngine,
+        services: &[String],
+        all: bool,
+        size: bool,
+    ) -> anyhow::Result<Vec<Listed>> {
+        if let [service] = services {
+            let listed = engine.list_service(&self.name, service, all, size).await?;
+            if !listed.is_empty() || self.declares(service) {
+                return Ok(listed);
+            }
+        }
+        let listed = engine.list(Some(&self.name), all, size).await?;
+        self.check(services, &listed)?;
+        Ok(listed)
+    }
+
     /// Refuses names of services that neither the file has nor any container.
-    pub(super) fn check(&self, names: &[String], containers: &[Listed]) -> anyhow::Result<()> {
-        let declared = self.project.iter().flat_map(|project| {
-            let enabled = project.desired.services.iter().map(|spec| spec.name());
-            enabled.chain(project.desired.disabled.iter().map(|name| name.as_str()))
-        });
+    fn check(&self, names: &[String], containers: &[Listed]) -> anyhow::Result<()> {
+        let declared = self
+            .stack
+            .iter()
+            .flat_map(|stack| stack.services.keys().chain(&stack.disabled))
+            .map(String::as_str);
         let known: BTreeSet<&str> =
             declared.chain(containers.iter().map(|container| container.service.as_str())).collect();
         // Of a project that is not there nothing can be said.

@@ -31,8 +31,7 @@ pub(crate) async fn run(global: &Global, args: PortArgs) -> anyhow::Result<ExitC
     let (target, protocol) = wanted(&args)?;
     let subject = Subject::read(global)?;
     let engine = settings::engine(global, true).await?;
-    let listed = engine.list(Some(&subject.name), true, false).await?;
-    subject.check(std::slice::from_ref(&args.service), &listed)?;
+    let listed = subject.containers(&engine, std::slice::from_ref(&args.service), true, false).await?;
     let service = &args.service;
     let mut containers: Vec<_> =
         listed.iter().filter(|container| container.service == *service && !container.one_off).collect();

@@ -11,7 +11,7 @@ use crate::commands::look::{Subject, filters, is_of};
 use crate::commands::swarm::ps::{self, Shown};
 use crate::error::{Fault, Kind};
 use crate::render::format::Form;
-use crate::settings::Project;
+use crate::settings::{Project, Unplanned};
 use crate::{render, settings};
 
 /// The states that a container can be in, in the Docker API's words.
@@ -50,9 +50,9 @@ pub(crate) struct PsArgs {
 }
 
 pub(crate) async fn run(global: &Global, args: PsArgs) -> anyhow::Result<ExitCode> {
-    let subject = settings::read_or_name(global)?;
+    let (read, name) = settings::unplanned_or_name(global)?;
     if settings::backend(global)? == Backend::Swarm {
-        return on_swarm(global, args, subject).await;
+        return on_swarm(global, args, (read.map(Unplanned::planned), name)).await;
     }
     let form =
         if global.json { Form::Json } else { Form::parse(&args.format, &render::containers::COLUMNS)? };
@@ -62,18 +62,17 @@ pub(crate) async fn run(global: &Global, args: PsArgs) -> anyhow::Result<ExitCod
         let hint = format!("there are: {}", STATES.join(", "));
         return Err(Fault::new(Kind::Usage, format!("there is no state {state}")).hint(hint).into());
     }
-    let subject = Subject::of(subject);
+    let subject = Subject::of((read, name));
     let engine = settings::engine(global, true).await?;
     // A name may be one of a container that does not run, so that all are looked at for it.
     let all = args.all || !states.is_empty();
-    let listed =
-        engine.list(Some(&subject.name), all || !args.services.is_empty(), form.asks_for("Size")).await?;
-    subject.check(&args.services, &listed)?;
+    let also_ended = all || !args.services.is_empty();
+    let listed = subject.containers(&engine, &args.services, also_ended, form.asks_for("Size")).await?;
     let shown = |container: &&Listed| {
         is_of(container, &args.services)
             && (all || (container.state.is_up() && !container.one_off))
             && (states.is_empty() || states.iter().any(|state| state == container.state.word()))
-            && (args.orphans || subject.project.is_none() || subject.declares(&container.service))
+            && (args.orphans || !subject.has_file() || subject.declares(&container.service))
     };
     let containers: Vec<&Listed> = listed.iter().filter(shown).collect();
     if args.quiet {

@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, args: StatsArgs) -> anyhow::Result<Exit
     let subject = Subject::read(global)?;
     let engine = settings::engine(global, true).await?;
     if !args.services.is_empty() {
-        subject.check(&args.services, &engine.list(Some(&subject.name), true, false).await?)?;
+        subject.containers(&engine, &args.services, true, false).await?;
     }
     let look = async || -> Result<Vec<Listed>, EngineError> {
         let mut listed = engine.list(Some(&subject.name), args.all, false).await?;

@@ -18,7 +18,7 @@ pub(crate) fn project(global: &Global) -> anyhow::Result<String> {
     {
         return Ok(name);
     }
-    Ok(settings::read_or_name(global)?.1)
+    Ok(settings::unplanned_or_name(global)?.1)
 }
 
 /// One container of a service: that of the number `index`, else the first there is, one of `run`

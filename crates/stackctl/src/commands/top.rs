@@ -21,8 +21,7 @@ pub(crate) struct TopArgs {
 pub(crate) async fn run(global: &Global, args: TopArgs) -> anyhow::Result<ExitCode> {
     let subject = Subject::read(global)?;
     let engine = settings::engine(global, true).await?;
-    let listed = engine.list(Some(&subject.name), true, false).await?;
-    subject.check(&args.services, &listed)?;
+    let listed = subject.containers(&engine, &args.services, true, false).await?;
     let runs = |container: &&Listed| container.state.is_up() && is_of(container, &args.services);
     let containers: Vec<&Listed> = listed.iter().filter(runs).collect();
     let ids: Vec<String> = containers.iter().map(|container| container.id.clone()).collect();

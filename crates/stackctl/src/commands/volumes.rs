@@ -28,8 +28,7 @@ pub(crate) async fn run(global: &Global, args: VolumesArgs) -> anyhow::Result<Ex
     let engine = settings::engine(global, true).await?;
     let mut volumes = engine.list_volumes(&subject.name).await?;
     if !args.services.is_empty() {
-        let listed = engine.list(Some(&subject.name), true, false).await?;
-        subject.check(&args.services, &listed)?;
+        let listed = subject.containers(&engine, &args.services, true, false).await?;
         let mine = listed.iter().filter(|container| is_of(container, &args.services));
         let names: BTreeSet<&str> =
             mine.flat_map(|container| &container.mounts).map(|mount| mount.name.as_str()).collect();

@@ -17,6 +17,7 @@ use crate::look::{ImageFacts, Listed, ListedMount, ListedVolume};
 pub(super) async fn containers(
     docker: &Docker,
     project: Option<&str>,
+    service: Option<&str>,
     all: bool,
     size: bool,
 ) -> Result<Vec<Listed>, EngineError> {
@@ -25,7 +26,9 @@ pub(super) async fn containers(
         None => labels::PROJECT.to_owned(),
     };
     // docker compose does not count a container without the hash as one of a project.
-    let filters = HashMap::from([("label", vec![of_project, labels::CONFIG_HASH.to_owned()])]);
+    let mut wanted = vec![of_project, labels::CONFIG_HASH.to_owned()];
+    wanted.extend(service.map(|service| format!("{}={service}", labels::SERVICE)));
+    let filters = HashMap::from([("label", wanted)]);
     let options = ListContainersOptionsBuilder::new().all(all).size(size).filters(&filters).build();
     let listed = docker.list_containers(Some(options)).await.map_err(answered)?;
     let mut containers: Vec<Listed> = listed.into_iter().filter_map(|found| container(found, size)).collect();

@@ -28,7 +28,21 @@ impl DockerEngine {
         all: bool,
         size: bool,
     ) -> Result<Vec<Listed>, EngineError> {
-        list::containers(&self.docker, project, all, size).await
+        list::containers(&self.docker, project, None, all, size).await
+    }
+
+    /// The same for one service of a project.
+    ///
+    /// # Errors
+    /// When the engine refuses or is lost.
+    pub async fn list_service(
+        &self,
+        project: &str,
+        service: &str,
+        all: bool,
+        size: bool,
+    ) -> Result<Vec<Listed>, EngineError> {
+        list::containers(&self.docker, Some(project), Some(service), all, size).await
     }
 
     /// Lists the volumes of a project in the order of their names.
@@ -107,7 +121,7 @@ impl DockerEngine {
 
 /// The containers of a project that run, those of `run` left out.
 pub(super) async fn running(docker: &bollard::Docker, project: &str) -> Result<Vec<LogSource>, EngineError> {
-    let found = list::containers(docker, Some(project), false, false).await?;
+    let found = list::containers(docker, Some(project), None, false, false).await?;
     let services = found.into_iter().filter(|found| !found.one_off);
     Ok(services
         .map(|found| LogSource { id: found.id, service: found.service, number: found.number })
