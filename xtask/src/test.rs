@@ -23,6 +23,9 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("chromium", "chromium"),
 ];
 
+/// How many cases the properties over plans draw.
+const CASES: &str = "STACKCTL_CASES";
+
 /// How long a stage may take. None takes half of it, from nothing and on two cores; one that hangs
 /// is to be told, not to be waited for.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -30,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(40 * 60);
 /// `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestArgs {
-    /// How many cases of each property over plans are drawn, besides the 256 of every run
+    /// How many cases of each property over plans are drawn, in place of 256
     #[arg(long, value_name = "NUMBER", conflicts_with = "only")]
     cases: Option<u32>,
     /// Only the tests that need a Docker Engine, against the one at this address, as `unix:///var/run/docker.sock`
@@ -74,15 +77,15 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     }
     let before = Resources::of_tests(&engine)?;
     let compose = docker_compose()?;
-    let tests =
-        stages.cargo("test", &mut tests(root, &engine, Some(&suite), &arguments.only, compose.as_deref()));
+    let mut tests = tests(root, &engine, Some(&suite), &arguments.only, compose.as_deref());
+    if let Some(cases) = arguments.cases {
+        tests.env(CASES, cases.to_string());
+    }
+    let tests = stages.cargo("test", &mut tests);
     // Tests that fail leave things behind, too, and then that is not what is wrong.
     let leftovers = stages.run("leftovers", "docker ps --all", || before.nothing_since(&engine));
     tests?;
     leftovers?;
-    if let Some(cases) = arguments.cases {
-        stages.cargo("properties", &mut properties(root, cases))?;
-    }
     if arguments.clients {
         stages.run("clients", "cargo xtask clients", || clients::against(root, &engine))?;
     }
@@ -164,14 +167,6 @@ fn tests(
     if let Some(suite) = suite {
         command.env("KOSOKU", suite);
     }
-    command
-}
-
-/// The properties over plans: all that is drawn, planned and carried out on an engine in memory.
-fn properties(root: &Path, cases: u32) -> Command {
-    let mut command = cargo(root);
-    command.args(["test", "--workspace", "--test", "execute_converges", "--test", "execute_rolling"]);
-    command.env("PROPTEST_CASES", cases.to_string());
     command
 }
 

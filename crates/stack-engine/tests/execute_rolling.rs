@@ -1,11 +1,14 @@
 //! Replacing running containers one after the other, over all ways in which a file can ask for
 //! it: enough of them serve at every moment, and a bad version never stays.
 
+#[path = "execute_support/cases.rs"]
+mod cases;
 mod execute_support;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cases::cases;
 use execute_support::{desired, observe, paused, plan, run};
 use proptest::prelude::*;
 use stack_engine::engine::EngineError;
@@ -141,6 +144,8 @@ fn images(serving: &BTreeMap<String, (String, String)>) -> Vec<&str> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
     #[test]
     fn a_good_version_takes_over_while_enough_serve(update in update()) {
         paused(async {

@@ -1,6 +1,8 @@
 //! Over stacks that chance makes: what is planned and run reaches what is wanted,
 //! also after a crash at any call, and nothing is lost on the way.
 
+#[path = "../execute_support/cases.rs"]
+mod cases;
 mod commands;
 #[path = "../execute_support/mod.rs"]
 mod execute_support;
@@ -9,6 +11,7 @@ mod stacks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use cases::cases;
 use commands::Command;
 use execute_support::{desired, observe, paused, plan, run};
 use proptest::collection::vec;
@@ -211,7 +214,7 @@ fn changed(first: &Generation, second: &Generation) -> BTreeSet<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
 
     #[test]
     fn what_is_planned_and_run_reaches_what_is_wanted(
