@@ -239,7 +239,10 @@ fn shown(request: &Request<'_>, global: &Global, args: &ConfigArgs) -> anyhow::R
 fn written(value: &impl Serialize, format: Option<Format>) -> anyhow::Result<String> {
     Ok(match format {
         None | Some(Format::Yaml) => render::yaml::document(&serde_json::to_value(value)?),
-        Some(Format::Json) => format!("{}\n", serde_json::to_string_pretty(value)?),
+        // What cleans results for files takes this sign, as it stands, for one to a terminal.
+        Some(Format::Json) => {
+            format!("{}\n", serde_json::to_string_pretty(value)?.replace('\u{7f}', "\\u007f"))
+        }
     })
 }
 

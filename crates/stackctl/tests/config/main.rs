@@ -115,6 +115,14 @@ fn what_is_shown_can_be_read_again() {
 }
 
 #[test]
+fn no_sign_of_a_text_is_lost_on_the_way_to_a_file() {
+    let stack =
+        Stack::new("services:\n  a:\n    image: x\n    command: [\"\\x01\\x1b[1m\\x7f\\u0085\\u00e9\"]\n");
+    let value = stack.json(&[]);
+    assert_eq!(value["services"]["a"]["command"][0], "\u{1}\u{1b}[1m\u{7f}\u{85}\u{e9}");
+}
+
+#[test]
 fn named_services_bring_what_they_need_and_nothing_else() {
     let stack = Stack::new(STACK);
     let web = stack.json(&["web"]);
