@@ -25,7 +25,7 @@ use crate::render;
 
 pub(crate) mod destination;
 
-pub(crate) use self::destination::{any_engine, backend, engine, manager};
+pub(crate) use self::destination::{any_engine, backend, either, engine, manager};
 
 /// Of stacks with at most so many containers, plans ask for each what it is set to now. For larger
 /// ones that would take longer than all else.

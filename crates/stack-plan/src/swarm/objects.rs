@@ -204,14 +204,14 @@ impl Planner<'_> {
         self.in_the_way(Obstacle { address, what, next, origin });
     }
 
-    /// Removes configs and secrets that no service uses any more, once all services are as they are
-    /// to be. Until then the swarm may need them, to put back what was there before.
+    /// Removes configs and secrets that no service uses any more: those of which that is so already at
+    /// once, the others when all services are as they are to be, because until then the swarm may need
+    /// them to put back what was there before. Where nobody waits for that, they are left to the next run.
     pub(super) fn remove_objects(&mut self) {
         let whole = self.policy.services.is_empty();
-        let awaited = self.policy.wait || self.draft.next() == StepId(1);
-        if !whole || !awaited {
-            return;
-        }
+        let awaited = whole && (self.policy.wait || self.draft.next() == StepId(1));
+        let used: BTreeSet<&str> =
+            self.observed.services.iter().flat_map(|there| &there.uses).map(String::as_str).collect();
         let wanted: BTreeSet<_> =
             self.desired.objects.iter().map(|spec| (spec.kind, spec.name.as_str())).collect();
         // What services use that the file does not have stays with them.
@@ -223,10 +223,14 @@ impl Planner<'_> {
             if wanted.contains(&(there.kind, there.name.as_str())) || (left && !declared) {
                 continue;
             }
+            let unused = !used.contains(there.id.as_str()) && (whole || declared);
+            if !unused && !awaited {
+                continue;
+            }
             let cause = if declared { Cause::Surplus } else { Cause::Orphaned };
             let action = Action::RemoveObject { kind: there.kind, id: there.id.clone() };
             let address = address_of(there.kind, key);
-            let after: Vec<StepId> = self.settled.clone();
+            let after: Vec<StepId> = if unused { Vec::new() } else { self.settled.clone() };
             self.draft.add(&address, action, Change::Remove, &cause, after);
         }
     }

@@ -76,6 +76,8 @@ fn node(id: &str) -> ObservedNode {
         availability: Availability::Active,
         engine: String::new(),
         labels: BTreeMap::new(),
+        nano_cpus: 4_000_000_000,
+        memory: 8 << 30,
     }
 }
 
@@ -114,6 +116,8 @@ fn up(text: &str) -> SwarmObserved {
             reference: spec.reference.clone(),
             mode: spec.mode,
             replicas: spec.replicas,
+            altered: Vec::new(),
+            uses: spec.files.iter().map(|file| format!("{}-id", file.object)).collect(),
             force_update: 3,
             update: None,
             desired: spec.replicas,

@@ -13,6 +13,7 @@ use stack_engine::docker::DockerEngine;
 use stack_engine::docker::swarm::SwarmQuery;
 use stack_engine::event::Summary;
 use stack_engine::execute::Pace;
+use stack_file::destination::Backend;
 use stack_file::model::PullPolicy;
 use stack_plan::containers::{BuildPolicy, Policy};
 use stack_plan::plan::Plan;
@@ -22,6 +23,7 @@ use crate::args::Global;
 use crate::closest::closest;
 use crate::commands;
 use crate::error::{Fault, Kind, interrupted};
+use crate::generations::{self, Store};
 use crate::lock::{self, Alone};
 use crate::record::Recorder;
 use crate::render::Renderer;
@@ -49,7 +51,8 @@ impl Cluster<'_> {
             self.engine.know_nodes(ways);
             observed = self.engine.survey(&query).await?;
         }
-        let mut plan = swarm::plan(&self.desired, &observed, &self.policy);
+        let policy = Policy { allowed: self.global.allow_unsupported.clone(), ..self.policy.clone() };
+        let mut plan = swarm::plan(&self.desired, &observed, &policy);
         plan.warnings.append(&mut told);
         plan.warnings.extend(observed.nodes.iter().filter_map(absent));
         Ok((plan, observed))
@@ -76,7 +79,7 @@ impl Cluster<'_> {
     pub(crate) async fn run_alone(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<ExitCode> {
         let converged = async {
             let alone = self.alone(command, renderer).await?;
-            let summary = self.carry_out(renderer).await?;
+            let summary = self.carry_out(command, renderer).await?;
             alone.finish();
             anyhow::Ok(summary)
         };
@@ -91,7 +94,7 @@ impl Cluster<'_> {
 
     /// Pulls and builds, looks again, and does the rest. What somebody else has changed between the
     /// look and the deed is looked at once more.
-    async fn carry_out(&self, renderer: &mut Renderer) -> anyhow::Result<Summary> {
+    async fn carry_out(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<Summary> {
         let mut plan = self.look_for_way().await?;
         if plan.has_image_steps() && !renderer.is_dry_run() {
             let summary = self.run(plan.image_steps(), renderer).await;
@@ -107,13 +110,19 @@ impl Cluster<'_> {
         for warning in std::mem::take(&mut plan.warnings) {
             renderer.warn(&warning);
         }
-        let summary = self.run(plan, renderer).await;
-        if summary.stale.is_empty() || summary.stale.len() < summary.failed.len() {
-            return Ok(summary);
+        let mut changes = plan.changes_something();
+        let mut summary = self.run(plan, renderer).await;
+        if !summary.stale.is_empty() && summary.stale.len() == summary.failed.len() {
+            renderer.note("looking again");
+            let plan = self.look_for_way().await?;
+            changes |= plan.changes_something();
+            summary = self.run(plan, renderer).await;
         }
-        renderer.note("looking again");
-        let plan = self.look_for_way().await?;
-        Ok(self.run(plan, renderer).await)
+        if changes && summary.succeeded() && !renderer.is_dry_run() {
+            let store = Store { engine: self.engine, backend: Backend::Swarm };
+            generations::keep(store, self.project, command, &self.policy.services, renderer).await;
+        }
+        Ok(summary)
     }
 
     async fn run(&self, plan: Plan, renderer: &mut Renderer) -> Summary {
