@@ -6,6 +6,7 @@ mod listed;
 mod logs;
 mod objects;
 mod observe;
+mod paths;
 mod perform;
 mod service;
 mod settings;

@@ -1,7 +1,7 @@
 //! The settings of a service, flat and under the names of the file. Those that it was made with are
 //! kept in a label of it, so that what was changed by hand since is told setting by setting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{ServiceSpec, TaskSpec};
 use serde_json::{Map, Value};
@@ -265,8 +265,10 @@ fn pruned(value: &Value) -> Value {
     };
     match value {
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| (key.clone(), pruned(value)));
-            Value::Object(fields.filter(|(_, value)| says(value)).collect::<Map<_, _>>())
+            // A manager gives the fields of a thing in an order of its own.
+            let fields: BTreeMap<String, Value> =
+                fields.iter().map(|(key, value)| (key.clone(), pruned(value))).collect();
+            Value::Object(fields.into_iter().filter(|(_, value)| says(value)).collect::<Map<_, _>>())
         }
         Value::Array(items) => Value::Array(items.iter().map(pruned).collect()),
         other => other.clone(),

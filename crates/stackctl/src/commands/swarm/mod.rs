@@ -2,10 +2,13 @@
 
 pub(crate) mod down;
 pub(crate) mod logs;
+mod preflight;
 pub(crate) mod ps;
 pub(crate) mod services;
+pub(crate) mod task;
 pub(crate) mod up;
 mod ways;
+pub(crate) mod why;
 
 use std::process::ExitCode;
 
@@ -46,7 +49,7 @@ impl Cluster<'_> {
         let mut observed = self.engine.survey(&query).await?;
         let mut told = Vec::new();
         if observed.has_lonely_images() && !self.engine.knows_nodes() {
-            let (ways, more) = ways::connect(self.global, self.project, &observed).await;
+            let (ways, more) = ways::connect(self.global, Some(self.project), &observed).await;
             told = more;
             self.engine.know_nodes(ways);
             observed = self.engine.survey(&query).await?;
@@ -65,6 +68,14 @@ impl Cluster<'_> {
         Ok(plan)
     }
 
+    /// The same before anything was done: the nodes are looked at, too.
+    async fn look_closely(&self, renderer: &Renderer) -> anyhow::Result<Plan> {
+        let (mut plan, observed) = self.look().await?;
+        preflight::check(self, &mut plan, &observed, !renderer.is_dry_run()).await?;
+        self.project.check_obstacles(&plan)?;
+        Ok(plan)
+    }
+
     /// Keeps other runs of stackctl from changing the project, and records the run.
     async fn alone(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<Alone> {
         let project = &self.desired.project;
@@ -77,6 +88,14 @@ impl Cluster<'_> {
 
     /// Does all of it while no other stackctl changes the project, and says how it ended.
     pub(crate) async fn run_alone(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<ExitCode> {
+        Ok(match self.converge(command, renderer).await? {
+            Some(summary) => renderer.code(&summary),
+            None => interrupted(),
+        })
+    }
+
+    /// The same, with what came of it; `None` when it was broken off, which is told.
+    async fn converge(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<Option<Summary>> {
         let converged = async {
             let alone = self.alone(command, renderer).await?;
             let summary = self.carry_out(command, renderer).await?;
@@ -84,10 +103,10 @@ impl Cluster<'_> {
             anyhow::Ok(summary)
         };
         tokio::select! {
-            summary = converged => Ok(renderer.code(&summary?)),
+            summary = converged => Ok(Some(summary?)),
             () = commands::interrupt() => {
                 renderer.interrupted(&format!("`stackctl {command}` goes on from here"));
-                Ok(interrupted())
+                Ok(None)
             }
         }
     }
@@ -95,7 +114,7 @@ impl Cluster<'_> {
     /// Pulls and builds, looks again, and does the rest. What somebody else has changed between the
     /// look and the deed is looked at once more.
     async fn carry_out(&self, command: &str, renderer: &mut Renderer) -> anyhow::Result<Summary> {
-        let mut plan = self.look_for_way().await?;
+        let mut plan = self.look_closely(renderer).await?;
         if plan.has_image_steps() && !renderer.is_dry_run() {
             let summary = self.run(plan.image_steps(), renderer).await;
             if !summary.succeeded() {
@@ -105,7 +124,10 @@ impl Cluster<'_> {
             let policy =
                 Policy { build: BuildPolicy::Never, pull: Some(PullPolicy::Never), ..self.policy.clone() };
             let again = Cluster { desired: self.desired.clone(), policy, ..*self };
+            let mut told = std::mem::take(&mut plan.warnings);
             plan = again.look_for_way().await?;
+            told.retain(|warning| !plan.warnings.contains(warning));
+            plan.warnings.append(&mut told);
         }
         for warning in std::mem::take(&mut plan.warnings) {
             renderer.warn(&warning);
@@ -152,12 +174,31 @@ impl There {
     /// Looks at a project, and refuses services that neither its file nor the swarm has.
     pub(crate) async fn look(
         global: &Global,
+        subject: (Option<Project>, String),
+        services: &[String],
+    ) -> anyhow::Result<Self> {
+        Self::look_at(global, subject, services, false).await
+    }
+
+    /// The same with the images, without which no plan can be made.
+    pub(crate) async fn look_with_images(
+        global: &Global,
+        subject: (Option<Project>, String),
+        services: &[String],
+    ) -> anyhow::Result<Self> {
+        Self::look_at(global, subject, services, true).await
+    }
+
+    async fn look_at(
+        global: &Global,
         (project, name): (Option<Project>, String),
         services: &[String],
+        images: bool,
     ) -> anyhow::Result<Self> {
         let engine = settings::manager(global).await?;
         let desired = project.as_ref().map(Project::on_swarm);
         let query = match &desired {
+            Some(desired) if images => SwarmQuery::of(desired),
             Some(desired) => SwarmQuery { images: Vec::new(), ..SwarmQuery::of(desired) },
             None => SwarmQuery { project: name.clone(), ..SwarmQuery::default() },
         };
