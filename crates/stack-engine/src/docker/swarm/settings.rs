@@ -224,7 +224,12 @@ fn list(name: &str, items: &[Value], networks: &HashMap<String, String>, all: &m
     }
     if let Some((_, key)) = THINGS.iter().find(|(thing, _)| *thing == name) {
         for item in items {
-            let mut rest = pruned(item).as_object().cloned().unwrap_or_default();
+            let mut item = item.clone();
+            // By which labels a volume is found again is no setting of the service.
+            if let Some(Value::Object(labels)) = item.pointer_mut("/VolumeOptions/Labels") {
+                labels.retain(|label, _| !label.starts_with("com.docker."));
+            }
+            let mut rest = pruned(&item).as_object().cloned().unwrap_or_default();
             // The content has a name; under which id a manager has it says nothing more.
             rest.retain(|field, _| !matches!(field.as_str(), "ConfigID" | "SecretID"));
             let own = rest.remove(*key).and_then(|own| own.as_str().map(str::to_owned)).unwrap_or_default();
