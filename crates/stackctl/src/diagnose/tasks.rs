@@ -85,16 +85,15 @@ impl Scene<'_> {
         }
         let evidence = failure.and_then(|failure| failure.evidence.as_deref()).or(evidence);
         // Of a task that never had a container there is nothing to see.
-        if let Some(evidence) =
-            evidence.filter(|evidence| !evidence.log.is_empty() || !evidence.probe.is_empty())
-        {
+        let seen = |evidence: &&Evidence| !evidence.log.is_empty() || !evidence.probe.is_empty();
+        if let Some(evidence) = evidence.filter(seen) {
             diagnosis.look(evidence);
         }
         self.unmet(service, &mut diagnosis);
         self.drift(service, &mut diagnosis);
         if let Some(failure) = failure {
             diagnosis.kind = failure.error.kind().to_owned();
-            diagnosis.next.extend(failure.error.hint());
+            diagnosis.next.extend(self.remedy(service, &verdict).or_else(|| failure.error.hint()));
         }
         if what == NOT_AS_THE_FILE {
             diagnosis.next.push(format!(
@@ -104,6 +103,16 @@ impl Scene<'_> {
         diagnosis.next.push(format!("stackctl logs {service} · stackctl ps -a {service}"));
         diagnosis.declared = self.declared(service, attributes);
         Some(diagnosis.finish())
+    }
+
+    /// What lets a node take the tasks for which there is none.
+    fn remedy(&self, service: &str, verdict: &Verdict) -> Option<String> {
+        if !matches!(verdict, Verdict::Failed(Trouble::NoNode { .. })) {
+            return None;
+        }
+        let spec = self.spec(service)?;
+        let mut nodes = self.observed.nodes.iter();
+        nodes.find_map(|node| Some(misfit(spec, node)?.next(self.observed.call(node))))
     }
 
     /// What is wrong with a service, and why.
@@ -152,7 +161,10 @@ impl Scene<'_> {
     fn lately<'a>(&self, service: &'a ObservedService) -> Vec<&'a ObservedTask> {
         let settled = i64::try_from(SETTLED.as_secs()).unwrap_or(i64::MAX);
         let failed = |task: &&ObservedTask| {
+            // One that was told to stop may fail on the way, and has done what it should.
+            let stopped = task.exit_code == Some(0) && !task.error.contains("unhealthy");
             task.current
+                && !stopped
                 && matches!(task.state, TaskState::Failed | TaskState::Rejected)
                 && self.observed.at.saturating_sub(task.since) < settled
         };
@@ -252,10 +264,13 @@ impl Scene<'_> {
 
     /// The latest task of each place that is not as it is to be, and the failures before it.
     fn tasks(&self, service: &ObservedService) -> Vec<String> {
-        let told = |task: &&ObservedTask| {
-            !runs(task)
-                && !matches!(task.state, TaskState::Complete | TaskState::Shutdown | TaskState::Remove)
+        let lost =
+            |task: &ObservedTask| self.observed.nodes.iter().any(|node| node.id == task.node && !node.ready);
+        let ends = |task: &ObservedTask| {
+            task.state <= TaskState::Running && task.wanted > TaskState::Running && !lost(task)
         };
+        let over = [TaskState::Complete, TaskState::Shutdown, TaskState::Remove];
+        let told = |task: &&ObservedTask| !runs(task) && !ends(task) && !over.contains(&task.state);
         let mut tasks: Vec<&ObservedTask> = service.tasks.iter().filter(told).collect();
         tasks.sort_by_key(|task| (task.wanted > TaskState::Running, -task.created));
         let more = tasks.len().saturating_sub(SHOWN_TASKS);

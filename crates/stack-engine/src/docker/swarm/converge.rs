@@ -260,7 +260,8 @@ async fn known_of(engine: &DockerEngine, service: &ObservedService, task: &Obser
         container: format!("{}.{}", service.name, task.slot),
         state: task.state.word().to_owned(),
         exit_code: task.exit_code,
-        log: log(engine, &task.id).await,
+        // Of a task that never had a container a manager has no lines, and says so as if they were some.
+        log: if task.container.is_some() { log(engine, &task.id).await } else { Vec::new() },
         ..Evidence::default()
     }
 }
