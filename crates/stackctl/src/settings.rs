@@ -266,6 +266,10 @@ pub(crate) fn read_or_name(global: &Global) -> anyhow::Result<(Option<Project>, 
 /// The project of a command that needs no file: its name, from a file if the command line has none.
 pub(crate) fn name(global: &Global) -> anyhow::Result<String> {
     if let Some(name) = &global.project_name {
+        // Whether the project is one of a swarm stands in its file, if there is one.
+        if global.engine.is_none() {
+            loaded(global)?;
+        }
         return Ok(name.clone());
     }
     let loaded = with_request(global, load)?;

@@ -327,7 +327,7 @@ async fn configs_secrets_and_networks_are_there_before_the_service_that_names_th
         &container["Secrets"][0],
         &[
             ("/SecretName", secret["Name"].clone()),
-            ("/File/Name", json!("token")),
+            ("/File/Name", json!("/run/secrets/token")),
             ("/File/Mode", json!(0o444)),
         ],
     );

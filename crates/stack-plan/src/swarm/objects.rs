@@ -14,6 +14,8 @@ use crate::plan::{Action, Cause, Change, Obstacle, StepId};
 /// The most that a swarm keeps of a config and of a secret, bytes.
 const LARGEST_CONFIG: usize = 1_000 * 1_024;
 const LARGEST_SECRET: usize = 500 * 1_024;
+/// The longest name of a config or secret.
+const LONGEST_NAME: usize = 64;
 
 impl Planner<'_> {
     /// Pulls and builds what the node that is asked does not have.
@@ -165,6 +167,14 @@ impl Planner<'_> {
                     spec,
                     format!("the {word} {} cannot be given to a swarm: {why}", spec.key),
                     "name a file that can be read".to_owned(),
+                ),
+                (None, Some(Ok(_))) if spec.name.chars().count() > LONGEST_NAME => self.object_in_the_way(
+                    spec,
+                    format!(
+                        "the {word} would be called {}, and a swarm takes {LONGEST_NAME} characters",
+                        spec.name
+                    ),
+                    "give it a shorter key, or a `name`".to_owned(),
                 ),
                 (None, Some(Ok(content))) => {
                     let largest = if word == "config" { LARGEST_CONFIG } else { LARGEST_SECRET };

@@ -18,6 +18,8 @@ use crate::fields::{FieldChange, Shown};
 use crate::plan::{Action, Cause, Change, Condition, Obstacle, StepId, Target};
 use crate::rollout::{Rollout, WayBack};
 
+/// The longest name of a service.
+const LONGEST_NAME: usize = 63;
 /// The setting that says how many tasks there are.
 const REPLICAS: &str = "deploy.replicas";
 /// The version of the Docker API from which on services have more of `security_opt` than labels.
@@ -190,6 +192,18 @@ impl<'a> Planner<'a> {
 
     /// What keeps the tasks of a service from running as the file asks for it.
     fn look_for_obstacles(&mut self, spec: &SwarmService) {
+        if !is_name(&spec.name) {
+            self.in_the_way(Obstacle {
+                address: spec.address(),
+                what: format!(
+                    "the service would be called {}, and a swarm takes letters, digits, - and _, {LONGEST_NAME} at \
+                     most",
+                    spec.name
+                ),
+                next: "give the service another name, or the project a shorter one with `name`".to_owned(),
+                origin: spec.origin().clone(),
+            });
+        }
         if let Some(option) = spec.new_privileges()
             && self.observed.api < PRIVILEGES
             && !self.policy.allowed.iter().any(|name| name == "security_opt")
@@ -300,6 +314,14 @@ impl<'a> Planner<'a> {
         }
         self.settled.extend(gone);
     }
+}
+
+/// Whether a swarm takes a name for a service.
+fn is_name(name: &str) -> bool {
+    let inner = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    name.len() <= LONGEST_NAME
+        && name.chars().all(inner)
+        && name.ends_with(|last: char| last.is_ascii_alphanumeric())
 }
 
 /// What was changed by hand on a service, but for the number of its tasks: what it is now, and what it is

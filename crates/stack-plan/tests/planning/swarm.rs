@@ -550,3 +550,16 @@ fn a_way_back_names_the_very_image_and_records_what_its_file_says() {
     assert!(text.starts_with("[] -> #1 service:web, update, image is newer"), "{text}");
     assert!(text.contains("service:since, remove, not in the file"), "{text}");
 }
+
+#[test]
+fn names_that_a_swarm_does_not_take_are_told_before_it_is_asked() {
+    let long = "a".repeat(60);
+    let text = format!(
+        "services: {{ my.app: {{ image: shop:1, configs: [{long}] }} }}\nconfigs: {{ {long}: {{ content: x }} }}"
+    );
+    let told: Vec<String> =
+        made(&text, &nothing(), &waiting()).obstacles.into_iter().map(|told| told.what).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("the config would be called shop_aaa") && told[0].contains("64 characters"));
+    assert!(told[1].contains("the service would be called shop_my.app"), "{}", told[1]);
+}

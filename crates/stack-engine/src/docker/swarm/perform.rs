@@ -23,7 +23,7 @@ pub(in crate::docker) async fn perform(engine: &DockerEngine, work: Work<'_>) ->
             make_binds(engine, spec)?;
             let files = objects::files(docker, spec).await?;
             let mut body = service::service(spec, files, 0, engine.api())?;
-            settings::keep(&mut body);
+            settings::keep(&mut body, &HashMap::new());
             let made = docker.create_service(body, login(spec).await).await.map_err(answered)?;
             warn(&work, made.warnings);
             return Ok(Outcome::made(made.id.unwrap_or_default()));
@@ -32,8 +32,8 @@ pub(in crate::docker) async fn perform(engine: &DockerEngine, work: Work<'_>) ->
             make_binds(engine, spec)?;
             let files = objects::files(docker, spec).await?;
             let mut body = service::service(spec, files, *force_update, engine.api())?;
-            adopt(engine, id, &mut body).await?;
-            settings::keep(&mut body);
+            let networks = adopt(engine, id, &mut body).await?;
+            settings::keep(&mut body, &networks);
             update(engine, id, *version, body, false, login(spec).await, &work).await?;
         }
         Action::RestartService(id) => {
@@ -72,12 +72,17 @@ async fn present(engine: &DockerEngine, id: &str) -> Result<(u64, ServiceSpec), 
 }
 
 /// What another program has made is taken over as it is where its tasks would be the same: the manager
-/// replaces a task whose settings are written in another way, though they mean the same.
-async fn adopt(engine: &DockerEngine, id: &str, body: &mut ServiceSpec) -> Result<(), EngineError> {
+/// replaces a task whose settings are written in another way, though they mean the same. The names of
+/// networks that it calls by their ids are returned.
+async fn adopt(
+    engine: &DockerEngine,
+    id: &str,
+    body: &mut ServiceSpec,
+) -> Result<HashMap<String, String>, EngineError> {
     let (_, there) = present(engine, id).await?;
     let ours = there.labels.is_some_and(|labels| labels.contains_key(labels::SPEC));
     let (Some(wanted), Some(there), false) = (&mut body.task_template, there.task_template, ours) else {
-        return Ok(());
+        return Ok(HashMap::new());
     };
     let networks = engine.docker.list_networks(None::<ListNetworksOptions>).await.map_err(answered)?;
     let names: HashMap<String, String> =
@@ -87,7 +92,7 @@ async fn adopt(engine: &DockerEngine, id: &str, body: &mut ServiceSpec) -> Resul
         *wanted = there;
         wanted.force_update = force_update.or(wanted.force_update);
     }
-    Ok(())
+    Ok(names)
 }
 
 async fn update(

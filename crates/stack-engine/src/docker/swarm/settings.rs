@@ -148,9 +148,9 @@ pub(super) fn settings(spec: &ServiceSpec, networks: &HashMap<String, String>) -
     Recorded::of(all)
 }
 
-/// Keeps what a service is made with in a label of it.
-pub(super) fn keep(spec: &mut ServiceSpec) {
-    let text = settings(spec, &HashMap::new()).write();
+/// Keeps what a service is made with in a label of it. `networks` has the names of networks by id.
+pub(super) fn keep(spec: &mut ServiceSpec, networks: &HashMap<String, String>) {
+    let text = settings(spec, networks).write();
     spec.labels.get_or_insert_default().insert(labels::MADE.to_owned(), text);
 }
 
