@@ -293,14 +293,11 @@ impl<'a> Planner<'a> {
         let retired = |there: &&ObservedService| self.policy.retired.contains(&there.service);
         let (goes, orphans): (Vec<&ObservedService>, Vec<&ObservedService>) =
             self.orphans().partition(|there| self.policy.remove_orphans || retired(there));
-        if !orphans.is_empty() {
-            if !self.policy.ignore_orphans {
-                let names: Vec<&str> = orphans.iter().map(|there| there.service.as_str()).collect();
-                self.plan.warnings.push(format!(
-                    "the file does not have {}; remove with --remove-orphans",
-                    names.join(", ")
-                ));
-            }
+        if !orphans.is_empty() && !self.policy.ignore_orphans {
+            let names: Vec<&str> = orphans.iter().map(|there| there.service.as_str()).collect();
+            self.plan
+                .warnings
+                .push(format!("the file does not have {}; remove with --remove-orphans", names.join(", ")));
         }
         let mut gone = Vec::new();
         for there in goes {
