@@ -63,8 +63,7 @@ impl Proof {
         let way = self.lab.host(1);
         let server = |node: &str, port: u16| {
             format!(
-                "\
-    image: {SERVER}
+                "    image: {SERVER}
     build: !reset null
     environment: {{ RUST_LOG: {level} }}
     healthcheck: {{ test: [CMD, /server, {check}], interval: 1s, retries: 2, start_period: 2s }}
