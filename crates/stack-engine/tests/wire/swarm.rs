@@ -261,6 +261,24 @@ async fn a_service_is_asked_for_with_everything_the_file_says() {
         ],
     );
     assert_eq!(container("Labels")["team"], json!("shop"));
+    // Each setting is kept under the file's name for it.
+    let made = body["Labels"]["stackctl.made"].as_str().unwrap_or_default();
+    let made: Value = serde_json::from_str(made).expect("JSON");
+    let names: Vec<&String> = made["fields"].as_object().expect("settings").keys().collect();
+    let foreign: Vec<_> =
+        names.iter().filter(|name| name.starts_with(|first: char| first.is_uppercase())).collect();
+    assert!(foreign.is_empty() && names.len() > 50, "{foreign:?} of {names:#?}");
+    check(
+        &made["fields"],
+        &[
+            ("/deploy.update_config.delay", json!("4s")),
+            ("/deploy.rollback_config.parallelism", json!("0")),
+            ("/deploy.resources.limits.cpus", json!("1.5")),
+            ("/stop_grace_period", json!("25s")),
+            ("/ports.8080:80~1tcp", json!("host")),
+            ("/command", json!("[\"serve\",\"--port\",\"80\"]")),
+        ],
+    );
     let mounts: BTreeMap<String, Value> = (container("Mounts").as_array().expect("a list").iter())
         .map(|mount| (mount["Target"].as_str().unwrap_or_default().to_owned(), mount.clone()))
         .collect();
