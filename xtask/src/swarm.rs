@@ -1,6 +1,7 @@
-//! `cargo xtask swarm`: a stack on a swarm of two engines on this machine. It takes dockerd, ip,
-//! nsenter and root, and an engine that has `redis:latest`.
+//! `cargo xtask swarm`: a stack, and then the first stack, on a swarm of two engines on this machine. It
+//! takes dockerd, ip, nsenter and root, and an engine that has the images of the first stack.
 
+mod first_stack;
 mod lab;
 
 use std::path::{Path, PathBuf};
@@ -23,9 +24,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let program = build(root, "stackctl", Profile::Dev)?;
     let lab = Lab::start()?;
     lab.load(IMAGE)?;
-    let proof = Proof { program, file: lab.directory().join("stack.yaml"), lab };
+    let mut proof = Proof { program, file: lab.directory().join("stack.yaml"), lab };
     let began = Instant::now();
     proof.life()?;
+    proof.first_stack(root)?;
     say(&format!("everything held, in {:.0} s", began.elapsed().as_secs_f64()));
     Ok(())
 }
@@ -46,7 +48,7 @@ struct Version {
 }
 
 impl Proof {
-    fn life(&self) -> Result<()> {
+    fn life(&mut self) -> Result<()> {
         let first = Version { number: 1, conf: "/etc/edge.conf", memory: "40mb" };
         self.write(first)?;
         self.exits(&["up", "--wait"], 0)?;
@@ -82,32 +84,82 @@ impl Proof {
                 self.exec(node, "edge", &["redis-cli", "-p", "7000", "config", "get", "maxmemory"])?;
             ensure!(limit.contains("52428800"), "node {node} has {limit:?}");
         }
-        let configs = self.lab.docker(0, &["config", "ls", "-q"])?;
+        let own = "label=com.docker.stack.namespace=proof";
+        let configs = self.lab.docker(0, &["config", "ls", "-q", "--filter", own])?;
         ensure!(configs.lines().count() == 1, "the config of before has gone: {configs}");
         say("a changed config came to both nodes, and the one of before has gone");
 
+        for index in ["1", "2"] {
+            let ping = ["exec", "-T", "--index", index, "edge", "redis-cli", "-p", "7000", "ping"];
+            ensure!(self.exits(&ping, 0)?.contains("PONG"), "edge.{index} does not answer");
+        }
+        say("exec: a command in the task of either node");
+
+        self.exits(&["rollback", "--dry-run"], 0)?;
+        self.exits(&["rollback"], 0)?;
+        let limit = self.exec(1, "edge", &["redis-cli", "-p", "7000", "config", "get", "maxmemory"])?;
+        ensure!(limit.contains("41943040"), "after the way back the second node has {limit:?}");
+        self.exits(&["status"], 0)?;
+        self.lab.docker(0, &["service", "update", "-d", "--env-add", "BY=hand", "proof_worker"])?;
+        let drift = self.exits(&["status"], 2)?;
+        ensure!(drift.contains("worker  environment.BY"), "what was changed by hand is not told: {drift}");
+        self.exits(&["rollback", "2", "--dry-run"], 0)?;
+        self.write(second)?;
+        self.exits(&["up", "--wait"], 0)?;
+        self.exits(&["status"], 0)?;
+        say("rollback: the config of before is back; what was changed by hand was told and mended");
+
         self.lab.cut_off(1, true)?;
-        self.eventually("the tasks of a lost node move", || {
+        self.moved("the tasks of a lost node move")?;
+        say("a node that is lost is told, and its tasks moved");
+        self.lab.cut_off(1, false)?;
+        self.all_ready()?;
+        self.eventually("an edge on each node again", || Ok(self.edges("VERSION=2")? == [1, 1]))?;
+
+        self.lab.kill(1)?;
+        self.moved("the tasks of a killed engine move")?;
+        let why = self.exits(&["why"], 1)?;
+        ensure!(
+            why.contains("node node-2 does not answer") && why.contains("edge"),
+            "why does not say it:\n{why}"
+        );
+        say("an engine that is killed is told, and its tasks moved");
+        self.lab.revive(1)?;
+        self.all_ready()?;
+        self.eventually("an edge on each node again", || Ok(self.edges("VERSION=2")? == [1, 1]))?;
+
+        self.exits(&["down", "--volumes"], 0)?;
+        self.nothing_left("proof")?;
+        say("down left nothing on either node");
+        Ok(())
+    }
+
+    /// Waits until the second node is told as lost, and the first has what can move.
+    fn moved(&self, what: &str) -> Result<()> {
+        self.eventually(what, || {
             let nodes = self.exits(&["nodes", "--format", "{{.Name}} {{.Status}} {{.Tasks}}"], 0)?;
             let line =
                 |name: &str| nodes.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
             let down = line(&self.lab.name(1)).contains(" down");
             let here = line(&self.lab.name(0));
             Ok(down && here.matches("worker.").count() == 2 && !here.contains('('))
-        })?;
-        say("a node that is lost is told, and its tasks moved");
-        self.lab.cut_off(1, false)?;
+        })
+    }
+
+    fn all_ready(&self) -> Result<()> {
         self.eventually("the node is back", || {
             let nodes = self.exits(&["nodes", "--format", "{{.Status}}"], 0)?;
             Ok(nodes.lines().all(|status| status == "ready"))
-        })?;
-        self.eventually("an edge on each node again", || Ok(self.edges("VERSION=2")? == [1, 1]))?;
+        })
+    }
 
-        self.exits(&["down"], 0)?;
+    /// Waits until neither node has anything of a stack, nor the swarm.
+    fn nothing_left(&self, project: &str) -> Result<()> {
         for node in [0, 1] {
             self.eventually("nothing is left", || {
                 let containers = self.lab.docker(node, &["ps", "-aq"])?;
-                let networks = self.lab.docker(node, &["network", "ls", "-q", "--filter", "name=proof_"])?;
+                let own = format!("name={project}_");
+                let networks = self.lab.docker(node, &["network", "ls", "-q", "--filter", &own])?;
                 Ok(containers.is_empty() && networks.is_empty())
             })?;
         }
@@ -116,7 +168,6 @@ impl Proof {
             .map(|words| self.lab.docker(0, words))
             .collect::<Result<String>>()?;
         ensure!(left.is_empty(), "the swarm keeps {left}");
-        say("down left nothing on either node");
         Ok(())
     }
 

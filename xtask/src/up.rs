@@ -13,7 +13,7 @@ use crate::say;
 use crate::{engine, images};
 
 /// The services that speak to clients.
-const SPEAKING: [&str; 3] = ["app1", "app2", "nginx"];
+pub(crate) const SPEAKING: [&str; 3] = ["app1", "app2", "nginx"];
 
 /// Brings the first stack up and looks whether it works.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -37,7 +37,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         .context("stackctl cannot be run")?;
     ensure!(output.status.success(), "{shown} ps ended with {}", output.status);
     let doors = doors(&String::from_utf8_lossy(&output.stdout), engine.host());
-    check(&doors).with_context(|| format!("the stack is up and does not work\nnext: {shown} logs\nwhy"))?;
+    check(&doors, &SPEAKING)
+        .with_context(|| format!("the stack is up and does not work\nnext: {shown} logs\nwhy"))?;
     say(&farewell(&doors, &shown));
     Ok(())
 }
@@ -74,11 +75,11 @@ fn is_v6(address: &str) -> bool {
 }
 
 /// Sets a value through one server, and waits until it has come out everywhere else.
-fn check(doors: &[Door]) -> Result<()> {
+pub(crate) fn check(doors: &[Door], speaking: &[&str]) -> Result<()> {
     let room = format!("check-{}", std::process::id());
     let mut clients = Vec::new();
-    for service in SPEAKING {
-        let door = doors.iter().find(|door| door.service == service);
+    for service in speaking {
+        let door = doors.iter().find(|door| door.service == *service);
         let door = door.with_context(|| format!("{service} publishes no port"))?;
         let mut client = Client::connect(door)?;
         client.ask(json!({ "t": "join", "room": room }))?;
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_stack_without_a_door_does_not_pass_the_check() {
-        let error = check(&[]).expect_err("no door").to_string();
+        let error = check(&[], &SPEAKING).expect_err("no door").to_string();
         assert_eq!(error, "app1 publishes no port");
     }
 }

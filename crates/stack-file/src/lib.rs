@@ -32,6 +32,7 @@ mod name;
 pub mod quantity;
 mod reading;
 mod scalar;
+pub mod security;
 pub mod select;
 mod short_syntax;
 pub mod source;

@@ -5,6 +5,7 @@ use crate::backend::Column;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Loaded;
 use crate::model::{DeployMode, PortMode, RestartCondition};
+use crate::security;
 
 const COLUMN: Column = Column { backend: "Swarm", honours: Attribute::on_swarm, not_yet: is_not_yet, value };
 
@@ -14,6 +15,7 @@ const COLUMN: Column = Column { backend: "Swarm", honours: Attribute::on_swarm, 
 pub fn not_honoured(loaded: &Loaded) -> Vec<Diagnostic> {
     let mut found = COLUMN.not_honoured(loaded);
     endpoints(loaded, &mut found);
+    security_options(loaded, &mut found);
     found.sort_by_key(|told| told.origin.as_ref().map(|origin| (origin.source, origin.span)));
     found
 }
@@ -51,6 +53,20 @@ fn endpoints(loaded: &Loaded, found: &mut Vec<Diagnostic>) {
                     .path(format!("services.{}.ports", service.name.value))
                     .related(&mode.origin, "asked for here")
                     .help("write the port in its long form, with `mode: host`"),
+            );
+        }
+    }
+}
+
+/// Security options that a service of a swarm cannot have.
+fn security_options(loaded: &Loaded, found: &mut Vec<Diagnostic>) {
+    for service in loaded.stack.services.values() {
+        for option in service.security_opt.iter().filter(|option| security::option(&option.value).is_none()) {
+            found.push(
+                Diagnostic::warning(format!("Swarm does not honour the security option `{}`", option.value))
+                    .at(&option.origin)
+                    .path(format!("services.{}.security_opt", service.name.value))
+                    .help("there are no-new-privileges, seccomp=unconfined, apparmor=unconfined and label=…; set up others on the nodes"),
             );
         }
     }

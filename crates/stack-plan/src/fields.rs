@@ -1,7 +1,7 @@
 //! A resource's settings as a flat list of values: what is recorded on the
 //! engine, and compared field by field with what the file says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,17 @@ pub struct Recorded {
     form: u32,
     /// Path to value, or to a digest where the value may be secret.
     fields: BTreeMap<String, String>,
+}
+
+/// A setting that is not what its resource was made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alteration {
+    /// The path below the resource.
+    pub field: String,
+    /// The value that it was made with.
+    pub made: Shown,
+    /// The value that it has now.
+    pub now: Shown,
 }
 
 /// One setting that differs.
@@ -149,6 +160,33 @@ impl Fields {
 }
 
 impl Recorded {
+    /// A record of these settings, path and value: of what may be secret it has the digest alone.
+    #[must_use]
+    pub fn of(settings: impl IntoIterator<Item = (String, String)>) -> Self {
+        let hide = |(path, value): (String, String)| {
+            let value = if is_secret(&path) && value != NULL { digest(&value) } else { value };
+            (path, value)
+        };
+        Self { form: FORM, fields: settings.into_iter().map(hide).collect() }
+    }
+
+    /// The settings that are not what they were, in the order of the paths.
+    #[must_use]
+    pub fn altered(&self, now: &Self) -> Vec<Alteration> {
+        let paths: BTreeSet<&String> = self.fields.keys().chain(now.fields.keys()).collect();
+        let shown =
+            |path: &str, value: Option<&String>| value.map_or(Shown::Nothing, |value| shown(path, value));
+        (paths.into_iter())
+            .map(|path| (path, self.fields.get(path), now.fields.get(path)))
+            .filter(|(_, made, now)| made != now)
+            .map(|(path, made, now)| Alteration {
+                field: path.clone(),
+                made: shown(path, made),
+                now: shown(path, now),
+            })
+            .collect()
+    }
+
     /// Reads the text of a label; `None` when it is not a record of this form.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {

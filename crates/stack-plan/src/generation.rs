@@ -7,6 +7,7 @@
 
 mod difference;
 mod drift;
+mod swarm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

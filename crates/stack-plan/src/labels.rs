@@ -68,6 +68,8 @@ pub const STACK_IMAGE: &str = "com.docker.stack.image";
 pub const KEY: &str = "stackctl.key";
 /// A digest of the health check of a swarm's tasks: what the Docker API tells of a task has none.
 pub const HEALTHCHECK: &str = "stackctl.healthcheck";
+/// The settings of a swarm's service as its manager tells them, of the moment when it was made or changed.
+pub const MADE: &str = "stackctl.made";
 /// A digest of what is in a swarm's config or secret.
 pub const DIGEST: &str = "stackctl.digest";
 

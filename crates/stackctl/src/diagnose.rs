@@ -4,6 +4,7 @@ mod container;
 mod harmless;
 mod place;
 pub(crate) mod present;
+pub(crate) mod tasks;
 mod together;
 mod wrap;
 

@@ -1,13 +1,16 @@
 //! Generations: after a run that changed something, what it has brought the project to is kept on
-//! the engine, for `history`, `rollback` and `status`.
+//! the engine or the swarm, for `history`, `rollback` and `status`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use stack_engine::docker::DockerEngine;
 use stack_engine::docker::generations::{KeptGenerations, ListedGeneration};
+use stack_engine::docker::swarm::SwarmQuery;
+use stack_engine::docker::swarm::generations::LARGEST_RECORD;
 use stack_engine::engine::{Engine, EngineError};
 use stack_engine::lock::host;
-use stack_plan::generation::{Generation, Occasion, images_of, summary};
+use stack_file::destination::Backend;
+use stack_plan::generation::{Generation, KeptImage, Occasion, images_of, summary};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -39,10 +42,75 @@ pub(crate) fn limit() -> Result<usize, Fault> {
     }
 }
 
+/// Where the generations of projects are kept: on one engine as images, on a swarm as configs.
+#[derive(Clone, Copy)]
+pub(crate) struct Store<'a> {
+    pub(crate) engine: &'a DockerEngine,
+    pub(crate) backend: Backend,
+}
+
+impl Store<'_> {
+    /// The generations of a project.
+    pub(crate) async fn list(&self, project: &str) -> Result<KeptGenerations, EngineError> {
+        match self.backend {
+            Backend::Docker => self.engine.generations(project).await,
+            Backend::Swarm => self.engine.swarm_generations(project).await,
+        }
+    }
+
+    async fn record(&self, reference: &str) -> Result<Option<String>, EngineError> {
+        match self.backend {
+            Backend::Docker => self.engine.generation_record(reference).await,
+            Backend::Swarm => self.engine.swarm_generation_record(reference).await,
+        }
+    }
+
+    async fn keep(&self, generation: &Generation, changed: String, record: &str) -> Result<(), EngineError> {
+        let (project, number) = (&generation.project, generation.number);
+        let notes = notes(generation, changed);
+        match self.backend {
+            Backend::Docker => self.engine.keep_generation(project, number, &notes, record).await,
+            Backend::Swarm => self.engine.keep_swarm_generation(project, number, &notes, record).await,
+        }
+    }
+
+    /// The largest record that can be kept, bytes.
+    fn limit(&self) -> usize {
+        match self.backend {
+            Backend::Docker => SIZE_LIMIT,
+            Backend::Swarm => LARGEST_RECORD,
+        }
+    }
+
+    /// What the project has come to, if that can be seen.
+    async fn look(
+        &self,
+        project: &Project,
+        number: u32,
+        occasion: Occasion,
+    ) -> Result<Generation, EngineError> {
+        let (loaded, desired) = (&project.loaded, &project.desired);
+        match self.backend {
+            Backend::Docker => {
+                let observed = self.engine.observe(&project.query()).await?;
+                let facts = self.engine.images(&images_of(&observed)).await?;
+                let digests: BTreeMap<String, Vec<String>> =
+                    facts.into_iter().map(|(id, image)| (id, image.digests)).collect();
+                Ok(Generation::of(number, occasion, loaded, desired, &observed, &digests))
+            }
+            Backend::Swarm => {
+                let swarm = project.on_swarm();
+                let observed = self.engine.survey(&SwarmQuery::of(&swarm)).await?;
+                Ok(Generation::of_swarm(number, occasion, loaded, (desired, &swarm), &observed))
+            }
+        }
+    }
+}
+
 /// Keeps what a run has brought the project to, unless the newest generation says the same. The
 /// run is done: what goes wrong here is a warning.
 pub(crate) async fn keep(
-    engine: &DockerEngine,
+    store: Store<'_>,
     project: &Project,
     command: &str,
     services: &[String],
@@ -57,32 +125,27 @@ pub(crate) async fn keep(
         }
     };
     let command: Vec<&str> = std::iter::once(command).chain(services.iter().map(String::as_str)).collect();
-    if let Err(error) = keep_new(engine, project, command.join(" "), limit, renderer).await {
-        renderer.warn(&format!("the engine keeps no generation of this: {error}"));
+    if let Err(error) = keep_new(store, project, command.join(" "), limit, renderer).await {
+        renderer.warn(&format!("no generation is kept of this: {error}"));
     }
 }
 
 async fn keep_new(
-    engine: &DockerEngine,
+    store: Store<'_>,
     project: &Project,
     command: String,
     limit: usize,
     renderer: &mut Renderer,
 ) -> Result<(), EngineError> {
+    let engine = store.engine;
     let name = &project.desired.project;
-    let query = project.query();
-    let (observed, kept) = tokio::join!(engine.observe(&query), engine.generations(name));
-    let (observed, kept) = (observed?, kept?);
-    let ids = images_of(&observed);
+    let kept = store.list(name).await?;
     let last = async {
         match kept.listed.last() {
-            Some(listed) => engine.generation_record(&listed.reference).await,
+            Some(listed) => store.record(&listed.reference).await,
             None => Ok(None),
         }
     };
-    let (facts, last) = tokio::join!(engine.images(&ids), last);
-    let digests: BTreeMap<String, Vec<String>> =
-        facts?.into_iter().map(|(id, image)| (id, image.digests)).collect();
     let now = OffsetDateTime::now_utc();
     let occasion = Occasion {
         at: now.replace_nanosecond(0).ok().and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default(),
@@ -91,8 +154,8 @@ async fn keep_new(
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let number = kept.listed.last().map_or(0, |listed| listed.number) + 1;
-    let new = Generation::of(number, occasion, &project.loaded, &project.desired, &observed, &digests);
-    let last = last?.as_deref().and_then(Generation::read);
+    let (new, last) = tokio::join!(store.look(project, number, occasion), last);
+    let (new, last) = (new?, last?.as_deref().and_then(Generation::read));
     let changed = match &last {
         Some(last) => {
             let changes = new.since(last);
@@ -104,35 +167,52 @@ async fn keep_new(
         None => "first".to_owned(),
     };
     let record = new.write();
-    if record.len() > SIZE_LIMIT {
-        renderer.warn("no generation is kept of this: the stack files are larger than 1 MiB");
+    if record.len() > store.limit() {
+        let kibibytes = store.limit() >> 10;
+        renderer
+            .warn(&format!("no generation is kept of this: the stack files are larger than {kibibytes} KiB"));
         return Ok(());
     }
-    engine.keep_generation(name, number, &notes(&new, changed), &record).await?;
+    store.keep(&new, changed, &record).await?;
     for (service, kept) in &new.services {
         // What a registry has can be had again; what was built is kept.
-        if let Some(image) = kept.image.as_ref().filter(|image| image.digests.is_empty()) {
+        let built = |image: &&KeptImage| image.digests.is_empty() && !image.id.is_empty();
+        if let Some(image) = kept.image.as_ref().filter(built) {
             engine.keep_image(name, number, service, &image.id).await?;
         }
     }
-    forget_older(engine, &kept, (number as usize).saturating_sub(limit)).await
+    forget_older(store, &kept, (number as usize).saturating_sub(limit)).await
 }
 
 /// Forgets the generations up to a number, and the images that were kept for them.
-async fn forget_older(engine: &DockerEngine, kept: &KeptGenerations, last: usize) -> Result<(), EngineError> {
-    let listed = kept.listed.iter().map(|listed| (listed.number, &listed.reference));
-    let images = kept.images.iter().map(|(number, name)| (*number, name));
-    for (_, reference) in listed.chain(images).filter(|(number, _)| *number as usize <= last) {
-        engine.forget(reference).await?;
+async fn forget_older(store: Store<'_>, kept: &KeptGenerations, last: usize) -> Result<(), EngineError> {
+    for listed in kept.listed.iter().filter(|listed| listed.number as usize <= last) {
+        match store.backend {
+            Backend::Docker => drop(store.engine.forget(&listed.reference).await?),
+            Backend::Swarm => store.engine.forget_swarm_generation(&listed.reference).await?,
+        }
+    }
+    for (_, reference) in kept.images.iter().filter(|(number, _)| *number as usize <= last) {
+        store.engine.forget(reference).await?;
     }
     Ok(())
 }
 
 /// Forgets all generations of a project, and says how many.
-pub(crate) async fn forget_all(engine: &DockerEngine, project: &str) -> Result<usize, EngineError> {
-    let kept = engine.generations(project).await?;
-    forget_older(engine, &kept, usize::MAX).await?;
+async fn forget_all(store: Store<'_>, project: &str) -> Result<usize, EngineError> {
+    let kept = store.list(project).await?;
+    forget_older(store, &kept, usize::MAX).await?;
     Ok(kept.listed.len())
+}
+
+/// Forgets all generations of a project that was taken down with its data, and says so.
+pub(crate) async fn forget(store: Store<'_>, project: &str, renderer: &mut Renderer) {
+    match forget_all(store, project).await {
+        Ok(0) => {}
+        Ok(1) => renderer.note("1 generation removed: there is no way back to it"),
+        Ok(count) => renderer.note(&format!("{count} generations removed: there is no way back to them")),
+        Err(error) => renderer.warn(&format!("its generations are left: {error}")),
+    }
 }
 
 /// What a list shows of a generation without its record.
@@ -165,7 +245,7 @@ fn user() -> String {
 /// # Errors
 /// When there is none of this number, or it cannot be read.
 pub(crate) async fn read(
-    engine: &DockerEngine,
+    store: Store<'_>,
     project: &str,
     kept: &KeptGenerations,
     number: u32,
@@ -177,18 +257,15 @@ pub(crate) async fn read(
         };
         return Err(Fault::new(Kind::Usage, format!("there is no generation {number}")).hint(there).into());
     };
-    of_listed(engine, listed).await
+    of_listed(store, listed).await
 }
 
 /// The record of a generation.
 ///
 /// # Errors
 /// When it is gone, or another version of stackctl wrote it in another form.
-pub(crate) async fn of_listed(
-    engine: &DockerEngine,
-    listed: &ListedGeneration,
-) -> anyhow::Result<Generation> {
-    let record = engine.generation_record(&listed.reference).await?;
+pub(crate) async fn of_listed(store: Store<'_>, listed: &ListedGeneration) -> anyhow::Result<Generation> {
+    let record = store.record(&listed.reference).await?;
     record.as_deref().and_then(Generation::read).ok_or_else(|| {
         let message = format!("the record of generation {} cannot be read", listed.number);
         Fault::new(Kind::Engine, message)

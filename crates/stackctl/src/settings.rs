@@ -25,7 +25,7 @@ use crate::render;
 
 pub(crate) mod destination;
 
-pub(crate) use self::destination::{any_engine, backend, engine, manager};
+pub(crate) use self::destination::{any_engine, backend, either, engine, manager};
 
 /// Of stacks with at most so many containers, plans ask for each what it is set to now. For larger
 /// ones that would take longer than all else.
@@ -283,6 +283,10 @@ pub(crate) fn unplanned_or_name(global: &Global) -> anyhow::Result<(Option<Unpla
 /// The project of a command that needs no file: its name, from a file if the command line has none.
 pub(crate) fn name(global: &Global) -> anyhow::Result<String> {
     if let Some(name) = &global.project_name {
+        // Whether the project is one of a swarm stands in its file, if there is one.
+        if global.engine.is_none() {
+            loaded(global)?;
+        }
         return Ok(name.clone());
     }
     let loaded = with_request(global, load)?;

@@ -26,11 +26,14 @@ impl Lab {
         let bridge = lab.tag.clone();
         ip(&["link", "add", &bridge, "type", "bridge"])?;
         ip(&["link", "set", &bridge, "up"])?;
+        // This machine is a client of what the nodes publish.
+        ip(&["addr", "add", &format!("{NETWORK}.254/24"), "dev", &bridge])?;
         // Where a firewall looks at bridges, it would keep the nodes apart.
         let _ = run("iptables", &lab.rule("-I"));
         for node in 0..2 {
             lab.join_wire(node)?;
-            lab.start_engine(node)?;
+            let engine = lab.start_engine(node)?;
+            lab.engines.push(engine);
         }
         lab.docker(0, &["swarm", "init", "--advertise-addr", &lab.address(0)])?;
         let token = lab.docker(0, &["swarm", "join-token", "-q", "worker"])?;
@@ -80,12 +83,26 @@ impl Lab {
         ip(&["link", "set", &self.wire(node), if off { "down" } else { "up" }])
     }
 
-    fn at(&self, node: usize, name: &str) -> PathBuf {
-        self.directory.path().join(self.name(node)).join(name)
+    /// Kills the engine of a node, as a crash would.
+    pub(crate) fn kill(&mut self, node: usize) -> Result<()> {
+        let engine = &mut self.engines[node];
+        engine.kill().context("the engine cannot be killed")?;
+        engine.wait().context("the engine does not end").map(drop)
     }
 
-    fn address(&self, node: usize) -> String {
+    /// Starts the engine of a node again.
+    pub(crate) fn revive(&mut self, node: usize) -> Result<()> {
+        self.engines[node] = self.start_engine(node)?;
+        Ok(())
+    }
+
+    /// The address of a node.
+    pub(crate) fn address(&self, node: usize) -> String {
         format!("{NETWORK}.{}", node + 1)
+    }
+
+    fn at(&self, node: usize, name: &str) -> PathBuf {
+        self.directory.path().join(self.name(node)).join(name)
     }
 
     fn namespace(&self, node: usize) -> String {
@@ -110,7 +127,7 @@ impl Lab {
         ip(&["-n", &namespace, "link", "set", "lo", "up"])
     }
 
-    fn start_engine(&mut self, node: usize) -> Result<()> {
+    fn start_engine(&self, node: usize) -> Result<Child> {
         std::fs::create_dir_all(self.at(node, ""))?;
         let log = std::fs::File::create(self.at(node, "log"))?;
         let own = format!("--net=/var/run/netns/{}", self.namespace(node));
@@ -128,16 +145,18 @@ impl Lab {
         engine.args(["-H", &self.host(node), "--data-root", &path("data"), "--exec-root", &path("exec")]);
         engine.args(["--pidfile", &path("pid")]);
         let engine = engine.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        self.engines.push(engine.context("nsenter cannot be run")?);
+        let mut engine = engine.context("nsenter cannot be run")?;
         let began = Instant::now();
         while self.docker(node, &["version"]).is_err() {
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > PATIENCE || engine.try_wait()?.is_some() {
+                let _ = engine.kill();
+                let _ = engine.wait();
                 let log = std::fs::read_to_string(self.at(node, "log")).unwrap_or_default();
                 bail!("the engine of {} does not answer: it takes dockerd and root\n{log}", self.name(node));
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        Ok(())
+        Ok(engine)
     }
 }
 

@@ -18,9 +18,9 @@ use crate::docker::{DockerEngine, answered, is_not_found};
 use crate::engine::EngineError;
 
 /// The label that has the number of a generation.
-const NUMBER: &str = "stackctl.generation";
+pub(in crate::docker) const NUMBER: &str = "stackctl.generation";
 /// The label that has the project of a generation.
-const PROJECT: &str = "stackctl.generation.project";
+pub(in crate::docker) const PROJECT: &str = "stackctl.generation.project";
 
 /// A generation as the engine lists it, without its record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,3 +12,4 @@ mod networks;
 mod recorder;
 #[path = "../stacks/mod.rs"]
 mod stacks;
+mod swarm;

@@ -87,13 +87,31 @@ async fn answer(
     let path = parts.uri.path().to_owned();
     let bytes = to_bytes(body, 1 << 20).await.unwrap_or_default();
     let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| unpacked(&bytes));
-    calls.lock().expect("no panic").push((format!("{} {}", parts.method, parts.uri), body));
+    let name = body["Name"].as_str().unwrap_or_default().to_owned();
+    let known: Vec<Call> = {
+        let mut calls = calls.lock().expect("no panic");
+        calls.push((format!("{} {}", parts.method, parts.uri), body));
+        calls.clone()
+    };
     let json = |status, value: Value| (status, [("Content-Type", "application/json")], value.to_string());
     match path.rsplit('/').next() {
         Some("_ping") => ([("Api-Version", api)], "OK").into_response(),
         _ if refusal.is_some() && parts.method != "GET" => {
             let (status, message) = refusal.unwrap_or_default();
             json(status, json!({ "message": message })).into_response()
+        }
+        Some("create") if ["/services/", "/configs/", "/secrets/"].iter().any(|kind| path.contains(kind)) => {
+            let id = format!("id-of-{name}");
+            json(StatusCode::CREATED, json!({ "ID": id })).into_response()
+        }
+        Some(kind @ ("configs" | "secrets")) => {
+            let made = known.iter().filter(|(line, _)| line.contains(&format!("/{kind}/create")));
+            let made = made.map(|(_, body)| json!({ "ID": format!("id-of-{}", body["Name"].as_str().unwrap_or_default()), "Spec": body }));
+            json(StatusCode::OK, made.collect()).into_response()
+        }
+        Some("update") if path.contains("/services/") => json(StatusCode::OK, json!({ "Warnings": [] })).into_response(),
+        Some(id) if path.contains("/services/") && parts.method == "GET" => {
+            json(StatusCode::OK, present(id)).into_response()
         }
         Some("create") if path.contains("/volumes/") => {
             json(StatusCode::CREATED, json!({ "Name": "v", "Driver": "local", "Mountpoint": "", "Labels": {}, "Scope": "local", "Options": {} }))
@@ -112,6 +130,22 @@ async fn answer(
         Some("events") => json(StatusCode::OK, json!({})).into_response(),
         _ => StatusCode::NO_CONTENT.into_response(),
     }
+}
+
+/// A service that is there, as a manager tells it.
+fn present(id: &str) -> Value {
+    json!({
+        "ID": id,
+        "Version": { "Index": 41 },
+        "Spec": {
+            "Name": "shop_web",
+            "Labels": { "stackctl.spec": "{}" },
+            "TaskTemplate": {
+                "ContainerSpec": { "Image": "web:1", "Healthcheck": { "Test": ["CMD", "probe"] } },
+                "ForceUpdate": 3,
+            },
+        },
+    })
 }
 
 /// Brings a stack up on such an engine, with its images present.

@@ -54,7 +54,6 @@ pub(super) const ROWS: &[(&str, &str)] = &[
     ("services.*.privileged", "use `cap_add`"),
     ("services.*.provider", "it runs containers alone"),
     ("services.*.runtime", "the nodes decide"),
-    ("services.*.security_opt", "use `credential_spec`, or set it up on the nodes"),
     ("services.*.storage_opt", "the nodes decide"),
     ("services.*.use_api_socket", "mount the socket, on a manager"),
     ("services.*.userns_mode", "the nodes decide"),

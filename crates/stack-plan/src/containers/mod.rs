@@ -71,6 +71,8 @@ pub struct Policy {
     /// The programs that make services have been asked already, and what they said stands in
     /// what is desired.
     pub provided: bool,
+    /// Attributes that may be left out where the engine cannot honour them, by name.
+    pub allowed: Vec<String>,
     /// Makes a container of `run` of the named service, in place of the service's own.
     pub run: Option<Arc<Run>>,
 }

@@ -74,6 +74,15 @@ pub struct Unlike {
     pub origin: Origin,
 }
 
+/// A service as its files ask for it.
+pub(super) struct Asked<'a> {
+    pub(super) name: &'a str,
+    pub(super) fields: &'a Fields,
+    pub(super) place: &'a Origin,
+    /// Whether programs that make services set variables of it.
+    pub(super) given: bool,
+}
+
 impl Generation {
     /// In what it differs from one before: the services that both know, networks and volumes.
     #[must_use]
@@ -102,6 +111,22 @@ impl Generation {
     /// configs or secrets are not what they were. Images are not among them.
     #[must_use]
     pub fn unlike(&self, loaded: &Loaded, desired: &Desired) -> Vec<Unlike> {
+        let services = desired.services.iter().map(|spec| Asked {
+            name: spec.name(),
+            fields: &spec.fields,
+            place: &spec.service.name.origin,
+            given: is_given_variables(spec, desired),
+        });
+        self.unlike_asked(loaded, desired, services)
+    }
+
+    /// The same with the services as a backend of its own sees them.
+    pub(super) fn unlike_asked<'a>(
+        &self,
+        loaded: &Loaded,
+        desired: &Desired,
+        services: impl Iterator<Item = Asked<'a>>,
+    ) -> Vec<Unlike> {
         let mut unlike = Vec::new();
         let mut compare =
             |resource: &str, was: Option<&KeptFields>, fields: &Fields, place: &Origin, given| {
@@ -118,10 +143,9 @@ impl Generation {
                     unlike.push(Unlike { resource: resource.to_owned(), field, variable, gone, origin });
                 }
             };
-        for spec in &desired.services {
-            let was = self.services.get(spec.name()).map(|service| &service.fields);
-            let given = is_given_variables(spec, desired);
-            compare(spec.name(), was, &spec.fields, &spec.service.name.origin, given);
+        for Asked { name, fields, place, given } in services {
+            let was = self.services.get(name).map(|service| &service.fields);
+            compare(name, was, fields, place, given);
         }
         for spec in &desired.networks {
             let key = &spec.network.key;

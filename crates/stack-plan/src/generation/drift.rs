@@ -16,7 +16,7 @@ const CONTAINER: &str = "container";
 pub struct Drift {
     /// The resource: `web/1`, `network:front`.
     pub resource: String,
-    /// What about it: the path of a setting, `container`, `state`, `name`, `network` or `image id`.
+    /// What about it: the path of a setting, `container`, `service`, `state`, `name`, `network` or `image id`.
     pub field: String,
     /// As the generation left it.
     pub was: Shown,
@@ -24,7 +24,7 @@ pub struct Drift {
     pub now: Shown,
 }
 
-fn text(value: impl Into<String>) -> Shown {
+pub(super) fn text(value: impl Into<String>) -> Shown {
     Shown::Text(value.into())
 }
 
@@ -180,7 +180,7 @@ fn network_name<'a>((path, value): (&'a String, &'a KeptValue)) -> Option<&'a st
 }
 
 /// In which settings a record differs from what was kept. What providers have set is no drift.
-fn settings(address: &str, kept: &KeptFields, recorded: &Recorded, found: &mut Found) {
+pub(super) fn settings(address: &str, kept: &KeptFields, recorded: &Recorded, found: &mut Found) {
     let now: BTreeMap<&str, &str> = recorded.iter().collect();
     let paths: BTreeSet<&str> = kept.keys().map(String::as_str).chain(now.keys().copied()).collect();
     for path in paths {
@@ -204,10 +204,10 @@ fn address(container: &ObservedContainer) -> String {
 }
 
 #[derive(Default)]
-struct Found(Vec<Drift>);
+pub(super) struct Found(pub(super) Vec<Drift>);
 
 impl Found {
-    fn tell(&mut self, resource: &str, field: &str, was: Shown, now: Shown) {
+    pub(super) fn tell(&mut self, resource: &str, field: &str, was: Shown, now: Shown) {
         self.0.push(Drift { resource: resource.to_owned(), field: field.to_owned(), was, now });
     }
 }

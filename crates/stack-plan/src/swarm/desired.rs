@@ -9,6 +9,7 @@ use stack_file::model::{
     Content, CredentialSpec, DependencyCondition, DeployMode, FileKind, FileObject, FileSource, MountSource,
     Service, Stack, Unread, Volume,
 };
+use stack_file::security::{self, SecurityOption};
 use stack_file::source::{Origin, Spanned};
 use stack_file::tree::{Entries, Kind, Node};
 
@@ -64,7 +65,7 @@ pub struct SwarmService {
     pub project: String,
     /// The swarm's name for it: `PROJECT_SERVICE`.
     pub name: String,
-    /// The image as the file names it.
+    /// The image as the file names it, or as it is pinned.
     pub reference: String,
     /// The image as the nodes are told: with the digest that a registry knows, or its id.
     pub image: String,
@@ -112,6 +113,13 @@ impl SwarmService {
         !self.mode.is_job()
             && self.service.deploy.endpoint_mode.as_ref().is_none_or(|mode| mode.value != "dnsrr")
             && (!self.networks.is_empty() || self.has_ingress_ports())
+    }
+
+    /// What of `security_opt` needs a newer API of the manager than 1.41.
+    #[must_use]
+    pub fn new_privileges(&self) -> Option<&Spanned<String>> {
+        let old = |text: &str| matches!(security::option(text), Some(SecurityOption::Label { .. }) | None);
+        self.service.security_opt.iter().find(|option| !old(&option.value))
     }
 
     /// Whether it has ports that are open on every node.
@@ -203,7 +211,7 @@ impl SwarmDesired {
             .iter()
             .map(|spec| {
                 let scale = u64::from(spec.scale);
-                service(stack, &project, &spec.service, &spec.image, scale, &objects)
+                service(stack, &project, &spec.service, (&spec.reference, &spec.image), scale, &objects)
             })
             .collect();
         let networks = desired.networks.iter().map(|spec| overlay(&project, spec)).collect();
@@ -322,7 +330,7 @@ fn service(
     stack: &Stack,
     project: &str,
     service: &Arc<Service>,
-    image: &str,
+    (written, image): (&str, &str),
     replicas: u64,
     objects: &[ObjectSpec],
 ) -> SwarmService {
@@ -339,7 +347,7 @@ fn service(
             None => fields.insert_null(&path, &value.origin),
         }
     }
-    fields.insert("image", image, service.image.as_ref().map_or(origin, |image| &image.origin));
+    fields.insert("image", written, service.image.as_ref().map_or(origin, |image| &image.origin));
     let mut networks = Vec::new();
     for (attached, attachment) in &service.networks {
         let Some(network) = stack.networks.get(attached) else { continue };
@@ -371,7 +379,7 @@ fn service(
     let files = files(service, objects, &mut fields);
     let mut labels = plain(service.deploy.labels.iter());
     labels.insert(labels::NAMESPACE.to_owned(), project.to_owned());
-    labels.insert(labels::STACK_IMAGE.to_owned(), image.to_owned());
+    labels.insert(labels::STACK_IMAGE.to_owned(), written.to_owned());
     labels.insert(labels::KEY.to_owned(), key.clone());
     labels.insert(labels::SPEC.to_owned(), fields.record().write());
     let mut container_labels = plain(service.labels.iter());

@@ -3,6 +3,7 @@
 mod anew;
 mod await_tasks;
 mod desired;
+mod fit;
 mod objects;
 mod observed;
 mod services;
@@ -17,10 +18,12 @@ use crate::plan::{Draft, Obstacle, Plan, StepId};
 
 pub use self::anew::{Anew, anew};
 pub use self::desired::{ObjectSpec, SwarmDesired, SwarmFile, SwarmNetwork, SwarmService};
+pub use self::fit::{Misfit, misfit};
 pub use self::observed::{
     Availability, ObservedNode, ObservedObject, ObservedOverlay, ObservedService, ObservedTask,
     ObservedUpdate, SwarmImage, SwarmObserved, TaskState, UpdateState,
 };
+pub use self::services::PRIVILEGES;
 pub use self::teardown::{SwarmTeardown, teardown};
 pub use self::verdict::{Trouble, Verdict};
 

@@ -14,6 +14,8 @@ use crate::plan::{Action, Cause, Change, Obstacle, StepId};
 /// The most that a swarm keeps of a config and of a secret, bytes.
 const LARGEST_CONFIG: usize = 1_000 * 1_024;
 const LARGEST_SECRET: usize = 500 * 1_024;
+/// The longest name of a config or secret.
+const LONGEST_NAME: usize = 64;
 
 impl Planner<'_> {
     /// Pulls and builds what the node that is asked does not have.
@@ -166,6 +168,14 @@ impl Planner<'_> {
                     format!("the {word} {} cannot be given to a swarm: {why}", spec.key),
                     "name a file that can be read".to_owned(),
                 ),
+                (None, Some(Ok(_))) if spec.name.chars().count() > LONGEST_NAME => self.object_in_the_way(
+                    spec,
+                    format!(
+                        "the {word} would be called {}, and a swarm takes {LONGEST_NAME} characters",
+                        spec.name
+                    ),
+                    "give it a shorter key, or a `name`".to_owned(),
+                ),
                 (None, Some(Ok(content))) => {
                     let largest = if word == "config" { LARGEST_CONFIG } else { LARGEST_SECRET };
                     let size = content.bytes().len();
@@ -204,14 +214,14 @@ impl Planner<'_> {
         self.in_the_way(Obstacle { address, what, next, origin });
     }
 
-    /// Removes configs and secrets that no service uses any more, once all services are as they are
-    /// to be. Until then the swarm may need them, to put back what was there before.
+    /// Removes configs and secrets that no service uses any more: those of which that is so already at
+    /// once, the others when all services are as they are to be, because until then the swarm may need
+    /// them to put back what was there before. Where nobody waits for that, they are left to the next run.
     pub(super) fn remove_objects(&mut self) {
         let whole = self.policy.services.is_empty();
-        let awaited = self.policy.wait || self.draft.next() == StepId(1);
-        if !whole || !awaited {
-            return;
-        }
+        let awaited = whole && (self.policy.wait || self.draft.next() == StepId(1));
+        let used: BTreeSet<&str> =
+            self.observed.services.iter().flat_map(|there| &there.uses).map(String::as_str).collect();
         let wanted: BTreeSet<_> =
             self.desired.objects.iter().map(|spec| (spec.kind, spec.name.as_str())).collect();
         // What services use that the file does not have stays with them.
@@ -223,10 +233,14 @@ impl Planner<'_> {
             if wanted.contains(&(there.kind, there.name.as_str())) || (left && !declared) {
                 continue;
             }
+            let unused = !used.contains(there.id.as_str()) && (whole || declared);
+            if !unused && !awaited {
+                continue;
+            }
             let cause = if declared { Cause::Surplus } else { Cause::Orphaned };
             let action = Action::RemoveObject { kind: there.kind, id: there.id.clone() };
             let address = address_of(there.kind, key);
-            let after: Vec<StepId> = self.settled.clone();
+            let after: Vec<StepId> = if unused { Vec::new() } else { self.settled.clone() };
             self.draft.add(&address, action, Change::Remove, &cause, after);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stack_file::model::{DeployMode, FileKind};
 
 use crate::api::Api;
-use crate::fields::Recorded;
+use crate::fields::{Alteration, Recorded};
 
 /// Everything of one project that a swarm has.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +84,10 @@ pub struct ObservedNode {
     pub engine: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Its processors, in billionths; 0 when that is not known.
+    pub nano_cpus: i64,
+    /// Its memory, bytes; 0 when that is not known.
+    pub memory: i64,
 }
 
 impl ObservedNode {
@@ -130,6 +134,10 @@ pub struct ObservedService {
     pub version: u64,
     /// The settings it was made with; `None` when another program made it.
     pub recorded: Option<Recorded>,
+    /// What was changed by hand since it was made or changed by stackctl, setting by setting.
+    pub altered: Vec<Alteration>,
+    /// The ids of the configs and secrets that its tasks get, and those of before while a change is open.
+    pub uses: BTreeSet<String>,
     /// What its tasks are made from, as the nodes are told.
     pub image: String,
     /// The image as the file names it.

@@ -7,14 +7,23 @@ use stack_file::model::{FailureAction, UpdateConfig};
 use stack_file::source::Origin;
 
 use super::desired::SwarmService;
+use super::fit::misfit;
 use super::observed::{ObservedService, UpdateState};
 use super::verdict::{Verdict, is_failed};
 use super::{Planner, Reached};
 use crate::address::Address;
+use crate::api::Api;
 use crate::containers::Recreate;
 use crate::fields::{FieldChange, Shown};
 use crate::plan::{Action, Cause, Change, Condition, Obstacle, StepId, Target};
 use crate::rollout::{Rollout, WayBack};
+
+/// The longest name of a service.
+const LONGEST_NAME: usize = 63;
+/// The setting that says how many tasks there are.
+const REPLICAS: &str = "deploy.replicas";
+/// The version of the Docker API from which on services have more of `security_opt` than labels.
+pub const PRIVILEGES: Api = Api(1, 44);
 
 impl<'a> Planner<'a> {
     /// Plans one service. What it depends on was planned before.
@@ -32,7 +41,13 @@ impl<'a> Planner<'a> {
         let awaited = self.is_awaited(&spec);
         let key = self.desired.service(spec.key()).map_or("", |own| own.key());
 
-        let Some(there) = self.observed.service(spec.key()) else {
+        let found = self.observed.service(spec.key());
+        let cause = found.filter(|there| there.mode == spec.mode);
+        let cause = cause.map(|there| self.cause(&spec, there, restarted.as_deref()));
+        if cause.as_ref().is_none_or(Option::is_some) {
+            self.look_for_nodes(&spec);
+        }
+        let Some(there) = found else {
             let action = Action::CreateService(Arc::new(spec.clone()));
             let begun = self.draft.add(&address, action, Change::Create, &Cause::Missing, after);
             self.draft.after_any(begun, &after_any);
@@ -44,7 +59,7 @@ impl<'a> Planner<'a> {
             return self.replace(key, &spec, there, (after, after_any), awaited);
         }
         let target = Target::Known(there.id.clone());
-        let Some((cause, force)) = self.cause(&spec, there, restarted.as_deref()) else {
+        let Some((cause, force)) = cause.flatten() else {
             if awaited && there.clone().settled().verdict(&BTreeSet::new()) != Verdict::Converged {
                 let settled = self.settle(&spec, target, Change::Await, &after);
                 self.draft.after_any(settled, &after_any);
@@ -119,16 +134,25 @@ impl<'a> Planner<'a> {
             && (named(spec.key()) || self.policy.recreate_dependencies);
         let Some(recorded) = &there.recorded else { return Some((Cause::Unrecorded, asked)) };
         let mut changes = spec.fields.difference(recorded, spec.origin());
+        let mut by_hand = altered(spec, there);
         if !spec.mode.is_global() && there.replicas != spec.replicas {
-            changes.push(FieldChange {
-                field: "deploy.replicas".to_owned(),
+            let made = Shown::Text(spec.replicas.to_string());
+            let scaled = there.altered.iter().any(|found| found.field == REPLICAS && found.made == made);
+            let replicas = FieldChange {
+                field: REPLICAS.to_owned(),
                 was: Shown::Text(there.replicas.to_string()),
-                now: Shown::Text(spec.replicas.to_string()),
+                now: made,
                 origin: self.place_of_scale(spec),
-            });
+            };
+            if scaled { by_hand.push(replicas) } else { changes.push(replicas) }
         }
         if !changes.is_empty() {
+            let told: BTreeSet<String> = changes.iter().map(|change| change.field.clone()).collect();
+            changes.extend(by_hand.into_iter().filter(|change| !told.contains(&change.field)));
             return Some((Cause::Changed(changes), asked));
+        }
+        if !by_hand.is_empty() {
+            return Some((Cause::Altered(by_hand), asked));
         }
         if asked || (self.policy.rerun && spec.mode.is_job()) {
             return Some((Cause::Asked, true));
@@ -168,6 +192,33 @@ impl<'a> Planner<'a> {
 
     /// What keeps the tasks of a service from running as the file asks for it.
     fn look_for_obstacles(&mut self, spec: &SwarmService) {
+        if !is_name(&spec.name) {
+            self.in_the_way(Obstacle {
+                address: spec.address(),
+                what: format!(
+                    "the service would be called {}, and a swarm takes letters, digits, - and _, {LONGEST_NAME} at \
+                     most",
+                    spec.name
+                ),
+                next: "give the service another name, or the project a shorter one with `name`".to_owned(),
+                origin: spec.origin().clone(),
+            });
+        }
+        if let Some(option) = spec.new_privileges()
+            && self.observed.api < PRIVILEGES
+            && !self.policy.allowed.iter().any(|name| name == "security_opt")
+        {
+            self.in_the_way(Obstacle {
+                address: spec.address(),
+                what: format!(
+                    "a swarm honours `{}` from version {PRIVILEGES} of the Docker API on, and this manager speaks {}",
+                    option.value, self.observed.api
+                ),
+                next: "update the engines of the swarm, or go without it: --allow-unsupported security_opt"
+                    .to_owned(),
+                origin: option.origin.clone(),
+            });
+        }
         if self.observed.without_ipvs == Some(true) && spec.is_balanced() {
             let named = spec.service.deploy.endpoint_mode.as_ref();
             let port =
@@ -191,9 +242,43 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether there are nodes for the tasks of a service that is made or changed.
+    fn look_for_nodes(&mut self, spec: &SwarmService) {
+        let mut misfits = Vec::new();
+        let mut fit = 0_u64;
+        for node in &self.observed.nodes {
+            match misfit(spec, node) {
+                Some(found) => misfits.push((self.observed.call(node), found)),
+                None => fit += 1,
+            }
+        }
+        let places = spec.places_per_node();
+        if let (0, Some((node, first))) = (fit, misfits.first()) {
+            let why: Vec<String> =
+                misfits.iter().map(|(node, found)| format!("{node} {}", found.why)).collect();
+            self.in_the_way(Obstacle {
+                address: spec.address(),
+                what: format!("no node can take tasks of {}: {}", spec.key(), why.join("; ")),
+                next: first.next(node),
+                origin: first.origin.clone().unwrap_or_else(|| spec.origin().clone()),
+            });
+        } else if let Some(places) = places.filter(|places| fit.saturating_mul(*places) < spec.replicas) {
+            let why: Vec<String> =
+                misfits.iter().map(|(node, found)| format!("; {node} {}", found.why)).collect();
+            let node = if fit == 1 { "node has" } else { "nodes have" };
+            self.plan.warnings.push(format!(
+                "{} asks for {} tasks, and {fit} {node} room for {places} each: the others wait{}",
+                spec.key(),
+                spec.replicas,
+                why.concat()
+            ));
+        }
+    }
+
     /// Whether services stay that the file does not have.
     pub(super) fn kept_orphans(&self) -> bool {
-        !self.policy.remove_orphans && self.orphans().next().is_some()
+        let stays = |there: &ObservedService| !self.policy.retired.contains(&there.service);
+        !self.policy.remove_orphans && self.orphans().any(stays)
     }
 
     fn orphans(&self) -> impl Iterator<Item = &'a ObservedService> + use<'a> {
@@ -205,19 +290,17 @@ impl<'a> Planner<'a> {
 
     /// Removes services that the file does not have, once all others are as they are to be.
     pub(super) fn remove_orphans(&mut self) {
-        let orphans: Vec<&ObservedService> = self.orphans().collect();
-        if !self.policy.remove_orphans {
-            if !orphans.is_empty() && !self.policy.ignore_orphans {
-                let names: Vec<&str> = orphans.iter().map(|there| there.service.as_str()).collect();
-                self.plan.warnings.push(format!(
-                    "the file does not have {}; remove with --remove-orphans",
-                    names.join(", ")
-                ));
-            }
-            return;
+        let retired = |there: &&ObservedService| self.policy.retired.contains(&there.service);
+        let (goes, orphans): (Vec<&ObservedService>, Vec<&ObservedService>) =
+            self.orphans().partition(|there| self.policy.remove_orphans || retired(there));
+        if !orphans.is_empty() && !self.policy.ignore_orphans {
+            let names: Vec<&str> = orphans.iter().map(|there| there.service.as_str()).collect();
+            self.plan
+                .warnings
+                .push(format!("the file does not have {}; remove with --remove-orphans", names.join(", ")));
         }
         let mut gone = Vec::new();
-        for there in orphans {
+        for there in goes {
             let address = Address::Service(there.service.clone());
             let after = self.settled.clone();
             let remove = Action::RemoveService(there.id.clone());
@@ -228,6 +311,34 @@ impl<'a> Planner<'a> {
         }
         self.settled.extend(gone);
     }
+}
+
+/// Whether a swarm takes a name for a service.
+fn is_name(name: &str) -> bool {
+    let inner = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    name.len() <= LONGEST_NAME
+        && name.chars().all(inner)
+        && name.ends_with(|last: char| last.is_ascii_alphanumeric())
+}
+
+/// What was changed by hand on a service, but for the number of its tasks: what it is now, and what it is
+/// to be.
+fn altered(spec: &SwarmService, there: &ObservedService) -> Vec<FieldChange> {
+    let place = |field: &str| {
+        let mut fields = spec.fields.iter();
+        fields
+            .find(|(path, ..)| *path == field)
+            .map_or_else(|| spec.origin().clone(), |(.., origin)| origin.clone())
+    };
+    (there.altered.iter())
+        .filter(|found| found.field != REPLICAS)
+        .map(|found| FieldChange {
+            field: found.field.clone(),
+            was: found.now.clone(),
+            now: found.made.clone(),
+            origin: place(&found.field),
+        })
+        .collect()
 }
 
 /// How the swarm replaces the tasks of a service, and what follows when a new one is not good.

@@ -4,6 +4,7 @@ use stack_file::model::PullPolicy;
 
 use super::Planner;
 use super::desired::SwarmService;
+use super::fit::unmet;
 use super::observed::ObservedNode;
 use crate::address::Address;
 use crate::plan::{Action, Cause, Change, Obstacle, StepId};
@@ -21,7 +22,7 @@ impl Planner<'_> {
         }
         let mut steps = Vec::new();
         let mut unknown = Vec::new();
-        let may_run = |node: &&ObservedNode| node.takes_tasks() && may_run(spec, node);
+        let may_run = |node: &&ObservedNode| node.takes_tasks() && unmet(spec, node).is_none();
         for node in observed.nodes.iter().filter(|node| node.id != observed.here).filter(may_run) {
             match observed.ways.get(&node.id) {
                 None => unknown.push(observed.call(node)),
@@ -67,26 +68,4 @@ impl Planner<'_> {
         self.shipped.insert(key, step);
         step
     }
-}
-
-/// Whether the constraints of a service let a node have its tasks, as far as the managers tell.
-fn may_run(spec: &SwarmService, node: &ObservedNode) -> bool {
-    spec.service.deploy.constraints.iter().all(|constraint| {
-        let (what, equal, value) = match (constraint.split_once("=="), constraint.split_once("!=")) {
-            (Some((what, value)), _) => (what.trim(), true, value.trim()),
-            (None, Some((what, value))) => (what.trim(), false, value.trim()),
-            (None, None) => return true,
-        };
-        let role = if node.manager { "manager" } else { "worker" };
-        let own = match what {
-            "node.id" => node.id.as_str(),
-            "node.hostname" => node.name.as_str(),
-            "node.role" => role,
-            _ => match what.strip_prefix("node.labels.") {
-                Some(label) => node.labels.get(label).map_or("", String::as_str),
-                None => return true,
-            },
-        };
-        own.eq_ignore_ascii_case(value) == equal
-    })
 }

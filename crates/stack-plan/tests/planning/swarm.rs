@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use stack_file::swarm::refusals;
 use stack_plan::containers::{Policy, Recreate};
 use stack_plan::desired::Desired;
+use stack_plan::fields::{Alteration, Shown};
+use stack_plan::generation::{Generation, Occasion};
 use stack_plan::plan::Plan;
 use stack_plan::swarm::{
     Availability, ObservedNode, ObservedObject, ObservedOverlay, ObservedService, ObservedTask,
@@ -76,6 +78,8 @@ fn node(id: &str) -> ObservedNode {
         availability: Availability::Active,
         engine: String::new(),
         labels: BTreeMap::new(),
+        nano_cpus: 4_000_000_000,
+        memory: 8 << 30,
     }
 }
 
@@ -114,6 +118,8 @@ fn up(text: &str) -> SwarmObserved {
             reference: spec.reference.clone(),
             mode: spec.mode,
             replicas: spec.replicas,
+            altered: Vec::new(),
+            uses: spec.files.iter().map(|file| format!("{}-id", file.object)).collect(),
             force_update: 3,
             update: None,
             desired: spec.replicas,
@@ -379,4 +385,181 @@ fn an_image_must_be_on_a_node_before_a_service_may_land_there() {
     observed.ways.insert("n2".to_owned(), BTreeSet::from(["sha256:web".to_owned()]));
     let plan = made(LOCAL, &observed, &waiting());
     assert!(plan.steps.iter().all(|step| step.action.word() != "ship"), "it is there already");
+}
+
+fn altered(field: &str, made: &str, now: &str) -> Alteration {
+    let shown = |text: &str| if text.is_empty() { Shown::Nothing } else { Shown::Text(text.to_owned()) };
+    Alteration { field: field.to_owned(), made: shown(made), now: shown(now) }
+}
+
+#[test]
+fn what_was_changed_by_hand_is_told_setting_by_setting_and_mended() {
+    let mut observed = up(SHOP);
+    let web = observed.services.iter_mut().find(|there| there.service == "web").expect("web");
+    web.altered = vec![altered("deploy.replicas", "2", "5"), altered("user", "", "0")];
+    web.replicas = 5;
+    let plan = made(SHOP, &observed, &waiting());
+    let wanted = "[] -> #1 service:web, update, changed by hand: user, deploy.replicas\n";
+    assert!(plan.to_string().starts_with(wanted), "{plan}");
+    // What the file says otherwise now is a change of the file, whoever else had a hand in it.
+    let plan = made(&SHOP.replace("LEVEL: info", "LEVEL: debug"), &observed, &waiting()).to_string();
+    assert!(plan.starts_with("[] -> #1 service:web, update, changed: environment.LEVEL"), "{plan}");
+    // A number that the file has come to say meanwhile is no difference any more.
+    let plan = made(&SHOP.replace("replicas: 2", "replicas: 5"), &observed, &waiting()).to_string();
+    assert!(plan.starts_with("[] -> #1 service:web, update, changed by hand: user\n"), "{plan}");
+}
+
+#[test]
+fn a_config_that_nothing_uses_any_more_goes_without_a_wait() {
+    let mut observed = up(SHOP);
+    let old = ObservedObject {
+        kind: stack_file::model::FileKind::Config,
+        id: "old".to_owned(),
+        name: "shop_app_00000000".to_owned(),
+        key: Some("app".to_owned()),
+        digest: String::new(),
+    };
+    observed.objects.push(old);
+    let changed = SHOP.replace("LEVEL: info", "LEVEL: debug");
+    let plan = made(&changed, &observed, &Policy::default()).to_string();
+    assert!(plan.contains("[] -> #2 config:app, remove, more than asked for"), "{plan}");
+    // One that a change may still go back to stays.
+    observed.services[0].uses.insert("old".to_owned());
+    let plan = made(&changed, &observed, &Policy::default()).to_string();
+    assert!(!plan.contains("config:app"), "{plan}");
+}
+
+#[test]
+fn a_service_that_no_node_can_take_is_refused_with_what_each_node_lacks() {
+    let text = "
+services:
+  web:
+    image: shop:1
+    deploy: { placement: { constraints: [node.labels.disk==ssd] }, resources: { reservations: { memory: 16g } } }
+";
+    let mut observed = nothing();
+    observed.nodes.push(ObservedNode { availability: Availability::Drain, ..node("n2") });
+    observed.nodes.push(ObservedNode { ready: false, ..node("n3") });
+    let told = made(text, &observed, &waiting()).obstacles;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        told[0].what,
+        "no node can take tasks of web: host-n1 does not meet `node.labels.disk==ssd`: its node.labels.disk is \
+         nothing; host-n2 is drained; host-n3 does not answer"
+    );
+    assert!(told[0].next.contains("docker node update --label-add disk=ssd host-n1"), "{}", told[0].next);
+    observed.nodes[0].labels.insert("disk".to_owned(), "ssd".to_owned());
+    let told = made(text, &observed, &waiting()).obstacles;
+    assert!(
+        told[0].what.contains("host-n1 has 8192 MiB of memory, and a task reserves 16384 MiB"),
+        "{told:?}"
+    );
+    let fits = text.replace("16g", "4g");
+    assert!(made(&fits, &observed, &waiting()).obstacles.is_empty());
+    // What is up and as it is to be is in nobody's way, wherever its nodes have gone.
+    let mut there = up(&fits);
+    there.nodes.iter_mut().for_each(|node| node.ready = false);
+    assert!(made(&fits, &there, &waiting()).obstacles.is_empty());
+}
+
+#[test]
+fn more_tasks_than_places_are_told() {
+    let text = "
+services:
+  web:
+    image: shop:1
+    ports: [{ target: 80, published: '80', mode: host }]
+    deploy: { replicas: 2, endpoint_mode: dnsrr }
+";
+    let mut observed = nothing();
+    observed.nodes.push(ObservedNode { availability: Availability::Drain, ..node("n2") });
+    let plan = made(text, &observed, &waiting());
+    assert_eq!(
+        plan.warnings,
+        ["web asks for 2 tasks, and 1 node has room for 1 each: the others wait; host-n2 is drained"]
+    );
+    observed.nodes[1].availability = Availability::Active;
+    assert!(made(text, &observed, &waiting()).warnings.is_empty());
+}
+
+/// What a run has made of a stack.
+fn generation(text: &str, observed: &SwarmObserved) -> Generation {
+    let loaded = loaded(text, &[("TOKEN", "hush")]);
+    let one = Desired::of(&loaded.stack, &BTreeMap::new());
+    Generation::of_swarm(4, Occasion::default(), &loaded, (&one, &desired(text)), observed)
+}
+
+#[test]
+fn a_generation_has_what_is_as_the_file_says_and_no_secret() {
+    let mut observed = up(SHOP);
+    let kept = generation(SHOP, &observed);
+    assert!(kept.others.is_empty(), "{:?}", kept.others);
+    let image = kept.services["web"].image.as_ref().expect("an image");
+    assert_eq!((image.reference.as_str(), image.digests[0].as_str()), ("shop:1", "shop:1@sha256:shop:1"));
+    assert_eq!((kept.services["web"].scale, kept.services["migrate"].job), (2, true));
+    assert!(!kept.write().contains("hush"));
+    assert_eq!(Generation::read(&kept.write()).as_ref(), Some(&kept));
+    assert_eq!(kept.drift_on_swarm(&observed), []);
+    let other = loaded(SHOP, &[("TOKEN", "another")]);
+    let one = Desired::of(&other.stack, &BTreeMap::new());
+    let unlike = kept.unlike_on_swarm(&other, &one, &SwarmDesired::of(&other.stack, &one));
+    assert_eq!(unlike.iter().map(|found| found.field.as_str()).collect::<Vec<_>>(), ["secrets.token"]);
+    // A service whose change was put back is not as the file says.
+    observed.services[0].recorded = None;
+    assert!(generation(SHOP, &observed).others.contains("db"));
+}
+
+#[test]
+fn what_a_person_did_to_a_service_is_drift() {
+    let mut observed = up(SHOP);
+    let kept = generation(SHOP, &observed);
+    let web = observed.services.iter_mut().find(|there| there.service == "web").expect("web");
+    web.altered = vec![altered("deploy.replicas", "2", "0"), altered("user", "", "0")];
+    web.replicas = 0;
+    observed.services.retain(|there| there.service != "migrate");
+    observed.networks.clear();
+    let told: Vec<String> = (kept.drift_on_swarm(&observed).iter())
+        .map(|found| format!("{} {} {} → {}", found.resource, found.field, found.was, found.now))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "migrate service there → (none)",
+            "web user (none) → 0",
+            "web deploy.replicas 2 → 0",
+            "network:default network there → (none)",
+        ]
+    );
+}
+
+#[test]
+fn a_way_back_names_the_very_image_and_records_what_its_file_says() {
+    let loaded = loaded(SHOP, &[("TOKEN", "hush")]);
+    let pins = BTreeMap::from([("web".to_owned(), "shop:1@sha256:old".to_owned())]);
+    let one = Desired::of(&loaded.stack, &BTreeMap::new()).pinned(&pins);
+    let back = SwarmDesired::of(&loaded.stack, &one);
+    let web = back.service("web").expect("web");
+    assert_eq!(web.reference, "shop:1@sha256:old");
+    assert_eq!(web.labels["com.docker.stack.image"], "shop:1");
+    let mut observed = up(SHOP);
+    let image = SwarmImage { id: "sha256:x".to_owned(), digest: Some("sha256:old".to_owned()), tagged: None };
+    observed.images.insert("shop:1@sha256:old".to_owned(), image);
+    let policy = Policy { retired: vec!["since".to_owned()], ..waiting() };
+    observed.services.push(ObservedService { service: "since".to_owned(), ..observed.services[0].clone() });
+    let text = plan(&back, &observed, &policy).to_string();
+    assert!(text.starts_with("[] -> #1 service:web, update, image is newer"), "{text}");
+    assert!(text.contains("service:since, remove, not in the file"), "{text}");
+}
+
+#[test]
+fn names_that_a_swarm_does_not_take_are_told_before_it_is_asked() {
+    let long = "a".repeat(60);
+    let text = format!(
+        "services: {{ my.app: {{ image: shop:1, configs: [{long}] }} }}\nconfigs: {{ {long}: {{ content: x }} }}"
+    );
+    let told: Vec<String> =
+        made(&text, &nothing(), &waiting()).obstacles.into_iter().map(|told| told.what).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("the config would be called shop_aaa") && told[0].contains("64 characters"));
+    assert!(told[1].contains("the service would be called shop_my.app"), "{}", told[1]);
 }

@@ -157,6 +157,7 @@ impl ChangeArgs {
             wait: false,
             remove_orphans: self.remove_orphans,
             retired: Vec::new(),
+            allowed: Vec::new(),
             ignore_orphans: self.ignore_orphans && !self.remove_orphans,
             grace: self.timeout,
             renew_anonymous_volumes: self.renew_anon_volumes,

@@ -6,6 +6,7 @@ use stack_engine::docker::DockerEngine;
 use stack_engine::engine::Engine;
 use stack_engine::event::Summary;
 use stack_engine::execute::Pace;
+use stack_file::destination::Backend;
 use stack_file::model::PullPolicy;
 use stack_plan::containers::{self, BuildPolicy, Policy};
 use stack_plan::desired::Provided;
@@ -135,7 +136,8 @@ impl Converge<'_> {
     /// Keeps what the project has come to as a generation.
     pub(crate) async fn keep(&self, command: &str, renderer: &mut Renderer) {
         if !renderer.is_dry_run() {
-            generations::keep(self.engine, self.project, command, &self.policy.services, renderer).await;
+            let store = generations::Store { engine: self.engine, backend: Backend::Docker };
+            generations::keep(store, self.project, command, &self.policy.services, renderer).await;
         }
     }
 

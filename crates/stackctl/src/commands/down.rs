@@ -11,7 +11,8 @@ use stack_plan::teardown::{RemoveImages, Teardown, teardown};
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
 use crate::commands::swarm;
-use crate::{generations, grace, record, settings};
+use crate::generations::{self, Store};
+use crate::{grace, record, settings};
 
 /// What `down` takes.
 #[derive(Debug, clap::Args)]
@@ -72,14 +73,8 @@ pub(crate) async fn run(global: &Global, args: DownArgs) -> anyhow::Result<ExitC
     let name = standing.name.clone();
     let ended = standing.run(plan, &nothing).await?;
     if forget && !global.dry_run && ended.is_some() {
-        match generations::forget_all(&standing.engine, &name).await {
-            Ok(0) => {}
-            Ok(1) => standing.renderer.note("1 generation removed: there is no way back to it"),
-            Ok(count) => {
-                standing.renderer.note(&format!("{count} generations removed: there is no way back to them"));
-            }
-            Err(error) => standing.renderer.warn(&format!("its generations are left: {error}")),
-        }
+        let store = Store { engine: &standing.engine, backend: Backend::Docker };
+        generations::forget(store, &name, &mut standing.renderer).await;
     }
     let code = standing.finish(ended);
     if !global.dry_run {

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use stack_engine::docker::exec::ExecSpec;
 use stack_engine::engine::EngineError;
+use stack_file::destination::Backend;
 use stack_file::load::variables_of;
 
-use super::target;
+use super::{swarm, target};
 use crate::args::Global;
 use crate::conversation::{self, Conversation, End, With};
 use crate::error::unstartable;
@@ -88,11 +89,21 @@ pub(crate) async fn run(global: &Global, args: ExecArgs) -> anyhow::Result<ExitC
     let (detach_keys, keys) = conversation::detach_keys(global, None)?;
     let environment = variables(global, &args.env)?;
     let project = target::project(global)?;
-    let engine = settings::engine(global, false).await?;
-    let container = target::one(global, &engine, &project, &service, args.index, false).await?;
+    let (engine, container, address) = match settings::backend(global)? {
+        Backend::Docker => {
+            let engine = settings::engine(global, false).await?;
+            let container = target::one(global, &engine, &project, &service, args.index, false).await?;
+            let address = target::address(&container).to_string();
+            (engine, container.id, address)
+        }
+        Backend::Swarm => {
+            let found = swarm::task::reach(global, &service, args.index).await?;
+            (found.engine, found.container, found.address)
+        }
+    };
     if global.dry_run {
         let command = shell_words::join(&command);
-        return target::rehearse(&format!("run in {}: {command}", target::address(&container)));
+        return target::rehearse(&format!("run in {address}: {command}"));
     }
     let spec = ExecSpec {
         command,
@@ -106,7 +117,7 @@ pub(crate) async fn run(global: &Global, args: ExecArgs) -> anyhow::Result<ExitC
         detach_keys,
     };
     let mut signals = Signals::catch(terminal)?;
-    let id = engine.create_exec(&container.id, &spec).await?;
+    let id = engine.create_exec(&container, &spec).await?;
     if args.detach {
         return match engine.start_exec_detached(&id, &spec).await {
             Ok(()) => Ok(ExitCode::SUCCESS),

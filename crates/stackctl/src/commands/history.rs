@@ -6,13 +6,14 @@ use stack_plan::generation::Generation;
 
 use crate::args::Global;
 use crate::error::{Fault, Kind};
+use crate::generations::{self, Store};
 use crate::render::format::Form;
-use crate::{generations, render, settings};
+use crate::{render, settings};
 
 /// What `history` takes.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The engine keeps the last 10 generations of a project, or as many as STACKCTL_GENERATIONS says; \
+    after_help = "The engine, or the managers of a swarm, keep the last 10 generations of a project, or as many as STACKCTL_GENERATIONS says; \
                   `down --volumes` and `down --rmi` remove them.\n\n\
                   Example:\n  stackctl history\n  stackctl history 4            what generation 4 changed\n  \
                   stackctl history 4 --diff 1   how it differs from generation 1"
@@ -34,8 +35,9 @@ pub(crate) struct HistoryArgs {
 pub(crate) async fn run(global: &Global, args: HistoryArgs) -> anyhow::Result<ExitCode> {
     let form = if global.json { Form::Json } else { Form::parse(&args.format, &render::history::COLUMNS)? };
     let name = settings::name(global)?;
-    let engine = settings::engine(global, false).await?;
-    let kept = engine.generations(&name).await?;
+    let (engine, backend) = settings::either(global).await?;
+    let store = Store { engine: &engine, backend };
+    let kept = store.list(&name).await?;
     let Some(number) = args.generation else {
         if args.quiet {
             let numbers: String = kept.listed.iter().rev().map(|one| format!("{}\n", one.number)).collect();
@@ -45,11 +47,11 @@ pub(crate) async fn run(global: &Global, args: HistoryArgs) -> anyhow::Result<Ex
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let generation = generations::read(&engine, &name, &kept, number).await?;
+    let generation = generations::read(store, &name, &kept, number).await?;
     let before: Option<Generation> = match args.diff {
-        Some(other) => Some(generations::read(&engine, &name, &kept, other).await?),
+        Some(other) => Some(generations::read(store, &name, &kept, other).await?),
         None => match kept.listed.iter().rev().find(|listed| listed.number < number) {
-            Some(listed) => Some(generations::of_listed(&engine, listed).await?),
+            Some(listed) => Some(generations::of_listed(store, listed).await?),
             None => None,
         },
     };

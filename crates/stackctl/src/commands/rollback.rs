@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use stack_engine::docker::DockerEngine;
 use stack_engine::docker::generations::KeptGenerations;
 use stack_engine::execute::Pace;
+use stack_file::destination::Backend;
 use stack_file::diagnostic::Diagnostic;
 use stack_plan::containers::{BuildPolicy, Policy};
 use stack_plan::generation::{Generation, Unlike};
 
 use crate::args::Global;
 use crate::commands::converge::Converge;
+use crate::commands::swarm::{self, Cluster};
 use crate::error::{Fault, Kind};
+use crate::generations::{self, Store};
 use crate::render::Renderer;
 use crate::settings::{self, Project};
-use crate::{generations, grace, render};
+use crate::{grace, render};
 
 /// What `rollback` takes.
 #[derive(Debug, clap::Args)]
@@ -54,17 +56,31 @@ pub(crate) struct RollbackArgs {
 
 pub(crate) async fn run(global: &Global, args: RollbackArgs) -> anyhow::Result<ExitCode> {
     let name = settings::name(global)?;
-    let engine = settings::engine(global, true).await?;
+    let backend = settings::backend(global)?;
+    let engine = match backend {
+        Backend::Docker => settings::engine(global, true).await?,
+        Backend::Swarm => {
+            swarm::refuse(&[
+                (args.timeout.is_some(), "--timeout", "write stop_grace_period in the file"),
+                (args.rolling, "--rolling", "it always replaces so; write deploy.update_config in the file"),
+            ])?;
+            settings::manager(global).await?
+        }
+    };
+    let store = Store { engine: &engine, backend };
     let mut renderer = Renderer::new(global);
-    let kept = engine.generations(&name).await?;
+    let kept = store.list(&name).await?;
     let number = wanted(args.generation, &kept, &name)?;
-    let generation = generations::read(&engine, &name, &kept, number).await?;
+    let generation = generations::read(store, &name, &kept, number).await?;
     let project = settings::of_generation(global, &generation)?;
-    let unlike = generation.unlike(&project.loaded, &project.desired);
+    let unlike = match backend {
+        Backend::Docker => generation.unlike(&project.loaded, &project.desired),
+        Backend::Swarm => generation.unlike_on_swarm(&project.loaded, &project.desired, &project.on_swarm()),
+    };
     if !unlike.is_empty() {
         tell(&unlike, number, &project, args.use_present_values, &mut renderer)?;
     }
-    let project = with_its_images(project, &generation, &engine).await?;
+    let project = with_its_images(project, &generation, store).await?;
     let mut services = Vec::new();
     if !generation.others.is_empty() {
         services.extend(generation.services.keys().cloned());
@@ -77,7 +93,7 @@ pub(crate) async fn run(global: &Global, args: RollbackArgs) -> anyhow::Result<E
         no_deps: !services.is_empty(),
         services,
         build: BuildPolicy::Never,
-        retired: since_then(&engine, &kept, &generation).await,
+        retired: since_then(store, &kept, &generation).await,
         wait: args.wait,
         grace: args.timeout,
         rolling: args.rolling,
@@ -88,8 +104,16 @@ pub(crate) async fn run(global: &Global, args: RollbackArgs) -> anyhow::Result<E
         may_lose.push("all".to_owned());
     }
     let pace = Pace { wait_timeout: args.wait_timeout.map(Duration::from_secs), ..global.pace() };
+    let command = format!("rollback {number}");
+    if backend == Backend::Swarm {
+        // Whether the swarm keeps what it is told is known only once its tasks run.
+        let policy = Policy { wait: true, ..policy };
+        let desired = project.on_swarm();
+        let cluster = Cluster { global, engine: &engine, project: &project, desired, policy, pace };
+        return cluster.run_alone(&command, &mut renderer).await;
+    }
     let converge = Converge { engine: &engine, project: &project, policy, pace, may_lose };
-    converge.run_alone(&format!("rollback {number}"), &mut renderer).await
+    converge.run_alone(&command, &mut renderer).await
 }
 
 /// The generation that is asked for, else the one before the newest.
@@ -150,16 +174,29 @@ fn words(found: &Unlike, number: u32) -> String {
 async fn with_its_images(
     project: Project,
     generation: &Generation,
-    engine: &DockerEngine,
+    Store { engine, backend }: Store<'_>,
 ) -> anyhow::Result<Project> {
     let ids: BTreeSet<String> = generation.image_ids().into_iter().map(str::to_owned).collect();
     let there = engine.images(&ids).await?;
     let mut pins = BTreeMap::new();
     let mut missing = Vec::new();
     for (service, kept) in &generation.services {
-        let Some(image) = &kept.image else { continue };
+        // A manager that never had the image knows its name alone.
+        let Some(image) =
+            kept.image.as_ref().filter(|image| !image.id.is_empty() || !image.digests.is_empty())
+        else {
+            continue;
+        };
+        if let (Backend::Swarm, Some(digest)) = (backend, image.digests.first()) {
+            pins.insert(service.clone(), digest.clone());
+            continue;
+        }
         let pin = match there.contains_key(&image.id) {
-            true if engine.image_id(&image.reference).await?.as_ref() == Some(&image.id) => &image.reference,
+            true if backend == Backend::Docker
+                && engine.image_id(&image.reference).await?.as_ref() == Some(&image.id) =>
+            {
+                &image.reference
+            }
             true => &image.id,
             false => match image.digests.first() {
                 Some(digest) => digest,
@@ -190,11 +227,11 @@ async fn with_its_images(
 }
 
 /// The services that came after a generation: they go with the way back.
-async fn since_then(engine: &DockerEngine, kept: &KeptGenerations, generation: &Generation) -> Vec<String> {
+async fn since_then(store: Store<'_>, kept: &KeptGenerations, generation: &Generation) -> Vec<String> {
     let mut came = BTreeSet::new();
     for listed in kept.listed.iter().filter(|listed| listed.number > generation.number) {
         // One that cannot be read says nothing about what may go.
-        if let Ok(later) = generations::of_listed(engine, listed).await {
+        if let Ok(later) = generations::of_listed(store, listed).await {
             came.extend(later.services.into_keys());
         }
     }

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use indexmap::IndexMap;
 use stack_engine::docker::attach::Attachment;
 use stack_engine::engine::{Engine, Failure, Ledger, Work};
+use stack_file::destination::Backend;
 use stack_file::given;
 use stack_file::load::{Request, load};
 use stack_file::model::PullPolicy;
@@ -240,6 +241,17 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCo
     let name = args.service.first().cloned().unwrap_or_default();
     let project = read(global, &name)?;
     project.check_services(std::slice::from_ref(&name))?;
+    if settings::backend(global)? == Backend::Swarm {
+        return Err(Fault::new(
+            Kind::Refused,
+            "`run` makes a one-off container beside those of the service, and a swarm runs services alone",
+        )
+        .hint(format!(
+            "make it a service with deploy: {{mode: replicated-job}} and run that with: stackctl up --rerun NAME; or \
+             run a command in a task with: stackctl exec {name} COMMAND"
+        ))
+        .into());
+    }
     let asked = Run { service: name, changes };
     let Some(one_off) = asked.container(&project.desired) else { return Ok(failed()) };
     if one_off.spec.provider.is_some() {

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
+use stack_engine::docker::swarm::SwarmQuery;
 use stack_engine::engine::{Engine, Query};
+use stack_file::destination::Backend;
 use stack_plan::generation::{Drift, Generation, KeptFields, KeptValue};
 
 use crate::args::Global;
 use crate::error::{self, Fault, Kind};
+use crate::generations::{self, Store};
 use crate::render::format::Form;
-use crate::{generations, render, settings};
+use crate::{render, settings};
 
 /// What `status` takes.
 #[derive(Debug, clap::Args)]
@@ -28,20 +31,39 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn run(global: &Global, args: StatusArgs) -> anyhow::Result<ExitCode> {
     let form = args.format.as_deref().map(|text| Form::parse(text, &render::status::COLUMNS)).transpose()?;
     let name = settings::name(global)?;
-    let engine = settings::engine(global, false).await?;
-    let kept = engine.generations(&name).await?;
+    let (engine, backend) = settings::either(global).await?;
+    let store = Store { engine: &engine, backend };
+    let kept = store.list(&name).await?;
     let Some(newest) = kept.listed.last() else {
         return Err(Fault::new(Kind::Engine, format!("{name} has no generation to compare with"))
             .hint("`stackctl up` makes one when it changes something; compare with the file: stackctl plan")
             .into());
     };
-    let generation = generations::of_listed(&engine, newest).await?;
-    let observed = engine.observe(&query(&generation)).await?;
-    let drift = generation.drift(&observed);
+    let generation = generations::of_listed(store, newest).await?;
+    let (drift, containers) = match backend {
+        Backend::Docker => {
+            let observed = engine.observe(&query(&generation)).await?;
+            (generation.drift(&observed), observed.containers.len())
+        }
+        Backend::Swarm => {
+            let query = SwarmQuery {
+                project: name.clone(),
+                networks: generation.network_names(),
+                ..SwarmQuery::default()
+            };
+            (generation.drift_on_swarm(&engine.survey(&query).await?), 0)
+        }
+    };
     // Without a file there is nothing that could be ahead.
     let ahead = match settings::loaded(global)? {
         Some(project) if project.desired.project == name => {
-            Generation::asked(&project.loaded, &project.desired).since(&generation)
+            let asked = match backend {
+                Backend::Docker => Generation::asked(&project.loaded, &project.desired),
+                Backend::Swarm => {
+                    Generation::asked_of_swarm(&project.loaded, &project.desired, &project.on_swarm())
+                }
+            };
+            asked.since(&generation)
         }
         _ => Vec::new(),
     };
@@ -49,7 +71,7 @@ pub(crate) async fn run(global: &Global, args: StatusArgs) -> anyhow::Result<Exi
         _ if global.json => render::line(&render::status::json(&generation, &drift, &ahead).to_string())?,
         Some(form) => render::text(&render::status::list(&drift, &form)?)?,
         None => {
-            let mend = mend(&drift, observed.containers.len());
+            let mend = mend(&drift, containers);
             render::text(&render::status::text(&generation, &drift, &ahead, &mend))?;
         }
     }

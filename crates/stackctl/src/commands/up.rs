@@ -109,7 +109,12 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> anyhow::Result<ExitCod
         args.change.refuse_on_swarm()?;
         swarm::refuse(&[(args.watch, "--watch", "files of this machine are not those of its nodes")])?;
         args.attach.refuse_on_swarm()?;
+        let stays = !(args.detach || args.wait || global.dry_run);
         let policy = Policy { wait: args.wait || !args.detach, ..policy };
+        if stays {
+            let shown = args.attach.on_swarm(&project, &policy);
+            return swarm::up::attached(global, &project, (policy, pace), shown, &mut renderer).await;
+        }
         if args.report.is_some() {
             renderer.keep();
         }

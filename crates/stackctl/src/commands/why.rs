@@ -7,9 +7,11 @@ use futures_util::future::join_all;
 use serde_json::json;
 use stack_engine::engine::{Engine, Query};
 use stack_engine::evidence::Evidence;
+use stack_file::destination::Backend;
 use stack_plan::containers::{Policy, plan};
 
 use crate::args::Global;
+use crate::commands::swarm;
 use crate::diagnose::present::{Scene, last_run};
 use crate::diagnose::{Diagnosis, Told, together};
 use crate::error::{Fault, Kind, failed};
@@ -30,6 +32,9 @@ pub(crate) struct WhyArgs {
 
 pub(crate) async fn run(global: &Global, args: WhyArgs) -> anyhow::Result<ExitCode> {
     let (project, name) = settings::read_or_name(global)?;
+    if settings::backend(global)? == Backend::Swarm {
+        return swarm::why::run(global, (project, name), &args.services).await;
+    }
     let engine = settings::engine(global, false).await?;
     let query = match &project {
         Some(project) => project.query(),
@@ -81,17 +86,26 @@ pub(crate) async fn run(global: &Global, args: WhyArgs) -> anyhow::Result<ExitCo
         troubles.extend(found);
     }
     let named: BTreeSet<&String> = args.services.iter().collect();
-    tell(&scene, &name, &troubles, &well, &named, global)?;
+    let states =
+        States { of: &|service| scene.state_of(service), ended: &|service| scene.has_ended(service) };
+    tell(&states, &name, (&troubles, &well, &[]), &named, global)?;
     let is_asked = |trouble: &Diagnosis| trouble.service.as_ref().is_some_and(|name| asked.contains(name));
     Ok(if troubles.iter().any(is_asked) { failed() } else { ExitCode::SUCCESS })
 }
 
-/// Shows what is not well, causes first; a service that was named is told whole.
-fn tell(
-    scene: &Scene<'_>,
+/// What is to be said of services that are well.
+pub(super) struct States<'a> {
+    /// In a few words.
+    pub(super) of: &'a dyn Fn(&str) -> String,
+    /// Whether it is over.
+    pub(super) ended: &'a dyn Fn(&str) -> bool,
+}
+
+/// Shows what is not well, causes first; a service that was named is told whole. Notes come last.
+pub(super) fn tell(
+    states: &States<'_>,
     project: &str,
-    troubles: &[Diagnosis],
-    well: &[String],
+    (troubles, well, notes): (&[Diagnosis], &[String], &[String]),
     named: &BTreeSet<&String>,
     global: &Global,
 ) -> anyhow::Result<()> {
@@ -104,7 +118,10 @@ fn tell(
                 value
             })
             .collect();
-        let value = json!({ "schema": SCHEMA, "project": project, "troubles": values, "well": well });
+        let mut value = json!({ "schema": SCHEMA, "project": project, "troubles": values, "well": well });
+        if !notes.is_empty() {
+            value["notes"] = notes.into();
+        }
         return Ok(render::line(&value.to_string())?);
     }
     let width = render::width();
@@ -127,15 +144,18 @@ fn tell(
             (false, 0) => {}
             (false, _) => text.push_str(&format!("{} well: {}\n", paint(GREEN, "✓"), well.join(", "))),
         }
-        let ended: Vec<&str> = well.iter().filter(|name| scene.has_ended(name)).map(String::as_str).collect();
+        let ended: Vec<&str> = well.iter().filter(|name| (states.ended)(name)).map(String::as_str).collect();
         if !ended.is_empty() {
             text.push_str(&format!("  of these ended with exit code 0: {}\n", ended.join(", ")));
         }
     } else {
         for service in well {
-            let state = scene.state_of(service);
+            let state = (states.of)(service);
             text.push_str(&format!("{} {service} is well: {state}\n", paint(GREEN, "✓")));
         }
+    }
+    for note in notes {
+        text.push_str(&format!("  {note}\n"));
     }
     Ok(render::text(&text)?)
 }

@@ -1,6 +1,6 @@
 //! The value of the file that a failure has to do with.
 
-use stack_engine::engine::{EngineError, NotReady, Taken};
+use stack_engine::engine::{EngineError, NotReady, Taken, TasksFailure};
 use stack_engine::exit;
 use stack_file::source::Origin;
 use stack_file::tree::Node;
@@ -23,18 +23,30 @@ pub(super) fn attributes(step: &Step, error: &EngineError) -> &'static [&'static
         {
             &["command", "entrypoint"]
         }
-        (EngineError::Tasks(why), _) if why.unhealthy => HEALTH,
-        (EngineError::Tasks(why), _) if why.error.contains("No such image") => &["image"],
-        (EngineError::Tasks(why), _) if matches!(why.trouble, Trouble::NoNode { .. }) => {
-            &["deploy.placement.constraints", "deploy.placement", "deploy.resources.reservations"]
-        }
-        (EngineError::Tasks(why), _) if matches!(why.code, Some(126 | 127)) => &["command", "entrypoint"],
+        (EngineError::Tasks(why), _) => of_tasks(why),
         (EngineError::NoImage { .. }, _) => &["image"],
         (EngineError::Taken { what: Taken::Name(_), .. }, _) => &["container_name"],
         (EngineError::Taken { what: Taken::Subnet { .. }, .. }, _) => &["ipam.config", "ipam"],
         (EngineError::Taken { what: Taken::Address(_), .. }, _) => &["networks"],
         (_, Action::Run { event: HookEvent::PostStart, .. }) => &["post_start"],
         (_, Action::Run { event: HookEvent::PreStop, .. }) => &["pre_stop"],
+        _ => &[],
+    }
+}
+
+/// The same for the tasks of a swarm's service.
+pub(super) fn of_tasks(why: &TasksFailure) -> &'static [&'static str] {
+    if why.unhealthy {
+        return &["healthcheck.test", "healthcheck"];
+    }
+    if why.error.contains("No such image") {
+        return &["image"];
+    }
+    match (&why.trouble, why.code) {
+        (Trouble::NoNode { .. }, _) => {
+            &["deploy.placement.constraints", "deploy.placement", "deploy.resources.reservations"]
+        }
+        (_, Some(126 | 127)) => &["command", "entrypoint"],
         _ => &[],
     }
 }

@@ -18,9 +18,9 @@ use crate::render::words;
 use crate::settings::Project;
 
 /// A container that was started again is watched for so long before it counts as well.
-const SETTLED: Duration = Duration::from_secs(10 * 60);
+pub(super) const SETTLED: Duration = Duration::from_secs(10 * 60);
 /// How many settings that differ from the file are shown.
-const SHOWN_CHANGES: usize = 8;
+pub(super) const SHOWN_CHANGES: usize = 8;
 
 /// Everything that is known about a project now.
 pub(crate) struct Scene<'a> {
@@ -359,10 +359,10 @@ impl Scene<'_> {
     }
 }
 
-const NOT_AS_THE_FILE: &str = "is not as the file says";
+pub(super) const NOT_AS_THE_FILE: &str = "is not as the file says";
 
-/// How a container that runs differs from the file.
-fn drifted(step: &Step) -> String {
+/// How what runs differs from the file.
+pub(super) fn drifted(step: &Step) -> String {
     match &step.cause {
         Cause::Changed(changes) => match changes.as_slice() {
             [change] => format!("{} has changed", change.field),

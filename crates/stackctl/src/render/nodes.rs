@@ -88,6 +88,8 @@ mod tests {
             message: if ready { String::new() } else { "heartbeat failure".to_owned() },
             availability,
             engine: "20.10.24".to_owned(),
+            nano_cpus: 0,
+            memory: 0,
             labels: BTreeMap::from([("zone".to_owned(), "x".to_owned())]),
         }
     }

@@ -59,13 +59,15 @@ pub(crate) fn text(generation: &Generation, drift: &[Drift], ahead: &[ResourceCh
 fn words(found: &Drift) -> String {
     let Drift { resource, field, was, now } = found;
     match (was, now) {
-        (_, Shown::Nothing) if matches!(field.as_str(), "container" | "volume") => {
+        (_, Shown::Nothing) if matches!(field.as_str(), "container" | "service" | "volume") => {
             format!("{resource}  removed")
         }
         (_, Shown::Nothing) if field == "network" && resource.starts_with("network:") => {
             format!("{resource}  removed")
         }
-        (Shown::Nothing, _) if field == "container" => format!("{resource}  extra: nothing asks for it"),
+        (Shown::Nothing, _) if matches!(field.as_str(), "container" | "service") => {
+            format!("{resource}  extra: nothing asks for it")
+        }
         (Shown::Text(network), Shown::Nothing) if field == "network" => {
             format!("{resource}  detached from the network {network}")
         }

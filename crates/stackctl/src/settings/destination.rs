@@ -99,10 +99,20 @@ pub(crate) async fn engine(global: &Global, probe: bool) -> anyhow::Result<Docke
             Kind::Refused,
             "the stack is one of a swarm, and this command works on the containers of one engine",
         )
-        .hint("on a swarm there are up, plan, down, ps, logs, scale, restart, rollout and nodes")
+        .hint("on a swarm there are up, plan, down, ps, logs, why, exec, scale, restart, rollout, history, status, rollback and nodes")
         .into());
     }
     any_engine(global, probe).await
+}
+
+/// Finds the engine or, for a stack of a swarm, a manager, and says which of both it is.
+pub(crate) async fn either(global: &Global) -> anyhow::Result<(DockerEngine, Backend)> {
+    let backend = backend(global)?;
+    let engine = match backend {
+        Backend::Docker => any_engine(global, false).await?,
+        Backend::Swarm => manager(global).await?,
+    };
+    Ok((engine, backend))
 }
 
 /// Finds the manager of a swarm.

@@ -174,35 +174,36 @@ fn a_stack_on_a_swarm_comes_up_changes_goes_back_and_leaves_nothing() {
     project.write(&STACK.replace("LEVEL: info", "LEVEL: debug"));
     let plan = project.run(&["plan"]).exits(2).out;
     assert!(plan.contains("environment.LEVEL") && !plan.contains("service:db  "), "{plan}");
-    project.run(&["up"]).exits(0);
+    project.run(&["up", "--wait"]).exits(0);
     assert_eq!(tasks("db"), db);
     assert!(tasks("web").iter().all(|task| !web.contains(task)));
     let changed = STACK.replace("LEVEL: info", "LEVEL: debug");
 
     // Another content is another config; the old one goes.
-    let configs = || manager.lines(&["config", "ls", "--format", "{{.Name}}"]);
+    let own = format!("label=com.docker.stack.namespace={name}");
+    let configs = || manager.lines(&["config", "ls", "--format", "{{.Name}}", "--filter", &own]);
     let before = configs();
     let changed = changed.replace("a = 1", "a = 2");
     project.write(&changed);
-    project.run(&["up"]).exits(0);
+    project.run(&["up", "--wait"]).exits(0);
     let now = configs();
     assert!(now.len() == 1 && now != before && now[0].starts_with(&format!("{name}_app_")), "{now:?}");
 
     // What is not healthy is put back, and that is no success.
     project
         .write(&changed.replace("[CMD, redis-cli, ping]", "[CMD, sh, -c, 'echo cannot reach it; exit 1']"));
-    let bad = project.run(&["up"]);
+    let bad = project.run(&["up", "--wait"]);
     assert_eq!(bad.code, 9, "{}", bad.err);
     for words in ["failed its health check", "put back what was there before", "cannot reach it"] {
         assert!(bad.err.contains(words), "{words}: {}", bad.err);
     }
     project.write(&changed);
-    project.run(&["up"]).exits(0);
+    project.run(&["up", "--wait"]).exits(0);
 
     // An image that is not there is told, and the job is not run again for it.
     project
         .write(&changed.replace("command: [redis-server, --port, \"6380\"]", "command: [no-such-program]"));
-    let bad = project.run(&["up"]);
+    let bad = project.run(&["up", "--wait"]);
     assert_eq!(bad.code, 1, "{}", bad.err);
     assert!(bad.err.contains("exit code 127") && !bad.err.contains("service:migrate"), "{}", bad.err);
     project.write(&changed);
@@ -214,5 +215,199 @@ fn a_stack_on_a_swarm_comes_up_changes_goes_back_and_leaves_nothing() {
     assert!(stop.code == 8 && stop.err.contains("one of a swarm"), "{}", stop.err);
 
     project.run(&["down"]).exits(0);
+    assert_eq!(left(&manager, &name), Vec::<String>::new());
+}
+
+/// A service with a health check and one that others can be told from by what they say.
+const PLAIN: &str = r#"
+x-stackctl: { engine: swarm }
+services:
+  db:
+    image: redis:latest
+    healthcheck: { test: [CMD, redis-cli, ping], interval: 500ms, retries: 2 }
+    stop_grace_period: 1s
+    volumes: [{ type: volume, source: data, target: /data, volume: { nocopy: true } }, { type: tmpfs, target: /cache }]
+    deploy:
+      endpoint_mode: dnsrr
+      resources: { limits: { memory: 100m, cpus: "1.5" }, reservations: { memory: 8m } }
+      update_config: { monitor: 500ms, max_failure_ratio: 0.2 }
+      restart_policy: { condition: on-failure, delay: 1s, max_attempts: 3, window: 10s }
+  web:
+    image: redis:latest
+    command: [redis-server, --port, "6380"]
+    environment: { LEVEL: info }
+    stop_grace_period: 1s
+    configs: [app]
+    deploy: { endpoint_mode: dnsrr, update_config: { monitor: 500ms, parallelism: 0 } }
+volumes: { data: { driver_opts: { type: tmpfs, device: tmpfs } } }
+configs: { app: { content: "a = 1" } }
+"#;
+
+#[test]
+fn what_a_person_does_on_a_swarm_is_told_and_mended_and_there_is_a_way_back() {
+    let manager = Manager::new();
+    manager.load("redis:latest");
+    let mut project = Project::new(PLAIN);
+    project.env("DOCKER_HOST", manager.host());
+    let name = project.name.clone();
+    let inspect = |service: &str, what: &str| {
+        manager.docker(&["service", "inspect", "-f", what, &format!("{name}_{service}")]).1.trim().to_owned()
+    };
+
+    // --wait waits with -d, too, and then nothing differs from what was made.
+    project.run(&["up", "-d", "--wait"]).exits(0).says("service:web  converged");
+    project.run(&["plan"]).exits(0);
+    project.run(&["why"]).exits(0).shows("all 2 services are well");
+    let ping = ["exec", "-T", "web", "redis-cli", "-p", "6380", "ping"];
+    project.run(&ping).exits(0).shows("PONG");
+    project.run(&["exec", "-T", "web", "sh", "-c", "exit 7"]).exits(7);
+
+    // A restart replaces tasks by equal ones.
+    let test = "{{.Spec.TaskTemplate.ContainerSpec.Healthcheck.Test}}";
+    assert_eq!(inspect("db", test), "[CMD redis-cli ping]");
+    project.run(&["restart", "db"]).exits(0);
+    assert_eq!(inspect("db", test), "[CMD redis-cli ping]");
+    project.run(&["status"]).exits(0);
+
+    // What was done by hand is told, field by field, and mended.
+    let web = format!("{name}_web");
+    assert!(manager.docker(&["service", "update", "-d", "--env-add", "BY=hand", "--user", "0", &web]).0);
+    assert!(manager.docker(&["service", "scale", "-d", &format!("{web}=0")]).0);
+    let told = project.run(&["status"]).exits(2);
+    for words in ["web  environment.BY", "web  user  (none) → 0", "web  deploy.replicas  1 → 0"] {
+        assert!(told.out.contains(words), "{words}: {}", told.out);
+    }
+    project.run(&["why", "web"]).exits(1).shows("deploy.replicas");
+    project.run(&["plan"]).exits(2).shows("changed by hand");
+    project.run(&["up", "--wait"]).exits(0);
+    project.run(&["status"]).exits(0);
+    assert_eq!(project.run(&["history", "-q"]).exits(0).out, "1\n");
+
+    // Without a wait the old config is left to the next run.
+    let configs = || {
+        manager.lines(&[
+            "config",
+            "ls",
+            "-q",
+            "--filter",
+            &format!("label=com.docker.stack.namespace={name}"),
+        ])
+    };
+    let changed = PLAIN.replace("LEVEL: info", "LEVEL: debug").replace("a = 1", "a = 2");
+    project.write(&changed);
+    project.run(&["up", "-d"]).exits(0);
+    assert_eq!(configs().len(), 2);
+    project.run(&["up", "--wait"]).exits(0);
+    assert_eq!(configs().len(), 1);
+
+    // The way back needs no file, and brings back what was in the config.
+    project.run(&["history"]).exits(0).shows("web: configs.app, environment.LEVEL");
+    project.write("services: [");
+    let mut back = Command::new(env!("CARGO_BIN_EXE_stackctl"));
+    back.args(["-p", &name, "--engine", "swarm", "-H", &manager.host(), "rollback"]).current_dir("/");
+    back.env("COMPOSE_PROGRESS", "plain").env("XDG_STATE_HOME", project.state.path()).stdin(Stdio::null());
+    let output = back.output().expect("stackctl runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(inspect("web", "{{.Spec.TaskTemplate.ContainerSpec.Env}}").contains("LEVEL=info"));
+    project.write(PLAIN);
+    assert_eq!(project.run(&["history", "-q"]).exits(0).out, "3\n2\n1\n");
+    project.run(&["plan"]).exits(0);
+
+    // Who stays sees what tasks say; to go away stops nothing.
+    let mut up = project.spawn(&["up", "--force-recreate", "web"]);
+    up.read_until("Ready to accept connections");
+    up.signal("INT");
+    up.wait().exits(0).says("detached: the stack goes on");
+    project.run(&ping).exits(0);
+
+    // A task that cannot run is told with its error and its last lines.
+    project.write(&PLAIN.replace("[CMD, redis-cli, ping]", "[CMD, sh, -c, 'echo cannot reach it; exit 1']"));
+    project.run(&["up", "--wait"]).exits(1);
+    let why = project.run(&["why"]).exits(1);
+    for words in ["db is not as the file says", "failed its health check", "cannot reach it", "well: web"] {
+        assert!(why.out.contains(words), "{words}: {}", why.out);
+    }
+    project.write(PLAIN);
+    project.run(&["up", "--wait"]).exits(0);
+
+    // What no node can take, and what others have there, is refused before anything is done.
+    let refused = |text: &str, words: &str| {
+        project.write(text);
+        project.run(&["up", "--wait"]).exits(8).says(words);
+    };
+    refused(
+        &PLAIN.replace(
+            "parallelism: 0 } }",
+            "parallelism: 0 }, placement: { constraints: [node.labels.disk==ssd] } }",
+        ),
+        "its node.labels.disk is nothing",
+    );
+    let web = "    environment: { LEVEL: info }\n";
+    refused(
+        &PLAIN.replace(web, "    volumes: [{ type: bind, source: /nowhere/conf, target: /conf, bind: { create_host_path: false } }]\n"),
+        "web binds /nowhere/conf, which is not there on",
+    );
+    assert!(manager.docker(&["run", "-d", "--name", "holder", "-p", "16999:6379", "redis:latest"]).0);
+    refused(
+        &PLAIN.replace(web, "    ports: [{ target: 6380, published: '16999', mode: host }]\n"),
+        "the port 16999/tcp of web is held by the container holder on",
+    );
+    assert!(manager.docker(&["rm", "-fv", "holder"]).0);
+    project.run(&["run", "web", "true"]).exits(8).says("a one-off container");
+
+    project.write(PLAIN);
+    project.run(&["down", "--volumes"]).exits(0).says("3 generations removed");
+    assert_eq!(left(&manager, &name), Vec::<String>::new());
+    assert_eq!(manager.lines(&["config", "ls", "-q"]), Vec::<String>::new());
+}
+
+#[test]
+fn what_docker_stack_has_made_is_taken_over_without_replacing_a_task() {
+    let manager = Manager::new();
+    manager.load("redis:latest");
+    let id = manager.docker(&["image", "inspect", "-f", "{{.Id}}", "redis:latest"]).1.trim().to_owned();
+    let text = format!(
+        "
+version: '3.8'
+x-stackctl: {{ engine: swarm }}
+services:
+  web:
+    image: '{id}'
+    command: [redis-server, --port, '6380']
+    environment: {{ LEVEL: info, OTHER: 'yes' }}
+    healthcheck: {{ test: [CMD, redis-cli, -p, '6380', ping], interval: 1s }}
+    stop_grace_period: 1s
+    volumes: ['data:/data']
+    deploy:
+      replicas: 2
+      endpoint_mode: dnsrr
+      resources: {{ limits: {{ memory: 64M }} }}
+      placement: {{ constraints: [node.role==manager] }}
+volumes: {{ data: {{}} }}
+"
+    );
+    let mut project = Project::new(&text);
+    project.env("DOCKER_HOST", manager.host());
+    let name = project.name.clone();
+    let file = project.file.display().to_string();
+    let made = manager.docker(&["stack", "deploy", "--resolve-image", "never", "-c", &file, &name]);
+    assert!(made.0, "{}", made.1);
+    let tasks = || {
+        manager.lines(&["service", "ps", "-q", "--filter", "desired-state=running", &format!("{name}_web")])
+    };
+    let before = crate::support::eventually("the tasks of docker stack", PATIENCE, || {
+        let running = manager.lines(&["service", "ls", "--format", "{{.Replicas}}"]);
+        (running == ["2/2"]).then(tasks)
+    });
+    let plan = project.run(&["plan"]).exits(2);
+    assert!(plan.out.contains("made by another program"), "{}", plan.out);
+    project.run(&["up", "--wait"]).exits(0);
+    assert_eq!(tasks(), before);
+    project.run(&["plan"]).exits(0);
+    // What its file says otherwise now replaces them.
+    project.write(&text.replace("LEVEL: info", "LEVEL: debug"));
+    project.run(&["up", "--wait"]).exits(0);
+    assert!(tasks().iter().all(|task| !before.contains(task)));
+    project.run(&["down", "--volumes"]).exits(0);
     assert_eq!(left(&manager, &name), Vec::<String>::new());
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::models::Task;
 use bollard::query_parameters::{
-    EventsOptionsBuilder, ListContainersOptionsBuilder, ListServicesOptionsBuilder, ListTasksOptions,
-    ListTasksOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    EventsOptionsBuilder, ListContainersOptionsBuilder, ListTasksOptions, ListTasksOptionsBuilder,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 use stack_plan::plan::Condition;
@@ -17,7 +17,7 @@ use stack_plan::swarm::{ObservedService, ObservedTask, TaskState, Trouble, Verdi
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::observe;
+use super::{listed, observe};
 use crate::docker::{DockerEngine, answered, evidence};
 use crate::engine::{Deadline, EngineError, Failure, NotReady, TasksFailure};
 use crate::event::{Progress, Waiting};
@@ -176,13 +176,9 @@ fn tell(
 
 /// Looks at one service and its tasks; `None` when the service is gone, and then all tasks there are.
 async fn look(engine: &DockerEngine, id: &str) -> Result<(Option<ObservedService>, Vec<Task>), EngineError> {
-    let filters = HashMap::from([("id", vec![id])]);
-    let services = engine
-        .docker
-        .list_services(Some(ListServicesOptionsBuilder::new().filters(&filters).status(true).build()))
-        .await
-        .map_err(answered)?;
-    let found = services.into_iter().find(|found| found.id.as_deref() == Some(id));
+    let filters = HashMap::from([("id", vec![id.to_owned()])]);
+    let services = listed::services(engine, &filters).await?;
+    let found = services.into_iter().find(|found| found.service.id.as_deref() == Some(id));
     let Some(found) = found else {
         // A filter by a service that is gone is refused.
         let tasks = engine.docker.list_tasks(None::<ListTasksOptions>).await.map_err(answered)?;
@@ -192,7 +188,7 @@ async fn look(engine: &DockerEngine, id: &str) -> Result<(Option<ObservedService
     let tasks =
         engine.docker.list_tasks(Some(ListTasksOptionsBuilder::new().filters(&filters).build())).await;
     let tasks = tasks.map_err(answered)?;
-    let service = observe::service(found, &tasks, "");
+    let service = observe::service(found, &tasks, "", &HashMap::new());
     Ok((service, tasks))
 }
 
@@ -249,17 +245,23 @@ async fn evidence_of(
     task: &ObservedTask,
     waited: Duration,
 ) -> Evidence {
+    Evidence { waited: Some(waited), ..known_of(engine, service, task).await }
+}
+
+/// The same without the time that something has waited.
+async fn known_of(engine: &DockerEngine, service: &ObservedService, task: &ObservedTask) -> Evidence {
+    let other = engine.nodes.get().and_then(|nodes| nodes.get(&task.node)).map(|node| &node.docker);
     if let Some(container) = &task.container
-        && let Some(known) = evidence::evidence_of(&engine.docker, container).await
+        && let Some(known) = evidence::evidence_of(other.unwrap_or(&engine.docker), container).await
     {
-        return Evidence { waited: Some(waited), ..*known };
+        return *known;
     }
     Evidence {
         container: format!("{}.{}", service.name, task.slot),
         state: task.state.word().to_owned(),
         exit_code: task.exit_code,
-        log: log(engine, &task.id).await,
-        waited: Some(waited),
+        // Of a task that never had a container a manager has no lines, and says so as if they were some.
+        log: if task.container.is_some() { log(engine, &task.id).await } else { Vec::new() },
         ..Evidence::default()
     }
 }
@@ -284,9 +286,24 @@ async fn log(engine: &DockerEngine, task: &str) -> Vec<Said> {
 }
 
 impl DockerEngine {
-    /// What is known of the task of a service that tells most about its trouble.
-    pub async fn task_evidence(&self, service: &ObservedService) -> Option<Evidence> {
-        let task = service.worst(&BTreeSet::new())?;
-        Some(evidence_of(self, service, task, Duration::ZERO).await)
+    /// Why the tasks of a service are not as they are to be, with what is known of the one that tells
+    /// most: the failure that a wait for them would end with.
+    pub async fn trouble(&self, service: &ObservedService, trouble: Trouble) -> Failure {
+        let mut failure = failure(self, service, &BTreeSet::new(), trouble, Duration::ZERO).await;
+        if let Some(evidence) = &mut failure.evidence {
+            evidence.waited = None;
+        }
+        failure
+    }
+
+    /// What is known of a task, whether it runs or has ended.
+    pub async fn task_evidence(&self, service: &ObservedService, task: &ObservedTask) -> Evidence {
+        known_of(self, service, task).await
+    }
+
+    /// The engine of a node: this one, or one that was made known.
+    #[must_use]
+    pub fn of_node(&self, node: &str) -> Option<&DockerEngine> {
+        self.nodes.get()?.get(node)
     }
 }

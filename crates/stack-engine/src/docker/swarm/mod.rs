@@ -1,11 +1,15 @@
 //! Docker Swarm: the same Engine API, with services in place of containers.
 
 mod converge;
+pub mod generations;
+mod listed;
 mod logs;
 mod objects;
 mod observe;
+mod paths;
 mod perform;
 mod service;
+mod settings;
 mod ship;
 mod update;
 

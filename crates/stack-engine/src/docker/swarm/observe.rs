@@ -1,16 +1,17 @@
 //! Looks at everything of one project on a swarm, all at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use bollard::errors::Error;
 use bollard::models::{
     Config, EndpointPortConfig, EndpointPortConfigPublishModeEnum, LocalNodeState, Network, Node,
-    NodeSpecAvailabilityEnum, NodeSpecRoleEnum, NodeState, Secret, Service, ServiceSpecMode,
+    NodeSpecAvailabilityEnum, NodeSpecRoleEnum, NodeState, Secret, ServiceSpec, ServiceSpecMode,
     ServiceUpdateStatusStateEnum, Task, TaskSpec, TaskState as ApiState,
 };
 use bollard::query_parameters::{
-    ListConfigsOptions, ListNetworksOptions, ListNodesOptions, ListSecretsOptions,
-    ListServicesOptionsBuilder, ListTasksOptionsBuilder, ListVolumesOptionsBuilder,
+    ListConfigsOptionsBuilder, ListNetworksOptions, ListNodesOptions, ListSecretsOptions,
+    ListTasksOptionsBuilder, ListVolumesOptionsBuilder,
 };
 use futures_util::future::join_all;
 use stack_file::model::{DeployMode, FileKind};
@@ -22,6 +23,8 @@ use stack_plan::swarm::{
 };
 use time::OffsetDateTime;
 
+use super::listed::Listed;
+use super::settings::settings;
 use super::{Membership, SwarmQuery};
 use crate::docker::{DockerEngine, answered, is_not_found};
 use crate::engine::EngineError;
@@ -50,27 +53,31 @@ pub(super) async fn membership(engine: &DockerEngine) -> Result<Membership, Engi
 pub(super) async fn observe(engine: &DockerEngine, query: &SwarmQuery) -> Result<SwarmObserved, EngineError> {
     let docker = &engine.docker;
     let filters = HashMap::from([("label", vec![format!("{}={}", labels::NAMESPACE, query.project)])]);
-    let services =
-        docker.list_services(Some(ListServicesOptionsBuilder::new().filters(&filters).status(true).build()));
+    let services = super::listed::services(engine, &filters);
     let tasks = docker.list_tasks(Some(ListTasksOptionsBuilder::new().filters(&filters).build()));
     let volumes = docker.list_volumes(Some(ListVolumesOptionsBuilder::new().filters(&filters).build()));
-    let (services, tasks, volumes, nodes, networks, configs, secrets, info) = tokio::try_join!(
-        services,
-        tasks,
-        volumes,
-        docker.list_nodes(None::<ListNodesOptions>),
-        docker.list_networks(None::<ListNetworksOptions>),
-        docker.list_configs(None::<ListConfigsOptions>),
-        docker.list_secrets(None::<ListSecretsOptions>),
-        docker.info(),
-    )
-    .map_err(answered)?;
+    let others = async {
+        tokio::try_join!(
+            tasks,
+            volumes,
+            docker.list_nodes(None::<ListNodesOptions>),
+            docker.list_networks(None::<ListNetworksOptions>),
+            configs(engine, query),
+            docker.list_secrets(None::<ListSecretsOptions>),
+            docker.info(),
+        )
+        .map_err(answered)
+    };
+    let (services, (tasks, volumes, nodes, networks, configs, secrets, info)) =
+        tokio::try_join!(services, others)?;
+    let names: HashMap<String, String> =
+        (networks.iter()).filter_map(|network| Some((network.id.clone()?, network.name.clone()?))).collect();
     let images = images(engine, &query.images).await?;
     let ways = super::ship::ways(engine, &images).await?;
     let mut nodes: Vec<ObservedNode> = nodes.into_iter().filter_map(node).collect();
     nodes.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     let mut services: Vec<ObservedService> =
-        services.into_iter().filter_map(|found| service(found, &tasks, &query.project)).collect();
+        services.into_iter().filter_map(|found| service(found, &tasks, &query.project, &names)).collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
     let mut networks: Vec<ObservedOverlay> =
         networks.into_iter().filter_map(|network| overlay(network, query)).collect();
@@ -171,6 +178,7 @@ fn node(node: Node) -> Option<ObservedNode> {
     let description = node.description.unwrap_or_default();
     let spec = node.spec.unwrap_or_default();
     let status = node.status.unwrap_or_default();
+    let resources = description.resources.unwrap_or_default();
     Some(ObservedNode {
         id: node.id?,
         name: description.hostname.unwrap_or_default(),
@@ -185,12 +193,49 @@ fn node(node: Node) -> Option<ObservedNode> {
         },
         engine: description.engine.and_then(|engine| engine.engine_version).unwrap_or_default(),
         labels: spec.labels.unwrap_or_default().into_iter().collect(),
+        nano_cpus: resources.nano_cpus.unwrap_or_default(),
+        memory: resources.memory_bytes.unwrap_or_default(),
     })
 }
 
-/// A service with its tasks.
-pub(super) fn service(found: Service, tasks: &[Task], project: &str) -> Option<ObservedService> {
+/// The configs of the project, and those that it names. The manager tells the content of each that is
+/// listed, so that those of others are not asked for.
+async fn configs(engine: &DockerEngine, query: &SwarmQuery) -> Result<Vec<Config>, Error> {
+    let of = async |filter: &str, values: Vec<String>| {
+        let filters = HashMap::from([(filter, values)]);
+        engine.docker.list_configs(Some(ListConfigsOptionsBuilder::new().filters(&filters).build())).await
+    };
+    let own = of("label", vec![format!("{}={}", labels::NAMESPACE, query.project)]);
+    if query.objects.is_empty() {
+        return own.await;
+    }
+    let (mut found, named) = tokio::try_join!(own, of("name", query.objects.clone()))?;
+    let known: BTreeSet<String> = found.iter().filter_map(|config| config.id.clone()).collect();
+    found.extend(named.into_iter().filter(|config| config.id.as_ref().is_some_and(|id| !known.contains(id))));
+    Ok(found)
+}
+
+/// A service with its tasks. `networks` has the names of networks by id.
+pub(super) fn service(
+    Listed { service: found, previous }: Listed,
+    tasks: &[Task],
+    project: &str,
+    networks: &HashMap<String, String>,
+) -> Option<ObservedService> {
     let spec = found.spec?;
+    let made = spec.labels.as_ref().and_then(|labels| Recorded::read(labels.get(labels::MADE)?));
+    let altered = made.map(|made| made.altered(&settings(&spec, networks))).unwrap_or_default();
+    let mut uses = objects_of(&spec);
+    // What a change is on its way from may come back.
+    let open = found.update_status.as_ref().and_then(|update| update.state);
+    let settled = [
+        ServiceUpdateStatusStateEnum::COMPLETED,
+        ServiceUpdateStatusStateEnum::ROLLBACK_COMPLETED,
+        ServiceUpdateStatusStateEnum::EMPTY,
+    ];
+    if open.is_some_and(|state| !settled.contains(&state)) {
+        uses.extend(previous.as_ref().map(objects_of).unwrap_or_default());
+    }
     let name = spec.name?;
     let own = spec.labels.unwrap_or_default();
     let template = spec.task_template.unwrap_or_default();
@@ -230,8 +275,9 @@ pub(super) fn service(found: Service, tasks: &[Task], project: &str) -> Option<O
         replicas,
         force_update: template.force_update.unwrap_or_default(),
         update,
-        checked: (template.container_spec.as_ref().and_then(|container| container.labels.as_ref()))
-            .is_some_and(|labels| labels.contains_key(labels::HEALTHCHECK)),
+        altered,
+        uses,
+        checked: is_checked(&template),
         desired: status.desired_tasks.unwrap_or_default(),
         completed: status.completed_tasks.unwrap_or_default(),
         ports: ports.iter().map(port).collect(),
@@ -239,6 +285,23 @@ pub(super) fn service(found: Service, tasks: &[Task], project: &str) -> Option<O
         name,
         id,
     })
+}
+
+/// The ids of the configs and secrets that the tasks of a service get.
+fn objects_of(spec: &ServiceSpec) -> BTreeSet<String> {
+    let container = spec.task_template.as_ref().and_then(|template| template.container_spec.as_ref());
+    let configs = container.and_then(|container| container.configs.as_ref()).into_iter().flatten();
+    let secrets = container.and_then(|container| container.secrets.as_ref()).into_iter().flatten();
+    let configs = configs.filter_map(|config| config.config_id.clone());
+    configs.chain(secrets.filter_map(|secret| secret.secret_id.clone())).collect()
+}
+
+/// Whether the tasks have a health check that the service says.
+fn is_checked(template: &TaskSpec) -> bool {
+    let Some(container) = &template.container_spec else { return false };
+    let test = container.health_check.as_ref().and_then(|check| check.test.as_ref());
+    test.and_then(|test| test.first()).is_some_and(|kind| kind != "NONE")
+        || container.labels.as_ref().is_some_and(|labels| labels.contains_key(labels::HEALTHCHECK))
 }
 
 fn port(port: &EndpointPortConfig) -> String {
@@ -302,8 +365,14 @@ pub(super) fn is_over(task: &Task) -> bool {
 
 /// Whether a task is what the service makes now. Where tasks may be is no reason to replace one.
 fn is_same(task: &TaskSpec, template: &TaskSpec) -> bool {
-    // A task does not say its runtime, and a service does.
-    let without = |spec: &TaskSpec| TaskSpec { placement: None, runtime: None, ..spec.clone() };
+    // A task does not say its runtime, and a service does. Of its health check there is a label.
+    let without = |spec: &TaskSpec| {
+        let mut spec = TaskSpec { placement: None, runtime: None, ..spec.clone() };
+        if let Some(container) = &mut spec.container_spec {
+            container.health_check = None;
+        }
+        spec
+    };
     without(task) == without(template)
 }
 

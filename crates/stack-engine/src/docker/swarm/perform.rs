@@ -1,12 +1,15 @@
 //! Does one thing on a swarm.
 
+use std::collections::HashMap;
+
 use bollard::models::ServiceSpec;
-use bollard::query_parameters::{InspectServiceOptions, UpdateServiceOptionsBuilder};
+use bollard::query_parameters::{ListNetworksOptions, UpdateServiceOptionsBuilder};
 use stack_file::model::MountSource;
+use stack_plan::labels;
 use stack_plan::plan::Action;
 use stack_plan::swarm::SwarmService;
 
-use super::{objects, service, ship};
+use super::{listed, objects, service, settings, ship};
 use crate::docker::{DockerEngine, answered, is_not_found};
 use crate::engine::{EngineError, Failure, Outcome, Work};
 use crate::event::Progress;
@@ -19,7 +22,8 @@ pub(in crate::docker) async fn perform(engine: &DockerEngine, work: Work<'_>) ->
         Action::CreateService(spec) => {
             make_binds(engine, spec)?;
             let files = objects::files(docker, spec).await?;
-            let body = service::service(spec, files, 0, engine.api())?;
+            let mut body = service::service(spec, files, 0, engine.api())?;
+            settings::keep(&mut body, &HashMap::new());
             let made = docker.create_service(body, login(spec).await).await.map_err(answered)?;
             warn(&work, made.warnings);
             return Ok(Outcome::made(made.id.unwrap_or_default()));
@@ -27,7 +31,9 @@ pub(in crate::docker) async fn perform(engine: &DockerEngine, work: Work<'_>) ->
         Action::UpdateService { id, version, force_update, spec } => {
             make_binds(engine, spec)?;
             let files = objects::files(docker, spec).await?;
-            let body = service::service(spec, files, *force_update, engine.api())?;
+            let mut body = service::service(spec, files, *force_update, engine.api())?;
+            let networks = adopt(engine, id, &mut body).await?;
+            settings::keep(&mut body, &networks);
             update(engine, id, *version, body, false, login(spec).await, &work).await?;
         }
         Action::RestartService(id) => {
@@ -60,9 +66,33 @@ pub(in crate::docker) async fn perform(engine: &DockerEngine, work: Work<'_>) ->
 
 /// What a service is now.
 async fn present(engine: &DockerEngine, id: &str) -> Result<(u64, ServiceSpec), EngineError> {
-    let found = engine.docker.inspect_service(id, None::<InspectServiceOptions>).await.map_err(answered)?;
+    let found = listed::service(engine, id).await?;
     let version = found.version.and_then(|version| version.index).unwrap_or_default();
     Ok((version, found.spec.unwrap_or_default()))
+}
+
+/// What another program has made is taken over as it is where its tasks would be the same: the manager
+/// replaces a task whose settings are written in another way, though they mean the same. The names of
+/// networks that it calls by their ids are returned.
+async fn adopt(
+    engine: &DockerEngine,
+    id: &str,
+    body: &mut ServiceSpec,
+) -> Result<HashMap<String, String>, EngineError> {
+    let (_, there) = present(engine, id).await?;
+    let ours = there.labels.is_some_and(|labels| labels.contains_key(labels::SPEC));
+    let (Some(wanted), Some(there), false) = (&mut body.task_template, there.task_template, ours) else {
+        return Ok(HashMap::new());
+    };
+    let networks = engine.docker.list_networks(None::<ListNetworksOptions>).await.map_err(answered)?;
+    let names: HashMap<String, String> =
+        networks.into_iter().filter_map(|network| Some((network.id?, network.name?))).collect();
+    if settings::is_same(wanted, &there, &names) {
+        let force_update = wanted.force_update;
+        *wanted = there;
+        wanted.force_update = force_update.or(wanted.force_update);
+    }
+    Ok(names)
 }
 
 async fn update(

@@ -8,18 +8,20 @@ use bollard::models::{
     MountBindOptions, MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
     NetworkAttachmentConfig, ResourceObject, ResourcesUlimits, ServiceSpec, ServiceSpecMode,
     ServiceSpecModeReplicated, ServiceSpecModeReplicatedJob, TaskSpec, TaskSpecContainerSpec,
-    TaskSpecContainerSpecDnsConfig, TaskSpecContainerSpecPrivileges,
-    TaskSpecContainerSpecPrivilegesCredentialSpec, TaskSpecLogDriver, TaskSpecPlacement,
-    TaskSpecPlacementPreferences, TaskSpecPlacementSpread, TaskSpecResources, TaskSpecRestartPolicy,
-    TaskSpecRestartPolicyConditionEnum,
+    TaskSpecContainerSpecDnsConfig, TaskSpecContainerSpecPrivileges, TaskSpecContainerSpecPrivilegesAppArmor,
+    TaskSpecContainerSpecPrivilegesAppArmorModeEnum, TaskSpecContainerSpecPrivilegesCredentialSpec,
+    TaskSpecContainerSpecPrivilegesSeccomp, TaskSpecContainerSpecPrivilegesSeccompModeEnum,
+    TaskSpecLogDriver, TaskSpecPlacement, TaskSpecPlacementPreferences, TaskSpecPlacementSpread,
+    TaskSpecResources, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum,
 };
 use stack_file::model::{
     CredentialSpec, DeployMode, MountSource, PortMode, Restart, RestartCondition, Service,
 };
 use stack_file::quantity;
+use stack_file::security::{self, LabelPart, SecurityOption};
 use stack_file::source::Spanned;
 use stack_plan::api::Api;
-use stack_plan::swarm::SwarmService;
+use stack_plan::swarm::{PRIVILEGES, SwarmService};
 
 use super::objects::Files;
 use super::update::{rollback_config, update_config};
@@ -118,7 +120,7 @@ fn container(spec: &SwarmService, files: Files, api: Api) -> Result<TaskSpecCont
         dir: values::text(&service.working_dir),
         user: values::text(&service.user),
         groups: sorted(&service.group_add),
-        privileges: privileges(service, &files),
+        privileges: privileges(service, &files, api),
         tty: values::flag(&service.tty),
         open_stdin: values::flag(&service.stdin_open),
         read_only: values::flag(&service.read_only),
@@ -165,16 +167,49 @@ fn hosts(service: &Service) -> Vec<String> {
     hosts
 }
 
-fn privileges(service: &Service, files: &Files) -> Option<TaskSpecContainerSpecPrivileges> {
-    let spec = service.credential_spec.as_ref()?;
-    let mut from = TaskSpecContainerSpecPrivilegesCredentialSpec::default();
-    match &spec.value {
-        CredentialSpec::Config(_) => from.config.clone_from(&files.credentials),
-        CredentialSpec::File(file) => from.file = Some(file.clone()),
-        CredentialSpec::Registry(key) => from.registry = Some(key.clone()),
+/// Credentials and security options. A manager that is too old for an option is not told of it: the
+/// plan has refused it, unless it may be left out.
+fn privileges(service: &Service, files: &Files, api: Api) -> Option<TaskSpecContainerSpecPrivileges> {
+    let mut privileges = TaskSpecContainerSpecPrivileges::default();
+    if let Some(spec) = &service.credential_spec {
+        let mut from = TaskSpecContainerSpecPrivilegesCredentialSpec::default();
+        match &spec.value {
+            CredentialSpec::Config(_) => from.config.clone_from(&files.credentials),
+            CredentialSpec::File(file) => from.file = Some(file.clone()),
+            CredentialSpec::Registry(key) => from.registry = Some(key.clone()),
+        }
+        privileges.credential_spec = Some(from);
     }
-    let credential_spec = Some(from);
-    Some(TaskSpecContainerSpecPrivileges { credential_spec, ..TaskSpecContainerSpecPrivileges::default() })
+    for option in &service.security_opt {
+        match security::option(&option.value) {
+            Some(SecurityOption::Label { part, value }) => {
+                let context = privileges.se_linux_context.get_or_insert_default();
+                let value = Some(value.to_owned());
+                match part {
+                    LabelPart::Disable => context.disable = Some(true),
+                    LabelPart::User => context.user = value,
+                    LabelPart::Role => context.role = value,
+                    LabelPart::Type => context.typ = value,
+                    LabelPart::Level => context.level = value,
+                }
+            }
+            _ if api < PRIVILEGES => {}
+            Some(SecurityOption::NoNewPrivileges(on)) => privileges.no_new_privileges = Some(on),
+            Some(SecurityOption::SeccompUnconfined) => {
+                privileges.seccomp = Some(TaskSpecContainerSpecPrivilegesSeccomp {
+                    mode: Some(TaskSpecContainerSpecPrivilegesSeccompModeEnum::UNCONFINED),
+                    profile: None,
+                });
+            }
+            Some(SecurityOption::AppArmorUnconfined) => {
+                privileges.app_armor = Some(TaskSpecContainerSpecPrivilegesAppArmor {
+                    mode: Some(TaskSpecContainerSpecPrivilegesAppArmorModeEnum::DISABLED),
+                });
+            }
+            None => {}
+        }
+    }
+    (privileges != TaskSpecContainerSpecPrivileges::default()).then_some(privileges)
 }
 
 fn mounts(spec: &SwarmService) -> Result<Vec<Mount>, EngineError> {

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use stack_file::destination::Backend;
 use stack_plan::swarm::{SwarmTeardown, teardown};
 
 use super::There;
 use crate::args::Global;
 use crate::error::interrupted;
+use crate::generations::{self, Store};
 use crate::render::Renderer;
 use crate::settings::Project;
 use crate::{commands, lock, record};
@@ -24,7 +26,12 @@ pub(crate) async fn run(
     for warning in std::mem::take(&mut plan.warnings) {
         renderer.warn(&warning);
     }
+    let forget = policy.volumes && policy.services.is_empty() && !global.dry_run;
+    let store = Store { engine: &there.engine, backend: Backend::Swarm };
     if plan.is_empty() {
+        if forget {
+            generations::forget(store, &there.name, &mut renderer).await;
+        }
         renderer.note(&format!("nothing to remove: {} has nothing on the swarm", there.name));
         alone.finish();
         return Ok(ExitCode::SUCCESS);
@@ -40,6 +47,9 @@ pub(crate) async fn run(
             return Ok(interrupted());
         }
     };
+    if forget && summary.succeeded() {
+        generations::forget(store, &there.name, &mut renderer).await;
+    }
     alone.finish();
     if !global.dry_run {
         record::undone(&there.engine.connection().address, &there.name, "down");

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use futures_util::StreamExt;
 use regex::bytes::Regex;
+use stack_engine::docker::DockerEngine;
 use stack_engine::docker::swarm::SwarmQuery;
 use stack_engine::engine::{EngineError, LogLine, LogSource, Selection};
 use stack_plan::swarm::{ObservedTask, SwarmObserved, TaskState};
@@ -86,7 +87,8 @@ pub(crate) async fn run(
     let mut renderer = Renderer::lines(global);
     let mut stop = pin!(commands::interrupt());
     if wanted.follow {
-        return follow(&there, wanted, (selection, logs, &mut renderer), stop).await;
+        let subject = (&there.engine, there.name.as_str());
+        return follow(subject, wanted, (selection, logs, &mut renderer), stop).await;
     }
     let mut lines = there.engine.task_lines(&selection, false);
     let mut all: Vec<LogLine> = Vec::new();
@@ -116,15 +118,31 @@ fn incomplete(error: &EngineError) -> String {
     format!("not all lines could be had: {error}")
 }
 
+/// Shows what the tasks of a project say until nothing runs any more, or somebody stops it.
+pub(crate) async fn follow_all(
+    engine: &DockerEngine,
+    project: &str,
+    wanted: &Wanted,
+    logs: &mut Logs,
+    renderer: &mut Renderer,
+) -> anyhow::Result<ExitCode> {
+    let query = SwarmQuery { project: project.to_owned(), ..SwarmQuery::default() };
+    let containers = wanted.tasks(&engine.survey(&query).await?);
+    containers.iter().for_each(|source| logs.introduce(source));
+    let selection = Selection { containers, project: None, tail: None, since: wanted.since, until: None };
+    let stop = pin!(commands::interrupt());
+    follow((engine, project), wanted, (selection, logs, renderer), stop).await
+}
+
 async fn follow(
-    there: &There,
+    (engine, project): (&DockerEngine, &str),
     wanted: &Wanted,
     (selection, logs, renderer): (Selection, &mut Logs, &mut Renderer),
     mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
 ) -> anyhow::Result<ExitCode> {
     let mut known: BTreeSet<String> = selection.containers.iter().map(|source| source.id.clone()).collect();
     let mut lines = futures_util::stream::SelectAll::new();
-    lines.push(there.engine.task_lines(&selection, true));
+    lines.push(engine.task_lines(&selection, true));
     let mut look = interval(LOOK);
     loop {
         tokio::select! {
@@ -137,15 +155,15 @@ async fn follow(
                 _ => {}
             },
             _ = look.tick() => {
-                let query = SwarmQuery { project: there.name.clone(), ..SwarmQuery::default() };
-                let observed = there.engine.survey(&query).await?;
+                let query = SwarmQuery { project: project.to_owned(), ..SwarmQuery::default() };
+                let observed = engine.survey(&query).await?;
                 let new: Vec<LogSource> = (wanted.tasks(&observed).into_iter())
                     .filter(|source| known.insert(source.id.clone()))
                     .collect();
                 new.iter().for_each(|source| logs.introduce(source));
                 if !new.is_empty() {
                     let more = Selection { containers: new, tail: None, ..selection.clone() };
-                    lines.push(there.engine.task_lines(&more, true));
+                    lines.push(engine.task_lines(&more, true));
                 }
                 let runs = observed.services.iter().flat_map(|service| &service.tasks);
                 if lines.is_empty() && !runs.into_iter().any(|task| task.wanted <= TaskState::Running) {

@@ -13,13 +13,15 @@ use crate::settings::{self, Project};
 /// those where there is one and it does not lead there.
 pub(super) async fn connect(
     global: &Global,
-    project: &Project,
+    project: Option<&Project>,
     observed: &SwarmObserved,
 ) -> (BTreeMap<String, DockerEngine>, Vec<String>) {
-    let said = &project.loaded.stack.destination.nodes;
-    let mut told: Vec<String> = (said.iter())
-        .filter(|(name, _)| !observed.nodes.iter().any(|node| node.name == **name || node.id == **name))
-        .map(|(name, address)| format!("{}: the swarm has no node {name}", project.place(&address.origin)))
+    let mut told: Vec<String> = (project.into_iter())
+        .flat_map(|project| project.loaded.stack.destination.nodes.iter().map(move |said| (project, said)))
+        .filter(|(_, (name, _))| !observed.nodes.iter().any(|node| node.name == **name || node.id == **name))
+        .map(|(project, (name, address))| {
+            format!("{}: the swarm has no node {name}", project.place(&address.origin))
+        })
         .collect();
     let others = observed.nodes.iter().filter(|node| node.id != observed.here && node.takes_tasks());
     let looks = others.map(async |node| (node, reach(global, project, node).await));
@@ -37,13 +39,13 @@ pub(super) async fn connect(
 }
 
 /// The engine of a node; `None` where nobody says where it is.
-async fn reach(
+pub(super) async fn reach(
     global: &Global,
-    project: &Project,
+    project: Option<&Project>,
     node: &ObservedNode,
 ) -> Result<Option<DockerEngine>, String> {
-    let said = &project.loaded.stack.destination.nodes;
-    let address = said.get(&node.name).or_else(|| said.get(&node.id));
+    let said = project.map(|project| &project.loaded.stack.destination.nodes);
+    let address = said.and_then(|said| said.get(&node.name).or_else(|| said.get(&node.id)));
     let place = match address {
         Some(address) => Where { host: Some(address.value.clone()), context: None },
         None => Where { host: None, context: Some(node.name.clone()) },

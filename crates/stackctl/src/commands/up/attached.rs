@@ -9,6 +9,7 @@ use futures_util::{Stream, StreamExt};
 use stack_engine::engine::{Channel, Engine, EngineError, LogLine, LogSource, Selection};
 use stack_file::model::DependencyCondition;
 use stack_plan::address::Address;
+use stack_plan::containers::Policy;
 use stack_plan::observed::{ContainerState, Observed};
 use stack_plan::plan::{Action, Plan};
 use stack_plan::teardown::{Teardown, teardown};
@@ -65,24 +66,29 @@ impl AttachArgs {
         project.check_services(self.exit_code_from.as_slice())
     }
 
-    /// Refuses what means nothing to services of a swarm: they are not attached to.
+    /// Refuses what means nothing to services of a swarm, which goes on by itself.
     pub(super) fn refuse_on_swarm(&self) -> anyhow::Result<()> {
-        const WHY: &str = "it goes on by itself; follow it with: stackctl logs -f";
+        const WHY: &str = "the stack goes on by itself; wait for its jobs with: --wait";
         swarm::refuse(&[
             (self.abort_on_container_exit, "--abort-on-container-exit", WHY),
             (self.abort_on_container_failure, "--abort-on-container-failure", WHY),
             (self.exit_code_from.is_some(), "--exit-code-from", WHY),
-            (!self.attach.is_empty() || self.attach_dependencies, "--attach", WHY),
         ])
     }
 
+    /// The services whose logs are shown on a swarm, and how.
+    pub(super) fn on_swarm(&self, project: &Project, policy: &Policy) -> (Vec<String>, Logs) {
+        let services = self.shown(project, policy).into_iter().collect();
+        (services, Logs::new(self.style.with_time(self.timestamps)))
+    }
+
     /// The services whose logs are shown.
-    fn shown(&self, converge: &Converge<'_>) -> BTreeSet<String> {
-        let desired = &converge.project.desired;
+    fn shown(&self, project: &Project, policy: &Policy) -> BTreeSet<String> {
+        let desired = &project.desired;
         if !self.attach.is_empty() {
             return self.attach.iter().filter(|name| !self.no_attach.contains(name)).cloned().collect();
         }
-        let selection = desired.selection(&converge.policy.services, self.attach_dependencies);
+        let selection = desired.selection(&policy.services, self.attach_dependencies);
         selection
             .into_iter()
             .filter(|spec| spec.service.attach.as_ref().is_none_or(|attach| attach.value))
@@ -150,7 +156,7 @@ pub(super) async fn run(
     let mut attached = Attached {
         converge,
         mine,
-        shown: args.shown(converge),
+        shown: args.shown(converge.project, &converge.policy),
         logs: Logs::new(args.style.with_time(args.timestamps)),
     };
     for spec in desired.services.iter().filter(|spec| attached.shown.contains(spec.name())) {
