@@ -280,13 +280,19 @@ pub(crate) fn unplanned_or_name(global: &Global) -> anyhow::Result<(Option<Unpla
     Ok((Some(Unplanned { loaded, environment }), name))
 }
 
+/// Notes where the file says that the project of a given name belongs, if there is one and the
+/// command line does not say it.
+pub(crate) fn note_destination(global: &Global) -> anyhow::Result<()> {
+    if global.engine.is_none() {
+        destination::note(global, &with_request(global, load)?);
+    }
+    Ok(())
+}
+
 /// The project of a command that needs no file: its name, from a file if the command line has none.
 pub(crate) fn name(global: &Global) -> anyhow::Result<String> {
     if let Some(name) = &global.project_name {
-        // Whether the project is one of a swarm stands in its file, if there is one.
-        if global.engine.is_none() {
-            loaded(global)?;
-        }
+        note_destination(global)?;
         return Ok(name.clone());
     }
     let loaded = with_request(global, load)?;

@@ -16,10 +16,7 @@ pub(crate) fn project(global: &Global) -> anyhow::Result<String> {
     if global.files.is_empty()
         && let Some(name) = settings::with_request(global, project_name_of)?
     {
-        // Whether the project is one of a swarm stands in its file alone.
-        if global.engine.is_none() {
-            settings::loaded(global)?;
-        }
+        settings::note_destination(global)?;
         return Ok(name);
     }
     Ok(settings::unplanned_or_name(global)?.1)
