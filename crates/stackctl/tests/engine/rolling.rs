@@ -1,14 +1,19 @@
 //! Replacing running containers on the real engine, one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use stack_plan::observed::ContainerState;
 
+use crate::interrupted::{Chance, seed};
 use crate::support::{Project, eventually, free_ports};
 
+/// How often stackctl is killed in the middle of a change.
+const MOMENTS: u32 = 12;
+
 /// A service that is good where `GOOD` is 1, at once.
-fn web(good: &str, level: &str, more: &str) -> String {
+pub(crate) fn web(good: &str, level: &str, more: &str) -> String {
     format!(
         "services:
   web:
@@ -29,7 +34,7 @@ fn running(project: &Project) -> BTreeMap<String, String> {
     running.map(|found| (found.name, found.id)).collect()
 }
 
-const START_FIRST: &str =
+pub(crate) const START_FIRST: &str =
     "    scale: 3\n    deploy: { update_config: { order: start-first, failure_action: rollback } }\n";
 
 #[test]
@@ -128,6 +133,55 @@ fn a_run_that_is_killed_must_be_finished_or_undone_by_the_next() {
     project.run(&["up", "-d"]).exits(0);
     assert_eq!(running(&project).len(), 3);
     assert_eq!(project.observe().containers.len(), 3);
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the seed of a run that fails makes it again")]
+fn killed_at_any_moment_the_next_run_must_finish_a_good_version_and_undo_a_bad_one() {
+    let seed = seed();
+    eprintln!("STACKCTL_SEED={seed}");
+    let mut chance = Chance(seed);
+    // Of three, so many serve at every moment.
+    let orders = [("start-first", 3), ("stop-first", 2)];
+    let more = |order: &str| START_FIRST.replace("start-first", order);
+    let project = Project::new(&web("1", "0", &more("start-first")));
+    project.run(&["up", "--wait"]).exits(0);
+    let mut serving = running(&project);
+    let mut whole = [Duration::ZERO; 2];
+    for round in 0..MOMENTS + 2 {
+        let bad = round % 2 == 1;
+        let (order, least) = orders[(round / 2 % 2) as usize];
+        let text = web(if bad { "0" } else { "1" }, &round.to_string(), &more(order));
+        project.write(&text);
+        // The first of each is not killed: it tells how long the others would take.
+        let moment = whole[usize::from(bad)].mul_f64(chance.next());
+        let told = format!("round {round}, {order}, killed after {moment:?}, seed {seed}");
+        if round >= 2 {
+            let mut command = project.command(&["up", "-d"]);
+            let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+            let mut killed = child.expect("stackctl starts");
+            std::thread::sleep(moment);
+            // It may have come to its end before.
+            let _: std::io::Result<()> = killed.kill();
+            killed.wait().expect("an end");
+            assert!(running(&project).len() >= least, "{told}: {:?}", running(&project));
+        }
+        let begun = Instant::now();
+        let up = project.run(&["up", "-d"]);
+        if round < 2 {
+            whole[usize::from(bad)] = begun.elapsed();
+        }
+        assert_eq!(up.code, if bad { 9 } else { 0 }, "{told}\n{}", up.err);
+        let after = running(&project);
+        assert_eq!(after.keys().collect::<Vec<_>>(), serving.keys().collect::<Vec<_>>(), "{told}");
+        assert_eq!(project.observe().containers.len(), 3, "{told}");
+        if bad {
+            assert_eq!(after, serving, "{told}\n{}", up.err);
+        } else {
+            assert_eq!(project.run(&["plan"]).code, 0, "{told}\n{}", up.err);
+        }
+        serving = after;
+    }
 }
 
 #[test]
