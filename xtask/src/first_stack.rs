@@ -1,9 +1,10 @@
 //! The project's own stack under another project and on other ports, so that one that runs is
 //! left alone.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -45,6 +46,19 @@ impl<'a> Stack<'a> {
     /// The port of the proxy.
     pub(crate) fn door(&self) -> u16 {
         self.ports[PORTS.len() - 1]
+    }
+
+    /// Where the proxy is reached: at the address of its container where this machine has a way
+    /// there, because the program behind a published port may have too few files for a crowd.
+    pub(crate) fn proxy(&self) -> Result<SocketAddr> {
+        let path = format!("/containers/{}-nginx-1/json", self.project);
+        let container = self.engine.get(&path)?.context("the proxy has no container")?;
+        let networks = container["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
+        let mut addresses = networks.filter_map(|(_, network)| network["IPAddress"].as_str()?.parse().ok());
+        let own = addresses.next().map(|address: IpAddr| SocketAddr::new(address, 80));
+        let reached = own.filter(|own| TcpStream::connect_timeout(own, Duration::from_secs(1)).is_ok());
+        let published = || (self.engine.host(), self.door()).to_socket_addrs()?.next().context("no address");
+        reached.map_or_else(published, Ok)
     }
 
     /// A program that finds the stack's engine and ports.

@@ -5,8 +5,9 @@ mod member;
 mod poller;
 mod room;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::BufRead;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,9 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
                   absences count; the end of standard input ends all, and the figures follow."
 )]
 pub(crate) struct RollingArgs {
-    /// The port of the proxy in front of the servers
-    #[arg(long, value_name = "PORT")]
-    door: u16,
+    /// The address and port of the proxy in front of the servers
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    door: SocketAddr,
     /// How many clients there are
     #[arg(long, value_name = "NUMBER", default_value_t = 2000)]
     clients: usize,
@@ -68,6 +69,8 @@ struct Told {
     gaps: AtomicU64,
     /// Writes without an answer.
     open: AtomicU64,
+    /// Refusals of writes, which were tried again, by their code.
+    refusals: Mutex<BTreeMap<String, u64>>,
     absences: Mutex<Absences>,
 }
 
@@ -83,6 +86,12 @@ struct Absences {
 impl Told {
     fn absences(&self) -> std::sync::MutexGuard<'_, Absences> {
         self.absences.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A write was refused.
+    fn refused(&self, code: &str) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusals.entry(code.to_owned()).or_default() += 1;
     }
 
     /// A client has lost its connection.
@@ -199,6 +208,7 @@ fn figures(
         "lost": sum(|writes| writes.lost),
         "twice": sum(|writes| writes.twice),
         "unanswered": told.open.load(Ordering::Acquire),
+        "refusals": *told.refusals.lock().unwrap_or_else(PoisonError::into_inner),
         "gaps": told.gaps.load(Ordering::Acquire),
         "behind": behind,
         "ended": told.ended.load(Ordering::Acquire),

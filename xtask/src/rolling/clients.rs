@@ -20,7 +20,7 @@ impl Clients {
     /// Waits until all of them are there.
     pub(super) fn gather(stack: &Stack<'_>, bench: &Path, count: u32) -> Result<Self> {
         let mut command = stack.command(bench);
-        command.args(["rolling", "--door", &stack.door().to_string(), "--clients", &count.to_string()]);
+        command.args(["rolling", "--door", &stack.proxy()?.to_string(), "--clients", &count.to_string()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("server-bench cannot be run")?;
         let orders = child.stdin.take();

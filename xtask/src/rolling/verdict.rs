@@ -18,6 +18,8 @@ pub(super) struct Figures {
     twice: u64,
     /// Writes that had no answer at the end.
     unanswered: u64,
+    /// Refusals of writes, which were tried again, by their code.
+    refusals: BTreeMap<String, u64>,
     /// How often a client could not be told what it had missed.
     gaps: u64,
     /// Clients that have not heard everything at the end.
@@ -77,13 +79,19 @@ impl Seen {
 
     fn cells(&self) -> Vec<String> {
         let figures = &self.figures;
-        let failures: Vec<String> =
-            figures.failures.iter().map(|(status, count)| format!("{count} × {status}")).collect();
-        let failures = if failures.is_empty() { String::new() } else { format!(" ({})", failures.join(", ")) };
+        let failures = match listed(&figures.failures) {
+            list if list.is_empty() => list,
+            list => format!(" ({list})"),
+        };
+        let refusals = match listed(&figures.refusals) {
+            list if list.is_empty() => "0".to_owned(),
+            list => list,
+        };
         let lost = |count: u64| format!("{count} of {}", figures.written);
         vec![
             lost(figures.lost),
             lost(figures.twice),
+            refusals,
             figures.gaps.to_string(),
             seconds(figures.longest_away_ms),
             figures.away.to_string(),
@@ -97,9 +105,10 @@ impl Seen {
 }
 
 /// Each figure with its bound.
-const ROWS: [&str; 10] = [
+const ROWS: [&str; 11] = [
     "acknowledged writes lost (0)",
     "writes carried out twice (0)",
+    "writes refused, and tried again",
     "gaps that were not recovered (0)",
     "longest time a client was away (≤ 5 s)",
     "clients away at the end (0)",
@@ -126,6 +135,11 @@ pub(super) fn table(clients: u32, ours: &Seen, theirs: Option<&Seen>) -> String 
         text.push('\n');
     }
     text
+}
+
+/// Counts as one phrase.
+fn listed(counts: &BTreeMap<String, u64>) -> String {
+    counts.iter().map(|(what, count)| format!("{count} × {what}")).collect::<Vec<_>>().join(", ")
 }
 
 fn seconds(milliseconds: u64) -> String {

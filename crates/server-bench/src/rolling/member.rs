@@ -1,5 +1,6 @@
 //! A client that writes and reads in one room, and comes back whatever happens to its server.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const WRITES: u64 = 1_000_000;
 
 /// A client in its room.
 pub(super) struct Member {
-    door: u16,
+    door: SocketAddr,
     number: u64,
     room: Arc<Room>,
     told: Arc<Told>,
@@ -56,7 +57,7 @@ enum Next {
 
 impl Member {
     /// Comes to its room for the first time.
-    pub(super) async fn arrive(door: u16, number: u64, room: Arc<Room>, told: Arc<Told>) -> Result<Self> {
+    pub(super) async fn arrive(door: SocketAddr, number: u64, room: Arc<Room>, told: Arc<Told>) -> Result<Self> {
         let (mut wire, token) = greeted(door, None).await?;
         let joined = join(&mut wire, &room.name, None).await?;
         let at = place(&joined)?;
@@ -109,6 +110,10 @@ impl Member {
                     }
                 }
                 () = sleep_until(due), if may_write => {
+                    // They may have been told to be quiet in the same moment.
+                    if *phases.borrow() != Phase::Writing {
+                        continue;
+                    }
                     due = Instant::now() + pause;
                     self.written += 1;
                     self.pending = Some(self.number * WRITES + self.written);
@@ -150,7 +155,10 @@ impl Member {
                 return Some(Next::Listen);
             }
             let Ok(reply) = serde_json::from_slice::<Value>(text) else { return Some(Next::Return) };
-            let Ok((epoch, offset)) = place(&reply["ok"]) else { return Some(Next::Refused) };
+            let Ok((epoch, offset)) = place(&reply["ok"]) else {
+                told.refused(reply["err"]["code"].as_str().unwrap_or("no code"));
+                return Some(Next::Refused);
+            };
             room.acknowledge(write, &epoch, offset);
             self.pending = None;
             told.open.fetch_sub(1, Ordering::AcqRel);
@@ -222,8 +230,8 @@ fn note(at: &mut (String, u64), offset: u64, write: Option<u64>, room: &Room, to
 }
 
 /// A connection that has said hello, and what makes it the same guest again.
-async fn greeted(door: u16, token: Option<&str>) -> Result<(Wire, String)> {
-    let mut wire = Wire::websocket(door, "/ws", Some("rooms.v1")).await?;
+async fn greeted(door: SocketAddr, token: Option<&str>) -> Result<(Wire, String)> {
+    let mut wire = Wire::websocket_at(door, "/ws", Some("rooms.v1")).await?;
     let resume = token.map(|token| format!(r#","resume":"{token}""#)).unwrap_or_default();
     wire.send(format!(r#"{{"t":"hello","id":0{resume}}}"#).as_bytes()).await?;
     let reply: Value = serde_json::from_slice(&replied(&mut wire, 0).await?)?;

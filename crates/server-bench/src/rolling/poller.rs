@@ -1,6 +1,7 @@
 //! Requests through the proxy, one after the other, each of which should be answered well.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::Phase;
-use crate::fleet::get;
+use crate::fleet::get_at;
 
 /// How many ask at the same time.
 const POLLERS: usize = 4;
@@ -29,15 +30,15 @@ pub(super) struct Polled {
 pub(super) struct Polling(Vec<JoinHandle<Polled>>);
 
 /// Begins to ask, until the clients are to be quiet.
-pub(super) fn start(door: u16, phases: watch::Receiver<Phase>) -> Polling {
+pub(super) fn start(door: SocketAddr, phases: watch::Receiver<Phase>) -> Polling {
     Polling((0..POLLERS).map(|_| tokio::spawn(poll(door, phases.clone()))).collect())
 }
 
-async fn poll(door: u16, phases: watch::Receiver<Phase>) -> Polled {
+async fn poll(door: SocketAddr, phases: watch::Receiver<Phase>) -> Polled {
     let mut polled = Polled::default();
     while *phases.borrow() == Phase::Writing {
         let begun = Instant::now();
-        let answer = get(door, "/healthz").await;
+        let answer = get_at(door, "/healthz").await;
         polled.requests += 1;
         polled.slowest = polled.slowest.max(begun.elapsed());
         match answer {

@@ -27,9 +27,11 @@ pub(super) struct Made {
 
 impl<'a> Planner<'a> {
     pub(super) fn carry_out(&mut self, slots: &[Slot<'a>]) {
-        for slot in slots.iter().filter(|slot| !matches!(slot.course, Course::Keep)) {
+        for slot in slots {
             for stopped in self.stopped_before(slot) {
-                self.retire(stopped, Change::Remove, &Cause::Interrupted, []);
+                if !matches!(slot.course, Course::Keep) || self.gives_its_name(slots, slot, stopped) {
+                    self.retire(stopped, Change::Remove, &Cause::Interrupted, []);
+                }
             }
         }
         let claims = self.claims(slots);
