@@ -355,7 +355,7 @@ fn recreated_with_other_variables(project: &Project, name: &str) {
         arguments.push("--label".to_owned());
         arguments.push(format!("{label}={}", value.as_str().expect("a text")));
     }
-    for variable in ["LEVEL=edited", "DEBUG=1", "PATH=/usr/bin:/bin:/opt"] {
+    for variable in ["LEVEL=edited", "DEBUG=1", "PATH=/usr/local/bin:/usr/bin:/bin:/opt"] {
         arguments.extend(["-e".to_owned(), variable.to_owned()]);
     }
     arguments.extend(["redis:latest", "sleep", "600"].map(str::to_owned));
