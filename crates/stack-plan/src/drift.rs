@@ -132,7 +132,6 @@ pub(crate) fn variables(recorded: &Recorded, actual: &Actual) -> Vec<(String, Va
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::Fields;
 
     fn digests(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
         variables.iter().map(|(name, value)| ((*name).to_owned(), crate::fields::digest(value))).collect()
@@ -140,13 +139,13 @@ mod tests {
 
     #[test]
     fn variables_are_those_of_the_record_and_of_the_image() {
-        let origin = Origin::default();
-        let mut fields = Fields::default();
-        for name in ["KEPT", "CHANGED", "GONE", "PATH"] {
-            fields.insert(&format!("environment.{name}"), "v", &origin);
-        }
-        fields.insert_null("environment.UNSET", &origin);
-        let recorded = fields.record();
+        let digest = crate::fields::digest("v");
+        let names = ["KEPT", "CHANGED", "GONE", "PATH"];
+        let mut fields: Vec<String> =
+            names.iter().map(|name| format!(r#""environment.{name}":"{digest}""#)).collect();
+        fields.push(r#""environment.UNSET":"(null)""#.to_owned());
+        let label = format!(r#"{{"form":1,"fields":{{{}}}}}"#, fields.join(","));
+        let recorded = Recorded::read(&label).expect("a record");
         let of_image = digests(&[("PATH", "/bin"), ("LANG", "C"), ("HOME", "/")]);
         let mut actual = Actual {
             environment: digests(&[

@@ -57,7 +57,12 @@ enum Next {
 
 impl Member {
     /// Comes to its room for the first time.
-    pub(super) async fn arrive(door: SocketAddr, number: u64, room: Arc<Room>, told: Arc<Told>) -> Result<Self> {
+    pub(super) async fn arrive(
+        door: SocketAddr,
+        number: u64,
+        room: Arc<Room>,
+        told: Arc<Told>,
+    ) -> Result<Self> {
         let (mut wire, token) = greeted(door, None).await?;
         let joined = join(&mut wire, &room.name, None).await?;
         let at = place(&joined)?;

@@ -359,6 +359,7 @@ impl<'a> Planner<'a> {
         slot: &Slot<'a>,
         new: &'a ObservedContainer,
         old: &'a ObservedContainer,
+        freed: Vec<StepId>,
     ) -> Fate {
         let pace = self.pace(slots, slot);
         let cause = Cause::Interrupted;
@@ -371,7 +372,7 @@ impl<'a> Planner<'a> {
         let replica =
             Replica { address: slot.address.clone(), steps: vec![good], settling: Vec::new(), back };
         self.rollouts[rollout].replicas.push(replica);
-        self.settle_later(Settling { rollout, turn, target, old, cause, freed: Vec::new() });
+        self.settle_later(Settling { rollout, turn, target, old, cause, freed });
         Fate::of(new, Some(good))
     }
 
@@ -387,7 +388,12 @@ impl<'a> Planner<'a> {
 
     /// Whether another place is to have the name of a container, which cannot wait for it then
     /// and cannot come back.
-    pub(super) fn gives_its_name(&self, slots: &[Slot<'a>], slot: &Slot<'a>, old: &ObservedContainer) -> bool {
+    pub(super) fn gives_its_name(
+        &self,
+        slots: &[Slot<'a>],
+        slot: &Slot<'a>,
+        old: &ObservedContainer,
+    ) -> bool {
         let mut others = slots.iter().filter(|other| other.address != slot.address);
         others.any(|other| {
             let filled = !matches!(other.course, Course::Keep) || other.temporary;

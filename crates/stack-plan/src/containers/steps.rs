@@ -100,7 +100,8 @@ impl<'a> Planner<'a> {
     fn keep(&mut self, slots: &[Slot<'a>], claims: &Claims<'a>, index: usize) -> Option<Fate> {
         let slot = &slots[index];
         if let (Some(new), Some(old)) = (slot.old, self.stopped_before(slot).first().copied()) {
-            return Some(self.finish_replacement(slots, slot, new, old));
+            let freed = self.name_freed(claims, index);
+            return Some(self.finish_replacement(slots, slot, new, old, freed));
         }
         let renamed = self.rename_back(slot, claims, index);
         let old = slot.old?;
