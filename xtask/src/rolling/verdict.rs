@@ -123,14 +123,14 @@ const ROWS: [&str; 11] = [
 pub(super) fn table(clients: u32, ours: &Seen, theirs: Option<&Seen>) -> String {
     let mut text = format!("{:40}{:>30}", format!("{clients} clients"), "stackctl up -d --rolling");
     if theirs.is_some() {
-        let _ = write!(text, "{:>36}", "docker compose up -d");
+        let _ = write!(text, "  {:>52}", "docker compose up -d");
     }
     text.push('\n');
     let others = theirs.map(Seen::cells);
     for (index, (row, cell)) in ROWS.iter().zip(ours.cells()).enumerate() {
         let _ = write!(text, "{row:40}{cell:>30}");
         if let Some(others) = &others {
-            let _ = write!(text, "{:>36}", others[index]);
+            let _ = write!(text, "  {:>52}", others[index]);
         }
         text.push('\n');
     }
@@ -185,7 +185,7 @@ mod tests {
         let text = table(20, &seen(|_| {}), Some(&theirs));
         assert_eq!(text.lines().count(), ROWS.len() + 1);
         assert!(text.contains("3 of 9 (2 × 502, 1 × no answer)"), "{text}");
-        assert!(text.lines().all(|line| line.chars().count() == 106), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() == 124), "{text}");
         assert_eq!(table(20, &theirs, None).lines().next().map(|line| line.chars().count()), Some(70));
     }
 }
