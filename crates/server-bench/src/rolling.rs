@@ -242,7 +242,8 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         told.back(2);
         told.left(3);
-        assert_eq!((told.absences().longest, told.absences().since.len()), (closed, 1));
+        let absences = told.absences();
+        assert_eq!((absences.longest, absences.since.len()), (closed, 1));
         assert_eq!(told.ended.load(Ordering::Acquire), 3);
     }
 }
