@@ -38,10 +38,12 @@ pub(crate) enum Profile {
 /// Builds a program of the workspace, with cargo's progress on the screen; returns where it is.
 pub(crate) fn build(root: &Path, package: &str, profile: Profile) -> Result<PathBuf> {
     let mut command = cargo(root);
-    command.args(["build", "--package", package, "--message-format", "json-render-diagnostics"]);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
+    command.args(["build", "--message-format", "json-render-diagnostics"]);
+    match profile {
+        // With the features that the tests have, so that what they have built is not built again.
+        Profile::Dev => command.args(["--workspace", "--bin", package]),
+        Profile::Release => command.args(["--release", "--package", package]),
+    };
     let output = command.stderr(Stdio::inherit()).output().context("cargo cannot be run")?;
     if !output.status.success() {
         bail!("{package} does not build\nnext: cargo build --package {package}");

@@ -1,4 +1,4 @@
-//! The chores of the project: `cargo xtask up`, `test`, `stress`, `drain`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `swarm`, `images` and `tidy`.
+//! The chores of the project: `cargo xtask up`, `test`, `stress`, `drain`, `rolling`, `bench`, `answers`, `conform`, `fuzz`, `clients`, `swarm`, `images` and `tidy`.
 
 mod answers;
 mod bench;
@@ -9,10 +9,12 @@ mod conform;
 mod debian;
 mod drain;
 mod engine;
+mod first_stack;
 mod fuzz;
 mod http;
 mod images;
 mod kosoku;
+mod rolling;
 mod rooms;
 mod say;
 mod stress;
@@ -56,6 +58,12 @@ enum Chore {
     ///
     /// The stack has a project and ports of its own here. Its image is looked at, too.
     Drain,
+    /// Replace the servers of the first stack while clients write and read through its nginx
+    ///
+    /// By a new image, and then by a broken one that must go again. No acknowledged write may be
+    /// lost, no client be away for more than 5 s, and no request through nginx fail. Beside it
+    /// the same with docker compose, where it is there.
+    Rolling(rolling::RollingArgs),
     /// Run programs that use docker compose with stackctl in its place
     ///
     /// pytest-docker, testcontainers and the dev containers CLI are installed below target/tools
@@ -95,6 +103,7 @@ fn run() -> Result<()> {
         Chore::Test(arguments) => test::run(&root, &arguments),
         Chore::Stress(arguments) => stress::run(&root, &arguments),
         Chore::Drain => drain::run(&root),
+        Chore::Rolling(arguments) => rolling::run(&root, &arguments),
         Chore::Clients => clients::run(&root),
         Chore::Bench(arguments) => bench::run(&root, &arguments),
         Chore::Answers(arguments) => answers::run(&root, &arguments),

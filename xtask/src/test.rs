@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::cargo::cargo;
 use crate::debian::{self, Services};
 use crate::engine::{self, Engine};
-use crate::{clients, compose, images, kosoku, say, stress, tidy};
+use crate::{clients, compose, images, kosoku, rolling, say, stress, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
@@ -91,6 +91,7 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
     }
     if arguments.only.is_empty() {
         stages.run("stress", "cargo xtask stress", || stress::short(root))?;
+        stages.run("rolling", "cargo xtask rolling --alone", || rolling::short(root))?;
     }
     let what = if arguments.only.is_empty() { "every check" } else { "what was asked for" };
     say(&format!("\n{}{what} passed in {}", stages.table(), shown(begun.elapsed())));

@@ -1,6 +1,6 @@
 //! Instances and a Redis of our own, gone with the run.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -219,7 +219,12 @@ pub(crate) async fn metric(port: u16, name: &str) -> Option<f64> {
 
 /// Status and body of a GET, if there is an answer.
 pub(crate) async fn get(port: u16, path: &str) -> Option<(u16, String)> {
-    ask(port, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
+    get_at(SocketAddr::from(([127, 0, 0, 1], port)), path).await
+}
+
+/// The same, of a server that may be elsewhere.
+pub(crate) async fn get_at(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await
 }
 
 /// The status of a POST with a key, if there is an answer.
@@ -227,12 +232,12 @@ pub(crate) async fn post(port: u16, path: &str, key: &str, body: &str) -> Option
     let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     let kind = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
     let request = format!("{head}Authorization: Bearer {key}\r\n{kind}\r\n{body}");
-    ask(port, &request).await.map(|(status, _)| status)
+    ask(SocketAddr::from(([127, 0, 0, 1], port)), &request).await.map(|(status, _)| status)
 }
 
-async fn ask(port: u16, request: &str) -> Option<(u16, String)> {
+async fn ask(address: SocketAddr, request: &str) -> Option<(u16, String)> {
     let asked = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        let mut stream = TcpStream::connect(address).await.ok()?;
         stream.write_all(request.as_bytes()).await.ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).await.ok()?;

@@ -1,5 +1,6 @@
 //! `server-bench stress` proves what the server promises, `figures` measures how fast it is,
-//! `restart` looks what clients of a stack miss while one of its servers is restarted.
+//! `restart` looks what clients of a stack miss while one of its servers is restarted, and
+//! `rolling` what they miss while somebody changes it.
 
 mod chance;
 mod client;
@@ -8,6 +9,7 @@ mod fleet;
 mod load;
 mod peers;
 mod restart;
+mod rolling;
 mod say;
 mod stress;
 mod usage;
@@ -31,6 +33,8 @@ enum Task {
     Figures(figures::FiguresArgs),
     /// Restart a server of a stack that runs, with clients who must miss nothing
     Restart(restart::RestartArgs),
+    /// Write and read through the proxy of a stack while somebody changes it, and tell what was missed
+    Rolling(rolling::RollingArgs),
 }
 
 fn main() -> ExitCode {
@@ -38,7 +42,9 @@ fn main() -> ExitCode {
     let mut builder = match task {
         Task::Stress(_) => tokio::runtime::Builder::new_multi_thread(),
         // The load shall not take both processors from those whom it is put on.
-        Task::Figures(_) | Task::Restart(_) => tokio::runtime::Builder::new_current_thread(),
+        Task::Figures(_) | Task::Restart(_) | Task::Rolling(_) => {
+            tokio::runtime::Builder::new_current_thread()
+        }
     };
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
@@ -49,6 +55,7 @@ fn main() -> ExitCode {
             Task::Stress(arguments) => stress::run(&arguments).await,
             Task::Figures(arguments) => figures::run(&arguments).await,
             Task::Restart(arguments) => restart::run(&arguments).await,
+            Task::Rolling(arguments) => rolling::run(&arguments).await,
         }
     });
     match done {

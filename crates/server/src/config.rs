@@ -88,7 +88,7 @@ pub const SETTINGS: [Setting; 33] = [
     ("MAX_QUEUE_FRAMES", "512", "frames that may wait for a slow client"),
     ("MAX_QUEUE_BYTES", "1048576", "bytes that may wait for a slow client"),
     ("MAX_STRIKES", "100", "refused commands after which a client is closed"),
-    ("CONNECTS_PER_SECOND", "100", "new connections; ten seconds' worth may come at once"),
+    ("CONNECTS_PER_SECOND", "500", "new connections; ten seconds' worth may come at once"),
     ("COMMANDS_PER_SECOND", "40", "commands of one connection"),
     ("COMMAND_BURST", "80", "commands that one connection may send at once"),
     ("CASTS_PER_SECOND", "40", "casts of one connection; twice as many may come at once"),
@@ -142,7 +142,8 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// `MAX_STRIKES`: refused commands after which a connection is closed.
     pub strikes: u32,
-    /// `CONNECTS_PER_SECOND`: new connections; ten seconds' worth may come at once.
+    /// `CONNECTS_PER_SECOND`: new connections; ten seconds' worth may come at once. An instance
+    /// that drains sends away as many each second, and the others have to take them.
     pub connects_per_second: u32,
     /// `COMMANDS_PER_SECOND`: commands of one connection.
     pub commands_per_second: u32,

@@ -12,7 +12,8 @@ use crate::protocol::Close;
 use crate::protocol::outbound::drain_push;
 use crate::session::outbox::Outbox;
 
-/// The time that one connection adds to the spread.
+/// The time that one connection adds to the spread: no more come to the others each second than
+/// these take by default.
 const SPREAD_OF_ONE: Duration = Duration::from_millis(2);
 /// Within which a client should wait before it connects again, at random.
 const RETRY: Duration = Duration::from_millis(200);

@@ -24,6 +24,7 @@ struct Update {
     replicas: u32,
     checked: bool,
     port: bool,
+    named: bool,
     parallelism: u32,
     start_first: bool,
     action: usize,
@@ -35,16 +36,17 @@ struct Update {
 }
 
 fn update() -> impl Strategy<Value = Update> {
-    let what = (1..5_u32, any::<bool>(), prop::bool::weighted(0.2));
+    let what = (1..5_u32, any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
     let how = (0..4_u32, any::<bool>(), 0..3_usize, prop::sample::select(vec![0.0, 0.3, 1.0]), any::<bool>());
     let back = (0..4_u32, any::<bool>(), any::<u64>());
-    (what, how, back).prop_map(|((replicas, checked, port), how, back)| {
+    (what, how, back).prop_map(|((replicas, checked, port, named), how, back)| {
         let (parallelism, start_first, action, ratio, delay) = how;
         let (back_parallelism, back_start_first, seed) = back;
         Update {
-            replicas: if port { 1 } else { replicas },
+            replicas: if port || named { 1 } else { replicas },
             checked,
             port,
+            named,
             parallelism,
             start_first,
             action,
@@ -67,9 +69,10 @@ impl Update {
     fn text(&self, image: &str) -> String {
         let check = if self.checked { "    healthcheck: { test: [CMD, look] }\n" } else { "" };
         let port = if self.port { "    ports: [\"8000:80\"]\n" } else { "" };
+        let name = if self.named { "    container_name: the-web\n" } else { "" };
         let delay = if self.delay { ", delay: 2s" } else { "" };
         format!(
-            "services:\n  web:\n    image: {image}\n    scale: {}\n{check}{port}    deploy:\n      update_config: \
+            "services:\n  web:\n    image: {image}\n    scale: {}\n{check}{port}{name}    deploy:\n      update_config: \
              {{ parallelism: {}, order: {}, failure_action: {}, max_failure_ratio: {}, monitor: 1s{delay} }}\n      \
              rollback_config: {{ parallelism: {}, order: {}, monitor: 1s{delay} }}\n",
             self.replicas,
@@ -182,7 +185,7 @@ proptest! {
     #[test]
     fn what_was_replaced_is_put_back_when_a_later_one_is_bad(update in update(), good in 0..12_u32) {
         let replicas = update.replicas.max(2);
-        let update = Update { replicas, port: false, action: 2, ratio: 0.0, checked: true, ..update };
+        let update = Update { replicas, port: false, named: false, action: 2, ratio: 0.0, checked: true, ..update };
         // At least one is good, and not all are.
         let good = 1 + good % (replicas - 1);
         paused(async {
@@ -228,6 +231,7 @@ fn a_pause_leaves_those_that_are_good_and_touches_no_further_one() {
             replicas: 4,
             checked: true,
             port: false,
+            named: false,
             parallelism: 1,
             start_first: true,
             action: 0,

@@ -1,6 +1,6 @@
 //! What was changed by hand on what is there, since stackctl made it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stack_file::model::{Restart, Service};
 use stack_file::source::{Origin, Spanned};
@@ -64,14 +64,15 @@ pub(crate) fn altered(spec: &ServiceSpec, container: &ObservedContainer) -> Vec<
     let Some(actual) = &container.actual else { return Vec::new() };
     let whole = &spec.service.name.origin;
     let mut changes: Vec<FieldChange> = Vec::new();
-    for (field, gone) in container.recorded.iter().flat_map(|recorded| variables(recorded, actual)) {
+    for (field, variable) in container.recorded.iter().flat_map(|recorded| variables(recorded, actual)) {
         let place = spec.fields.iter().find(|(path, ..)| *path == field);
-        changes.push(FieldChange {
-            was: if gone { Shown::Nothing } else { Shown::Hidden },
-            now: Shown::Hidden,
-            origin: place.map_or(whole, |(_, _, origin)| origin).clone(),
-            field,
-        });
+        let (was, now) = match variable {
+            Variable::Changed => (Shown::Hidden, Shown::Hidden),
+            Variable::Gone => (Shown::Nothing, Shown::Hidden),
+            Variable::Added => (Shown::Hidden, Shown::Nothing),
+        };
+        let origin = place.map_or(whole, |(_, _, origin)| origin).clone();
+        changes.push(FieldChange { was, now, origin, field });
     }
     let wanted = limits(&spec.service);
     let names = wanted.keys().chain(actual.limits.keys().filter(|name| !wanted.contains_key(*name)));
@@ -92,16 +93,87 @@ pub(crate) fn altered(spec: &ServiceSpec, container: &ObservedContainer) -> Vec<
     changes
 }
 
-/// The variables of a record that a container does not have so any more, and whether they are gone.
-pub(crate) fn variables(recorded: &Recorded, actual: &Actual) -> Vec<(String, bool)> {
+/// What was done by hand to a variable of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variable {
+    /// It has another value.
+    Changed,
+    /// The container does not have it any more.
+    Gone,
+    /// Neither the record nor the image has it so.
+    Added,
+}
+
+/// The variables that a container does not have as its record and its image say.
+pub(crate) fn variables(recorded: &Recorded, actual: &Actual) -> Vec<(String, Variable)> {
     let mut changed = Vec::new();
+    let mut known = BTreeSet::new();
     for (path, digest) in recorded.iter() {
         let Some(name) = path.strip_prefix(ENVIRONMENT) else { continue };
-        let now = actual.environment.get(name);
+        known.insert(name);
         // A variable that nobody has set is not passed on.
-        if digest.starts_with(crate::fields::DIGEST) && now.is_none_or(|now| now != digest) {
-            changed.push((path.to_owned(), now.is_none()));
+        if !digest.starts_with(crate::fields::DIGEST) {
+            continue;
+        }
+        match actual.environment.get(name) {
+            None => changed.push((path.to_owned(), Variable::Gone)),
+            Some(now) if now != digest => changed.push((path.to_owned(), Variable::Changed)),
+            Some(_) => {}
         }
     }
+    if let Some(of_image) = &actual.of_image {
+        let others = actual.environment.iter().filter(|(name, _)| !known.contains(name.as_str()));
+        let added = others.filter(|(name, digest)| of_image.get(*name) != Some(digest));
+        changed.extend(added.map(|(name, _)| (format!("{ENVIRONMENT}{name}"), Variable::Added)));
+    }
     changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digests(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), crate::fields::digest(value))).collect()
+    }
+
+    #[test]
+    fn variables_are_those_of_the_record_and_of_the_image() {
+        let digest = crate::fields::digest("v");
+        let names = ["KEPT", "CHANGED", "GONE", "PATH"];
+        let mut fields: Vec<String> =
+            names.iter().map(|name| format!(r#""environment.{name}":"{digest}""#)).collect();
+        fields.push(r#""environment.UNSET":"(null)""#.to_owned());
+        let label = format!(r#"{{"form":1,"fields":{{{}}}}}"#, fields.join(","));
+        let recorded = Recorded::read(&label).expect("a record");
+        let of_image = digests(&[("PATH", "/bin"), ("LANG", "C"), ("HOME", "/")]);
+        let mut actual = Actual {
+            environment: digests(&[
+                ("KEPT", "v"),
+                ("CHANGED", "w"),
+                ("PATH", "v"),
+                ("LANG", "C"),
+                ("HOME", "/root"),
+                ("NEW", "v"),
+            ]),
+            of_image: Some(of_image),
+            limits: BTreeMap::new(),
+        };
+        let told = |actual: &Actual| {
+            let told = variables(&recorded, actual).into_iter();
+            told.map(|(field, what)| format!("{field} {what:?}")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&actual),
+            [
+                "environment.CHANGED Changed",
+                "environment.GONE Gone",
+                "environment.HOME Added",
+                "environment.NEW Added"
+            ]
+        );
+        // What comes from an image that nobody knows any more cannot be told apart from it.
+        actual.of_image = None;
+        assert_eq!(told(&actual), ["environment.CHANGED Changed", "environment.GONE Gone"]);
+    }
 }

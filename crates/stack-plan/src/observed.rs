@@ -81,6 +81,8 @@ pub struct ObservedContainer {
 pub struct Actual {
     /// Digests of its variables by name, those of its image included, as records have them.
     pub environment: BTreeMap<String, String>,
+    /// Those of its image alone; `None` where nobody can tell them any more.
+    pub of_image: Option<BTreeMap<String, String>>,
     /// What `docker update` can change, by the attribute of a service; without those that are unlimited.
     pub limits: BTreeMap<&'static str, String>,
 }

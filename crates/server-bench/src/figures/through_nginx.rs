@@ -29,6 +29,8 @@ pub(super) async fn measure(arguments: &FiguresArgs) -> Result<Vec<Figure>> {
         .replace("listen 80;", &format!("listen 127.0.0.1:{door};"))
         .replace("app1:3001", &format!("127.0.0.1:{}", fleet.port(0)))
         .replace("app2:3002", &format!("127.0.0.1:{}", fleet.port(1)))
+        .replace("127.0.0.1:8001", &format!("127.0.0.1:{}", free_port()?))
+        .replace("127.0.0.1:8002", &format!("127.0.0.1:{}", free_port()?))
         .replace("/dev/stdout", "access.log")
         .replace("/dev/stderr", "error.log");
     ensure!(!text.contains("app1") && !text.contains("app2"), "another nginx.conf than expected");

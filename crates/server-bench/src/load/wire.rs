@@ -48,18 +48,30 @@ pub(crate) struct Wire {
 impl Wire {
     /// Opens a TCP connection to this machine.
     pub(crate) async fn open(port: u16, framing: Framing) -> Result<Self> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self::open_at(here(port), framing).await
+    }
+
+    async fn open_at(address: SocketAddr, framing: Framing) -> Result<Self> {
         let stream = timeout(PATIENCE, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, framing, buffer: vec![0; ROOM], seen: 0, filled: 0 })
     }
 
-    /// Opens a WebSocket.
+    /// Opens a WebSocket to this machine.
     pub(crate) async fn websocket(port: u16, path: &str, subprotocol: Option<&str>) -> Result<Self> {
-        let mut wire = Self::open(port, Framing::WebSocket).await?;
+        Self::websocket_at(here(port), path, subprotocol).await
+    }
+
+    /// Opens a WebSocket.
+    pub(crate) async fn websocket_at(
+        address: SocketAddr,
+        path: &str,
+        subprotocol: Option<&str>,
+    ) -> Result<Self> {
+        let mut wire = Self::open_at(address, Framing::WebSocket).await?;
         let subprotocol = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n{}\r\n",
             subprotocol.unwrap_or_default()
         );
@@ -165,6 +177,11 @@ impl Wire {
         let writer = stream.try_clone()?;
         Ok((Self { stream: TcpStream::from_std(stream)?, framing, buffer, seen, filled }, writer))
     }
+}
+
+/// A port of this machine.
+fn here(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// Appends a message in its frame.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Client, PATIENCE, config, eventually, free_port, get, instance, ready};
+use crate::support::{Client, PATIENCE, config, eventually, free_port, get, instance, raw, ready};
 
 fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
@@ -143,13 +143,15 @@ async fn a_second_signal_ends_a_drain_at_once() {
 pub(crate) fn nginx(directory: &Path, door: u16, servers: [u16; 2]) -> Nginx {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker/nginx.conf");
     let text = std::fs::read_to_string(own).expect("docker/nginx.conf");
-    for place in ["listen 80;", "app1:3001", "app2:3002"] {
+    for place in ["listen 80;", "app1:3001", "app2:3002", "127.0.0.1:8001", "127.0.0.1:8002"] {
         assert!(text.contains(place), "{place} is not in docker/nginx.conf");
     }
     let text = text
         .replace("listen 80;", &format!("listen 127.0.0.1:{door};"))
         .replace("app1:3001", &format!("127.0.0.1:{}", servers[0]))
         .replace("app2:3002", &format!("127.0.0.1:{}", servers[1]))
+        .replace("127.0.0.1:8001", &format!("127.0.0.1:{}", free_port()))
+        .replace("127.0.0.1:8002", &format!("127.0.0.1:{}", free_port()))
         .replace("/dev/stdout", "access.log")
         .replace("/dev/stderr", "error.log");
     std::fs::write(directory.join("nginx.conf"), text).expect("a file");
@@ -188,4 +190,15 @@ async fn nginx_takes_turns_and_passes_by_an_instance_that_drains() {
     }
     drop(open);
     drain.await.expect("no panic");
+    // Nothing of it is sent to one that is away, so that the other gets it, whatever it would change.
+    for method in ["GET", "POST"] {
+        for _ in 0..10 {
+            let request = format!(
+                "{method} /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"
+            );
+            let answer = raw(door, &request).await;
+            let wanted = if method == "GET" { "HTTP/1.1 200 " } else { "HTTP/1.1 405 " };
+            assert!(answer.starts_with(wanted), "{method}: {answer}");
+        }
+    }
 }

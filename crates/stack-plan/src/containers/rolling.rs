@@ -104,10 +104,6 @@ impl<'a> Planner<'a> {
         if let Some(lender) = slot.service.lenders.first() {
             return Some(format!("it borrows from {}", lender.service));
         }
-        // Another container may have to give the name up in the same run.
-        if slot.spec.service.container_name.is_some() {
-            return Some("it has a container_name".to_owned());
-        }
         // It can only be started again while that one runs, which is not what the file asks for now.
         if let Some(lender) = old.lenders.keys().next() {
             return Some(format!("it borrowed from {lender}"));
@@ -363,6 +359,7 @@ impl<'a> Planner<'a> {
         slot: &Slot<'a>,
         new: &'a ObservedContainer,
         old: &'a ObservedContainer,
+        freed: Vec<StepId>,
     ) -> Fate {
         let pace = self.pace(slots, slot);
         let cause = Cause::Interrupted;
@@ -375,7 +372,7 @@ impl<'a> Planner<'a> {
         let replica =
             Replica { address: slot.address.clone(), steps: vec![good], settling: Vec::new(), back };
         self.rollouts[rollout].replicas.push(replica);
-        self.settle_later(Settling { rollout, turn, target, old, cause, freed: Vec::new() });
+        self.settle_later(Settling { rollout, turn, target, old, cause, freed });
         Fate::of(new, Some(good))
     }
 
@@ -383,7 +380,25 @@ impl<'a> Planner<'a> {
     pub(super) fn stopped_before(&self, slot: &Slot<'a>) -> Vec<&'a ObservedContainer> {
         let Some(new) = slot.old.filter(|_| slot.temporary) else { return Vec::new() };
         let others = self.containers.get(slot.service.name()).into_iter().flatten().copied();
-        others.filter(|other| other.number == slot.number && self.is_stopped_for(other, new)).collect()
+        others
+            .filter(|other| other.number == slot.number && !self.gone.contains_key(other.id.as_str()))
+            .filter(|other| self.is_stopped_for(other, new))
+            .collect()
+    }
+
+    /// Whether another place is to have the name of a container, which cannot wait for it then
+    /// and cannot come back.
+    pub(super) fn gives_its_name(
+        &self,
+        slots: &[Slot<'a>],
+        slot: &Slot<'a>,
+        old: &ObservedContainer,
+    ) -> bool {
+        let mut others = slots.iter().filter(|other| other.address != slot.address);
+        others.any(|other| {
+            let filled = !matches!(other.course, Course::Keep) || other.temporary;
+            filled && other.spec.container_name(&self.desired.project, other.number) == old.name
+        })
     }
 
     /// Whether a container was stopped so that another takes its place, which runs already.

@@ -27,9 +27,11 @@ pub(super) struct Made {
 
 impl<'a> Planner<'a> {
     pub(super) fn carry_out(&mut self, slots: &[Slot<'a>]) {
-        for slot in slots.iter().filter(|slot| !matches!(slot.course, Course::Keep)) {
+        for slot in slots {
             for stopped in self.stopped_before(slot) {
-                self.retire(stopped, Change::Remove, &Cause::Interrupted, []);
+                if !matches!(slot.course, Course::Keep) || self.gives_its_name(slots, slot, stopped) {
+                    self.retire(stopped, Change::Remove, &Cause::Interrupted, []);
+                }
             }
         }
         let claims = self.claims(slots);
@@ -98,7 +100,8 @@ impl<'a> Planner<'a> {
     fn keep(&mut self, slots: &[Slot<'a>], claims: &Claims<'a>, index: usize) -> Option<Fate> {
         let slot = &slots[index];
         if let (Some(new), Some(old)) = (slot.old, self.stopped_before(slot).first().copied()) {
-            return Some(self.finish_replacement(slots, slot, new, old));
+            let freed = self.name_freed(claims, index);
+            return Some(self.finish_replacement(slots, slot, new, old, freed));
         }
         let renamed = self.rename_back(slot, claims, index);
         let old = slot.old?;

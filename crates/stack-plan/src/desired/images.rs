@@ -248,7 +248,7 @@ pub(super) fn pin(desired: &mut Desired, pins: &BTreeMap<String, String>) {
         let name = spec.name().to_owned();
         let Some(reference) = pins.get(&name) else { continue };
         let image = pinned.entry(reference).or_insert_with(|| ImageSpec {
-            address: Address::Image(spec.image.clone()),
+            address: Address::Image(reference.clone()),
             references: vec![reference.clone()],
             build: None,
             definition: String::new(),

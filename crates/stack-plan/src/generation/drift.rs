@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::short;
 use super::{Generation, KeptFields, KeptService, KeptValue};
-use crate::drift::variables;
+use crate::drift::{Variable, variables};
 use crate::fields::{Recorded, Shown};
 use crate::observed::{ContainerState, Observed, ObservedContainer};
 
@@ -105,9 +105,14 @@ impl Generation {
             }
         }
         if let Some(actual) = &container.actual {
-            for (field, gone) in container.recorded.iter().flat_map(|recorded| variables(recorded, actual)) {
-                let now = if gone { Shown::Nothing } else { Shown::Hidden };
-                found.tell(&address, &field, Shown::Hidden, now);
+            let changed = container.recorded.iter().flat_map(|recorded| variables(recorded, actual));
+            for (field, variable) in changed {
+                let (was, now) = match variable {
+                    Variable::Changed => (Shown::Hidden, Shown::Hidden),
+                    Variable::Gone => (Shown::Hidden, Shown::Nothing),
+                    Variable::Added => (Shown::Nothing, Shown::Hidden),
+                };
+                found.tell(&address, &field, was, now);
             }
             let names: BTreeSet<&str> =
                 service.limits.keys().map(String::as_str).chain(actual.limits.keys().copied()).collect();

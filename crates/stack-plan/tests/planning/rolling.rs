@@ -3,7 +3,7 @@
 use crate::support::{assert_plan, container, plan, up};
 use stack_plan::containers::Policy;
 use stack_plan::observed::{ContainerState, Health, Observed};
-use stack_plan::plan::Plan;
+use stack_plan::plan::{Action, Plan};
 
 const WEB: &str = "
 services:
@@ -138,7 +138,7 @@ fn broken_off(text: &str, health: Health) -> Observed {
 fn broken_off_name(text: &str) -> String {
     let plan = default(&changed(text), &up(text));
     let names = plan.steps.iter().filter_map(|step| match &step.action {
-        stack_plan::plan::Action::CreateContainer(new) => Some(new.name.clone()),
+        Action::CreateContainer(new) => Some(new.name.clone()),
         _ => None,
     });
     names.take(1).collect()
@@ -182,4 +182,63 @@ fn the_command_line_asks_for_one_at_a_time_across_services() {
     let lines: Vec<String> = plan.to_string().lines().map(str::to_owned).collect();
     assert!(lines[3].starts_with("[3] -> #4 a/1, await steady"), "{plan}");
     assert!(lines[4].starts_with("[4] -> #5 b/1, create"), "{plan}");
+}
+
+/// One container with a name of its own.
+const NAMED: &str = "
+services:
+  web:
+    image: web
+    container_name: the-web
+    healthcheck: { test: [CMD, look] }
+    deploy:
+      update_config: { order: start-first }
+";
+
+#[test]
+fn a_name_of_its_own_goes_to_the_new_one_last() {
+    let plan = default(&changed(NAMED), &up(NAMED));
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    assert_plan(
+        &plan,
+        &[
+            "[] -> #1 web/1, create, changed: environment.LEVEL; taken back by: remove",
+            "[1] -> #2 web/1, start, changed: environment.LEVEL; taken back by: stop",
+            "[2] -> #3 web/1, await steady, changed: environment.LEVEL",
+            "[3] -> #4 web/1, stop, changed: environment.LEVEL; taken back by: start, await steady",
+            "[4] -> #5 web/1, remove, changed: environment.LEVEL",
+            "[5] -> #6 web/1, rename, changed: environment.LEVEL",
+            "web: start-first; when more than 0 % fail: pause, those that are replaced stay so",
+        ],
+    );
+}
+
+#[test]
+fn what_a_broken_off_run_has_stopped_goes_at_once_where_another_gets_its_name() {
+    let now = NAMED.replace("the-web", "anew");
+    let mut observed = up(NAMED);
+    let begun = default(&now, &observed);
+    let mut new = container(&mut up(&now), "anew").clone();
+    new.id = "new-id".to_owned();
+    new.name = begun
+        .steps
+        .iter()
+        .find_map(|step| match &step.action {
+            Action::CreateContainer(new) => Some(new.name.clone()),
+            _ => None,
+        })
+        .expect("a new container");
+    container(&mut observed, "the-web").state = ContainerState::Exited(0);
+    observed.containers.push(new);
+    let with_another = format!("{now}  api: {{ image: api, container_name: the-web }}\n");
+    observed.images = up(&with_another).images;
+    assert_plan(
+        &default(&with_another, &observed),
+        &[
+            "[] -> #1 web/1, remove, left by an interrupted run",
+            "[] -> #2 web/1, rename, left by an interrupted run",
+            "[1] -> #3 api/1, create, missing",
+            "[3] -> #4 api/1, start, missing",
+        ],
+    );
 }

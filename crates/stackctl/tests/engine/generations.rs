@@ -315,9 +315,21 @@ networks: { front: , back: }
     project.run(&["up", "-d"]).exits(0);
     away(&project, &["status"]).exits(0);
 
-    recreated_with_another_variable(&project, &name(3));
-    assert_eq!(told(&project), ["web/3 environment.LEVEL: (hidden) > (hidden)"]);
-    project.run(&["plan"]).exits(2).shows("environment.LEVEL").shows("changed by hand");
+    recreated_with_other_variables(&project, &name(3));
+    assert_eq!(
+        told(&project),
+        [
+            "web/3 environment.LEVEL: (hidden) > (hidden)",
+            "web/3 environment.DEBUG: (none) > (hidden)",
+            "web/3 environment.PATH: (none) > (hidden)",
+        ]
+    );
+    project
+        .run(&["plan"])
+        .exits(2)
+        .shows("environment.LEVEL")
+        .shows("environment.DEBUG  (hidden) → (none)")
+        .shows("changed by hand");
     project.run(&["up", "-d"]).exits(0);
     away(&project, &["status"]).exits(0);
     assert_eq!(numbers(&project), ["1"]);
@@ -329,19 +341,22 @@ networks: { front: , back: }
     assert_eq!(numbers(&project).len(), 2);
 }
 
-/// Makes a container anew with all its labels and another variable, as programs with a form for
+/// Makes a container anew with all its labels and other variables, as programs with a form for
 /// containers do.
-fn recreated_with_another_variable(project: &Project, name: &str) {
+fn recreated_with_other_variables(project: &Project, name: &str) {
     let found: Value = serde_json::from_str(&docker(&["inspect", name])).expect("JSON");
     docker(&["rm", "-f", name]);
     let front = format!("{}_front", project.name);
     let mut arguments: Vec<String> =
-        ["run", "-d", "--name", name, "--init", "--memory", "64m", "--network", &front, "-e", "LEVEL=edited"]
+        ["run", "-d", "--name", name, "--init", "--memory", "64m", "--network", &front]
             .map(str::to_owned)
             .to_vec();
     for (label, value) in found[0]["Config"]["Labels"].as_object().expect("labels") {
         arguments.push("--label".to_owned());
         arguments.push(format!("{label}={}", value.as_str().expect("a text")));
+    }
+    for variable in ["LEVEL=edited", "DEBUG=1", "PATH=/usr/local/bin:/usr/bin:/bin:/opt"] {
+        arguments.extend(["-e".to_owned(), variable.to_owned()]);
     }
     arguments.extend(["redis:latest", "sleep", "600"].map(str::to_owned));
     docker(&arguments.iter().map(String::as_str).collect::<Vec<_>>());

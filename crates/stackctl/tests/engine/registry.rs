@@ -359,3 +359,53 @@ fn a_lock_must_hold_while_the_tag_moves_and_outdated_must_say_that_it_has() {
         Local(pinned.to_owned()).remove();
     }
 }
+
+#[test]
+fn a_way_back_must_fetch_a_lost_image_by_its_digest() {
+    fn inspect(what: &str, format: &str) -> String {
+        let output = Command::new("docker").args(["inspect", "-f", format, what]).output();
+        String::from_utf8_lossy(&output.expect("docker runs").stdout).trim().to_owned()
+    }
+    let registry = Registry::start(false);
+    let app = Local(format!("{}/t/back:1", registry.place));
+    let web = |more: &str| {
+        let web = "command: [sleep, '600'], init: true, stop_grace_period: 0s";
+        format!("services: {{ web: {{ image: '{}', {web}{more} }} }}\n", app.0)
+    };
+    let publish = |project: &Project, version: u8| {
+        let recipe = format!("\"FROM redis:latest\\nLABEL v={version}\\n\"");
+        project.write(&web(&format!(", build: {{ dockerfile_inline: {recipe} }}")));
+        project.run(&["build", "--push", "-q"]).exits(0);
+        // What is only here is not what a registry has given.
+        app.remove();
+        project.write(&web(""));
+        project.run(&["up", "-d", "--pull", "always"]).exits(0);
+    };
+    let project = project(&registry, &web(""), None);
+    let name = format!("{}-web-1", project.name);
+    publish(&project, 1);
+    let first = inspect(&name, "{{.Image}}");
+    let digest = inspect(&first, "{{index .RepoDigests 0}}");
+    publish(&project, 2);
+    assert_ne!(inspect(&name, "{{.Image}}"), first);
+    Local(digest.clone()).remove();
+    Local(first.clone()).remove();
+    assert!(!Local(first.clone()).is_there(), "{first}");
+
+    project.run(&["rollback", "--dry-run"]).exits(0).shows(&digest);
+    project.run(&["rollback"]).exits(0).says(&format!("image:{digest}  pulled"));
+    assert_eq!(inspect(&name, "{{.Image}}"), first);
+    assert_eq!(inspect(&name, "{{.Config.Labels.v}}"), "1");
+    project.run(&["rollback"]).exits(0);
+    assert_eq!(inspect(&name, "{{.Config.Labels.v}}"), "2");
+
+    // Where the registry is gone, too, nothing is begun.
+    Local(digest.clone()).remove();
+    Local(first.clone()).remove();
+    drop(registry);
+    let before = project.ids();
+    let refused = project.run(&["rollback", "1"]);
+    assert_ne!(refused.code, 0, "{}", refused.err);
+    refused.says(&digest);
+    assert_eq!(project.ids(), before);
+}

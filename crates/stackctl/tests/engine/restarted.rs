@@ -4,10 +4,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::interrupted::{Chance, seed, stack};
+use crate::rolling::{START_FIRST, web};
 use crate::support::{Project, eventually};
 
-/// How often the engine ends.
+/// How often the engine ends, and how often in the middle of a rolling change.
 const MOMENTS: u32 = 6;
+const ROLLING_MOMENTS: u32 = 4;
 
 /// How long an engine may take to start, or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -147,6 +149,44 @@ fn after_the_engine_has_ended_in_the_middle_up_must_reach_the_same_end() {
         let mut names: Vec<_> = listed.iter().filter_map(|found| found["Name"].as_str()).collect();
         names.sort_unstable();
         let meant = ["a-1", "b-1", "c-1", "c-2"].map(|name| format!("{}-{name}", project.name));
+        assert_eq!(names, meant, "{told}");
+        eventually("nothing is left to do", PATIENCE, || (project.run(&["plan"]).code == 0).then_some(()));
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the seed of a run that fails makes it again")]
+fn after_the_engine_has_ended_in_a_rolling_change_the_next_run_must_finish_it() {
+    let seed = seed();
+    eprintln!("STACKCTL_SEED={seed}");
+    let mut chance = Chance(seed);
+    let mut daemon = Daemon::new();
+    daemon.load("redis:latest");
+    // An engine starts again what nobody has stopped.
+    let more = format!("    restart: always\n{START_FIRST}");
+    let mut project = Project::new(&web("1", "0", &more));
+    project.env("DOCKER_HOST", daemon.host());
+    project.run(&["up", "--wait"]).exits(0);
+    project.write(&web("1", "first", &more));
+    let begun = Instant::now();
+    project.run(&["up", "-d"]).exits(0);
+    let whole = begun.elapsed();
+    for round in 1..=ROLLING_MOMENTS {
+        project.write(&web("1", &round.to_string(), &more));
+        let moment = whole.mul_f64(chance.next());
+        let told = format!("round {round}, ended after {moment:?}, seed {seed}");
+        let broken = project.spawn(&["up", "-d"]);
+        std::thread::sleep(moment);
+        daemon.end();
+        let broken = broken.wait();
+        assert!(broken.code == 0 || !broken.err.is_empty(), "{told}\n{}", broken.err);
+        daemon.start();
+        let up = project.run(&["up", "-d"]);
+        assert_eq!(up.code, 0, "{told}\n{}\n{}", broken.err, up.err);
+        let listed = project.run(&["ps", "-a", "--format", "json"]).exits(0).json();
+        let mut names: Vec<_> = listed.iter().filter_map(|found| found["Name"].as_str()).collect();
+        names.sort_unstable();
+        let meant = ["1", "2", "3"].map(|number| format!("{}-web-{number}", project.name));
         assert_eq!(names, meant, "{told}");
         eventually("nothing is left to do", PATIENCE, || (project.run(&["plan"]).code == 0).then_some(()));
     }

@@ -1,24 +1,43 @@
 //! What containers are set to now: `docker update` and other programs leave their labels as they were.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, HostConfig, RestartPolicy, RestartPolicyNameEnum};
 use bollard::query_parameters::InspectContainerOptions;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use stack_plan::fields::digest;
 use stack_plan::observed::{Actual, ObservedContainer};
 
 use crate::docker::{answered, is_not_found};
 use crate::engine::EngineError;
 
-/// Looks at all of these containers, at once. One that is gone meanwhile is left as it was seen.
+/// Looks at all of these containers and their images, at once. One that is gone meanwhile is left
+/// as it was seen.
 pub(super) async fn look(docker: &Docker, containers: &mut [ObservedContainer]) -> Result<(), EngineError> {
     let looks =
         containers.iter().map(|found| docker.inspect_container(&found.id, None::<InspectContainerOptions>));
-    for (container, found) in join_all(looks).await.into_iter().enumerate() {
+    let ids: BTreeSet<&str> = containers.iter().map(|found| found.image_id.as_str()).collect();
+    let images = ids.iter().map(|id| docker.inspect_image(id));
+    let (looks, images) = join(join_all(looks), join_all(images)).await;
+    let mut of_images = BTreeMap::new();
+    for (id, found) in ids.into_iter().zip(images) {
         match found {
-            Ok(found) => containers[container].actual = Some(actual(found)),
+            Ok(image) => {
+                let variables = image.config.and_then(|config| config.env).unwrap_or_default();
+                of_images.insert(id.to_owned(), digests(&variables));
+            }
+            // It was removed by force, and what runs from it goes on.
+            Err(error) if is_not_found(&error) => {}
+            Err(error) => return Err(answered(error)),
+        }
+    }
+    for (container, found) in containers.iter_mut().zip(looks) {
+        match found {
+            Ok(found) => {
+                let of_image = of_images.get(&container.image_id).cloned();
+                container.actual = Some(actual(found, of_image));
+            }
             Err(error) if is_not_found(&error) => {}
             Err(error) => return Err(answered(error)),
         }
@@ -26,14 +45,19 @@ pub(super) async fn look(docker: &Docker, containers: &mut [ObservedContainer]) 
     Ok(())
 }
 
-fn actual(found: ContainerInspectResponse) -> Actual {
+fn actual(found: ContainerInspectResponse, of_image: Option<BTreeMap<String, String>>) -> Actual {
     let variables = found.config.and_then(|config| config.env).unwrap_or_default();
-    let environment = variables.iter().map(|variable| {
+    let limits = found.host_config.map(|host| limits(&host)).unwrap_or_default();
+    Actual { environment: digests(&variables), of_image, limits }
+}
+
+/// Digests of the values of variables, by name.
+fn digests(variables: &[String]) -> BTreeMap<String, String> {
+    let variables = variables.iter().map(|variable| {
         let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
         (name.to_owned(), digest(value))
     });
-    let environment = environment.collect();
-    Actual { environment, limits: found.host_config.map(|host| limits(&host)).unwrap_or_default() }
+    variables.collect()
 }
 
 fn limits(host: &HostConfig) -> BTreeMap<&'static str, String> {
