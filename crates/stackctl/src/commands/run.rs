@@ -16,6 +16,7 @@ use stack_plan::one_off::{Changes, OneOff, Published, Run};
 use stack_plan::plan::{Action, HookEvent, Target};
 
 use super::attach::to_the_end;
+use super::change::LockedArgs;
 use super::converge::Converge;
 use super::exec::{EndsArgs, variables};
 use crate::args::Global;
@@ -59,6 +60,8 @@ pub(crate) struct RunArgs {
     /// Label of the container
     #[arg(short, long, alias = "labels", value_name = "KEY=VALUE")]
     label: Vec<String>,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// Name of the container
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -238,7 +241,7 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCo
     let changes = args.changes(global)?;
     let (detach_keys, keys) = conversation::detach_keys(global, None)?;
     let name = args.service.first().cloned().unwrap_or_default();
-    let project = read(global, &name)?;
+    let project = args.locked.obeyed_by(read(global, &name)?)?;
     project.check_services(std::slice::from_ref(&name))?;
     let asked = Run { service: name, changes };
     let Some(one_off) = asked.container(&project.desired) else { return Ok(failed()) };
