@@ -28,8 +28,9 @@ pub(super) struct Steps {
 struct Classic {
     /// `None` before the first.
     name: Option<String>,
-    /// Since when; `None` as long as nothing shows whether it comes out of the cache, and after its end.
+    /// Since when; `None` once it has ended.
     begun: Option<Instant>,
+    /// Whether it was told that it has begun: not before it is known that it is not in the cache.
     told: bool,
     log: VecDeque<String>,
 }
