@@ -16,11 +16,12 @@ use crate::{clients, compose, images, kosoku, rolling, say, stress, tidy};
 use leftovers::Resources;
 
 /// Programs that the tests start, and the packages of Debian that hold them.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("redis-server", "redis-server"),
     ("nginx", "nginx"),
     ("docker-registry", "docker-registry"),
     ("chromium", "chromium"),
+    ("sshd", "openssh-server"),
 ];
 
 /// How many cases the properties over plans draw.
@@ -71,6 +72,7 @@ pub(crate) fn run(root: &Path, arguments: &TestArgs) -> Result<()> {
         stages.run("tidy", "cargo xtask tidy", || tidy::run(root))?;
         let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         stages.cargo("clippy", cargo(root).args(clippy))?;
+        stages.cargo("features", &mut without_features(root))?;
         let mut doc = cargo(root);
         doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings");
         stages.cargo("doc", &mut doc)?;
@@ -168,6 +170,14 @@ fn tests(
     if let Some(suite) = suite {
         command.env("KOSOKU", suite);
     }
+    command
+}
+
+/// What remains without the features that are on by default, tests included.
+fn without_features(root: &Path) -> Command {
+    let mut command = cargo(root);
+    command.args(["clippy", "-p", "stackctl", "-p", "stack-engine", "--no-default-features"]);
+    command.args(["--all-targets", "--", "-D", "warnings"]);
     command
 }
 

@@ -13,7 +13,8 @@ pub struct Refusal {
     pub attributes: &'static [&'static str],
 }
 
-/// One row of the table: a text that has all of `has` means `cause`.
+/// One row of the table: a text that has all of `has` means `cause`. Engines do not agree with
+/// each other on upper and lower case, so that is nothing to go by.
 struct Row {
     has: &'static [&'static str],
     /// What the text names, between these two; it takes the place of `{}`. A text that names
@@ -118,6 +119,13 @@ const TABLE: &[Row] = &[
         attributes: &["volumes", "tmpfs"],
     },
     Row {
+        has: &["path escapes from parent"],
+        name: Some(("statat ", ":")),
+        cause: "a mount lies below /{}, a link of the image, and this engine copies no files into such a container",
+        next: "mount it below what the link leads to, as /run in place of /var/run; in place of use_api_socket, mount the socket yourself",
+        attributes: &["use_api_socket", "volumes"],
+    },
+    Row {
         has: &["is not shared from the host"],
         name: None,
         cause: "the engine's machine does not share this path with its containers",
@@ -162,7 +170,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         has: &["Requested CPUs are not available"],
-        name: Some(("requested ", "\n")),
+        name: Some((" - requested ", "\n")),
         cause: "the processors that are asked for are not there: {}",
         next: "correct cpuset",
         attributes: &["cpuset"],
@@ -289,6 +297,13 @@ const TABLE: &[Row] = &[
         attributes: &["networks"],
     },
     Row {
+        has: &["no configured subnet or ip-range contain the IP address"],
+        name: Some(("contain the IP address ", "\n")),
+        cause: "the address {} lies in none of the network's subnets",
+        next: "take an address out of the network's subnet",
+        attributes: &["networks"],
+    },
+    Row {
         has: &["no configured subnet contains IP address"],
         name: Some(("contains IP address ", "\n")),
         cause: "the address {} lies in none of the network's subnets",
@@ -406,14 +421,18 @@ const TABLE: &[Row] = &[
 /// What a text of an engine means; `None` for one that is not known.
 #[must_use]
 pub fn known(message: &str) -> Option<Refusal> {
+    let told = message.to_ascii_lowercase();
+    // The places in both texts are the same.
+    let place =
+        |part: &str, from: usize| Some(from + told.get(from..)?.find(part.to_ascii_lowercase().as_str())?);
     TABLE.iter().find_map(|row| {
-        if !row.has.iter().all(|part| message.contains(part)) {
+        if !row.has.iter().all(|part| place(part, 0).is_some()) {
             return None;
         }
         let name = match row.name {
             Some((before, after)) => {
-                let rest = message.split_once(before)?.1;
-                rest.split(after).next().unwrap_or(rest).trim()
+                let begin = place(before, 0)? + before.len();
+                message[begin..place(after, begin).unwrap_or(message.len())].trim()
             }
             None => "",
         };
@@ -451,6 +470,22 @@ mod tests {
             (
                 "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
                 "more processors are asked for than the engine has: 2",
+            ),
+            (
+                "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
+                "more processors are asked for than the engine has: 2",
+            ),
+            (
+                "invalid config for network net: invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.98.0.3",
+                "the address 10.98.0.3 lies in none of the network's subnets",
+            ),
+            (
+                "mkdirat var/run: statat var/run: path escapes from parent",
+                "a mount lies below /var/run, a link of the image, and this engine copies no files into such a container",
+            ),
+            (
+                "Requested CPUs are not available - requested 777, available: 0-1",
+                "the processors that are asked for are not there: 777, available: 0-1",
             ),
             (
                 "Minimum memory limit allowed is 6MB",

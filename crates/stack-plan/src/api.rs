@@ -10,6 +10,9 @@ impl Api {
     /// From here on a container is made on several networks at once, and each endpoint may
     /// have a MAC address of its own.
     pub const SEVERAL_ENDPOINTS: Self = Self(1, 44);
+
+    /// From here on the files of an image can be mounted.
+    pub const IMAGE_MOUNTS: Self = Self(1, 48);
 }
 
 /// The oldest version that stackctl speaks.

@@ -9,6 +9,7 @@ use stack_file::tree::Node;
 use crate::address::Address;
 use crate::api::Api;
 use crate::desired::{NetworkSpec, ServiceSpec};
+use crate::plan::Obstacle;
 
 /// An attribute that has no effect on the engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +77,27 @@ pub(crate) fn of_service(spec: &ServiceSpec, api: Api) -> Vec<Shortfall> {
         }
     }
     found.found
+}
+
+/// What a container of the service cannot go without, and an engine of this version does not do.
+pub(crate) fn in_the_way_of(spec: &ServiceSpec, address: &Address, api: Api) -> Vec<Obstacle> {
+    if api >= Api::IMAGE_MOUNTS {
+        return Vec::new();
+    }
+    let images = spec.service.volumes.iter().filter_map(|mount| match &mount.source {
+        MountSource::Image { reference, .. } => Some((reference, &mount.origin)),
+        _ => None,
+    });
+    let obstacle = |(reference, origin): (&String, &Origin)| Obstacle {
+        address: address.clone(),
+        what: format!(
+            "{address}: a mount of type image needs an engine with API {}, and this one has {api}",
+            Api::IMAGE_MOUNTS
+        ),
+        next: format!("copy the files in the image that uses them: COPY --from={reference}"),
+        origin: origin.clone(),
+    };
+    images.map(obstacle).collect()
 }
 
 /// What a network goes without on an engine of this version.

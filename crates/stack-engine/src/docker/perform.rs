@@ -1,10 +1,12 @@
 //! Does one thing.
 
+use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder, StartContainerOptions,
+    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder,
+    StartContainerOptions,
 };
 use bytes::Bytes;
 use stack_plan::desired::ImageSpec;
@@ -44,6 +46,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         Action::Stop { target, grace } => {
             let id = work.ledger.resolve(target)?;
             gone_is_fine(stop::stop(docker, &id, *grace, work.report).await)?;
+            be_listed(docker, &id).await;
         }
         Action::Kill { target, signal } => {
             let id = work.ledger.resolve(target)?;
@@ -53,6 +56,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
                 Err(error) if is_not_running(&error) => {}
                 other => gone_is_fine(other)?,
             }
+            be_listed(docker, &id).await;
         }
         Action::Pause(target) => match docker.pause_container(&work.ledger.resolve(target)?).await {
             // What has ended meanwhile does nothing any more.
@@ -218,7 +222,7 @@ async fn build(
             spec.references.join(", ")
         )));
     };
-    let request = image::build::BuildRequest::of(wanted, spec);
+    let request = image::request::BuildRequest::of(wanted, spec);
     let tell = |progress| match progress {
         BuildProgress::Warning(text) => report(Progress::Warning(text)),
         other => report(Progress::Build(other)),
@@ -227,6 +231,13 @@ async fn build(
         Err(BuildError::Lost(why)) => Err(EngineError::Lost(why)),
         other => Ok(other?),
     }
+}
+
+/// Waits until the lists of the engine have the end of a container, too: whoever asks next goes by
+/// them. The answer to a stop comes a moment earlier; that to the question for the one container
+/// waits for it.
+async fn be_listed(docker: &Docker, id: &str) {
+    drop(docker.inspect_container(id, None::<InspectContainerOptions>).await);
 }
 
 /// What is to go and is not there any more has gone.

@@ -220,8 +220,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn finish(self) -> Plan {
+    fn finish(mut self) -> Plan {
         let steps = self.draft.finish();
+        self.obstacles.extend(obstacles(&steps, self.observed.api));
         Plan {
             project: self.desired.project.clone(),
             shortfalls: shortfalls(&steps, self.observed.api),
@@ -336,6 +337,20 @@ fn shortfalls(steps: &[Step], api: Api) -> Vec<Shortfall> {
             }
             Action::CreateNetwork(spec) => found.extend(shortfall::of_network(spec, api)),
             _ => {}
+        }
+    }
+    found
+}
+
+/// What the engine is too old for and cannot be left out, each service once.
+fn obstacles(steps: &[Step], api: Api) -> Vec<Obstacle> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for step in steps {
+        if let Action::CreateContainer(new) = &step.action
+            && seen.insert(new.spec.name())
+        {
+            found.extend(shortfall::in_the_way_of(&new.spec, &step.address, api));
         }
     }
     found

@@ -3,6 +3,7 @@
 use crate::support::{assert_plan, container, desired, images_of, plan, up};
 use stack_file::model::PullPolicy;
 use stack_plan::address::Address;
+use stack_plan::api::Api;
 use stack_plan::containers::{self, BuildPolicy, Policy, plan_images};
 use stack_plan::observed::{ContainerState, Observed, ObservedVolume};
 use stack_plan::plan::{Action, Plan, StepId};
@@ -426,4 +427,25 @@ fn services_that_build_the_same_share_one_build_with_both_names() {
     assert_eq!(images.len(), 1);
     assert_eq!(images[0].references, ["shop-a", "shop-b"]);
     assert_eq!(images[0].services, ["a", "b"]);
+}
+
+#[test]
+fn an_engine_that_mounts_no_images_is_told_before_anything_is_made() {
+    let text = "
+services:
+  web:
+    image: web
+    scale: 2
+    volumes: [{ type: image, source: site, target: /site }]
+";
+    let told = |api| {
+        let observed = Observed { api, ..images_of(text) };
+        default(text, &observed).obstacles.into_iter().map(|told| (told.what, told.next)).collect::<Vec<_>>()
+    };
+    assert!(told(Api(1, 48)).is_empty());
+    let wanted = (
+        "web/1: a mount of type image needs an engine with API 1.48, and this one has 1.47".to_owned(),
+        "copy the files in the image that uses them: COPY --from=site".to_owned(),
+    );
+    assert_eq!(told(Api(1, 47)), [wanted], "once, whatever the number of containers");
 }

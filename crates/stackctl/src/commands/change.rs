@@ -14,6 +14,32 @@ use crate::error::{Fault, Kind};
 use crate::settings::{self, Project};
 use crate::{grace, lock_file};
 
+/// Whether images are those of a lock.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LockedArgs {
+    /// Only the images that `stack.lock`, or this file, has the digests of: see `stackctl lock`
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    locked: Option<Option<PathBuf>>,
+}
+
+impl LockedArgs {
+    /// The project with its images as the lock has them where that is asked for.
+    pub(crate) fn obeyed_by(&self, project: Project) -> anyhow::Result<Project> {
+        match &self.locked {
+            Some(path) => lock_file::obey(project, path.as_deref()),
+            None => Ok(project),
+        }
+    }
+
+    /// The same as it is typed.
+    fn word(&self) -> Option<String> {
+        self.locked.as_ref().map(|path| match path {
+            None => "--locked".to_owned(),
+            Some(path) => format!("--locked={}", path.display()),
+        })
+    }
+}
+
 /// What is to be changed, and how far.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ChangeArgs {
@@ -28,9 +54,8 @@ pub(crate) struct ChangeArgs {
     /// When images are pulled, in place of the file's `pull_policy`
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, hide_default_value = true)]
     pull: Pull,
-    /// Only the images that `stack.lock`, or this file, has the digests of: see `stackctl lock`
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    locked: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// Replace containers even if nothing has changed
     #[arg(long, conflicts_with = "no_recreate")]
     force_recreate: bool,
@@ -109,11 +134,7 @@ impl ChangeArgs {
     /// The stack that is to be brought nearer to its file, with its images as the lock has them
     /// where that is asked for.
     pub(crate) fn project(&self, global: &Global) -> anyhow::Result<Project> {
-        let project = settings::to_act(global, &self.scale()?)?;
-        match &self.locked {
-            Some(path) => lock_file::obey(project, path.as_deref()),
-            None => Ok(project),
-        }
+        self.locked.obeyed_by(settings::to_act(global, &self.scale()?)?)
     }
 
     /// Refuses what means nothing to services of a swarm.
@@ -191,10 +212,7 @@ impl ChangeArgs {
         {
             words.extend(["--pull".to_owned(), when.get_name().to_owned()]);
         }
-        words.extend(self.locked.iter().map(|path| match path {
-            None => "--locked".to_owned(),
-            Some(path) => format!("--locked={}", path.display()),
-        }));
+        words.extend(self.locked.word());
         words.extend(self.scale.iter().flat_map(|scale| ["--scale".to_owned(), scale.clone()]));
         words.extend(self.timeout.iter().flat_map(|&grace| ["-t".to_owned(), grace::typed(grace)]));
         words.extend(self.services.iter().cloned());

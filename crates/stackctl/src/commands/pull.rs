@@ -12,6 +12,7 @@ use stack_plan::plan::{Action, Plan};
 use stack_plan::registry::{PullRequest, pull};
 
 use crate::args::{Global, Progress};
+use crate::commands::change::LockedArgs;
 use crate::error::interrupted;
 use crate::render::Renderer;
 use crate::settings::{self, Project};
@@ -31,6 +32,8 @@ pub(crate) struct PullArgs {
     /// Pull what can be pulled; a failure is only told
     #[arg(long)]
     ignore_pull_failures: bool,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// When images are pulled, in place of the file's `pull_policy`
     #[arg(long, value_enum, value_name = "WHEN")]
     policy: Option<When>,
@@ -51,7 +54,7 @@ enum When {
 }
 
 pub(crate) async fn run(global: &Global, args: PullArgs) -> anyhow::Result<ExitCode> {
-    let project = settings::read(global, &BTreeMap::new())?;
+    let project = args.locked.obeyed_by(settings::read(global, &BTreeMap::new())?)?;
     project.check_services(&args.services)?;
     let engine = settings::any_engine(global, true).await?;
     let observed = engine.observe(&project.query()).await?;

@@ -8,6 +8,7 @@ use stack_file::destination::Backend;
 use stack_plan::containers::{Policy, Recreate};
 
 use crate::args::Global;
+use crate::commands::change::LockedArgs;
 use crate::commands::converge::Converge;
 use crate::commands::swarm;
 use crate::grace;
@@ -26,10 +27,12 @@ pub(crate) struct RolloutArgs {
     /// Seconds a container may take to stop before it is killed; -1 waits without end
     #[arg(short, long, value_name = "SECONDS", value_parser = grace::seconds, allow_negative_numbers = true)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    locked: LockedArgs,
 }
 
 pub(crate) async fn run(global: &Global, args: RolloutArgs) -> anyhow::Result<ExitCode> {
-    let project = settings::to_act(global, &BTreeMap::new())?;
+    let project = args.locked.obeyed_by(settings::to_act(global, &BTreeMap::new())?)?;
     project.check_services(&args.services)?;
     let mut renderer = Renderer::new(global);
     let policy = Policy {

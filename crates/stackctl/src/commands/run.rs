@@ -17,6 +17,7 @@ use stack_plan::one_off::{Changes, OneOff, Published, Run};
 use stack_plan::plan::{Action, HookEvent, Target};
 
 use super::attach::to_the_end;
+use super::change::LockedArgs;
 use super::converge::Converge;
 use super::exec::{EndsArgs, variables};
 use crate::args::Global;
@@ -60,6 +61,8 @@ pub(crate) struct RunArgs {
     /// Label of the container
     #[arg(short, long, alias = "labels", value_name = "KEY=VALUE")]
     label: Vec<String>,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// Name of the container
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -239,7 +242,7 @@ pub(crate) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCo
     let changes = args.changes(global)?;
     let (detach_keys, keys) = conversation::detach_keys(global, None)?;
     let name = args.service.first().cloned().unwrap_or_default();
-    let project = read(global, &name)?;
+    let project = args.locked.obeyed_by(read(global, &name)?)?;
     project.check_services(std::slice::from_ref(&name))?;
     if settings::backend(global)? == Backend::Swarm {
         return Err(Fault::new(

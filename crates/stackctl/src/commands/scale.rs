@@ -7,7 +7,7 @@ use stack_file::destination::Backend;
 use stack_plan::containers::Policy;
 
 use crate::args::Global;
-use crate::commands::change::number_of;
+use crate::commands::change::{LockedArgs, number_of};
 use crate::commands::converge::Converge;
 use crate::commands::swarm;
 use crate::error::{Fault, Kind};
@@ -24,6 +24,8 @@ pub(crate) struct ScaleArgs {
     /// Leave out what the services need
     #[arg(long)]
     no_deps: bool,
+    #[command(flatten)]
+    locked: LockedArgs,
 }
 
 pub(crate) async fn run(global: &Global, args: ScaleArgs) -> anyhow::Result<ExitCode> {
@@ -36,7 +38,7 @@ pub(crate) async fn run(global: &Global, args: ScaleArgs) -> anyhow::Result<Exit
         };
         scale.insert(service, number);
     }
-    let project = settings::to_act(global, &scale)?;
+    let project = args.locked.obeyed_by(settings::to_act(global, &scale)?)?;
     let services: Vec<String> = scale.into_keys().collect();
     project.check_services(&services)?;
     let mut renderer = Renderer::new(global);

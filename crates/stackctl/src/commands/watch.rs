@@ -11,6 +11,7 @@ use stack_file::model::PullPolicy;
 use stack_plan::containers::Policy;
 
 use crate::args::Global;
+use crate::commands::change::LockedArgs;
 use crate::commands::converge::Converge;
 use crate::error::{failed, interrupted};
 use crate::render::{self, Renderer};
@@ -25,6 +26,8 @@ pub(crate) use self::session::{Session, Settings};
 pub(crate) struct WatchArgs {
     /// Only these services [default: all that have `develop.watch`]
     services: Vec<String>,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// Build and start nothing at first
     #[arg(long)]
     no_up: bool,
@@ -37,7 +40,7 @@ pub(crate) struct WatchArgs {
 }
 
 pub(crate) async fn run(global: &Global, args: WatchArgs) -> anyhow::Result<ExitCode> {
-    let mut project = settings::to_act(global, &BTreeMap::new())?;
+    let mut project = args.locked.obeyed_by(settings::to_act(global, &BTreeMap::new())?)?;
     project.check_services(&args.services)?;
     let among: BTreeSet<String> = args.services.iter().cloned().collect();
     let mut renderer = Renderer::new(global);

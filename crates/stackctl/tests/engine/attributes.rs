@@ -252,7 +252,7 @@ fn what_has_no_effect_must_be_said_with_its_line() {
     );
     let outcome = project.run(&["up", "-d"]).exits(0);
     let outcome = outcome.says("`placement` has no effect").says("stack.yaml:10:7");
-    let api = on_engine(async |engine| engine.connection().api_version);
+    let api = api();
     for (needs, place, attribute) in [
         ((1, 44), "stack.yaml:6:57", "healthcheck.start_interval of app needs an engine with API 1.44"),
         ((1, 48), "stack.yaml:7:41", "networks.default.gw_priority of app needs an engine with API 1.48"),
@@ -263,14 +263,122 @@ fn what_has_no_effect_must_be_said_with_its_line() {
     project.run(&["up", "-d"]).exits(0).says("nothing to change");
 }
 
-/// A name for the image of the tests, which the engine knows from now on.
+/// The version of the API that the engine of these tests speaks.
+fn api() -> (u32, u32) {
+    on_engine(async |engine| engine.connection().api_version)
+}
+
+#[test]
+fn what_newer_engines_know_must_reach_the_container() {
+    let project = Project::new(
+        "
+services:
+  web:
+    image: redis:latest
+    command: [sleep, '600']
+    stop_grace_period: 0s
+    healthcheck: { test: [CMD, 'true'], interval: 30s, start_period: 20s, start_interval: 250ms }
+    annotations: { org.example.note: text }
+    networks:
+      back: { mac_address: '02:42:ac:11:77:03', aliases: [behind] }
+      front: { gw_priority: 7, interface_name: door0 }
+networks: { back: {}, front: {} }
+",
+    );
+    project.run(&["create"]).exits(0);
+    let name = |key: &str| format!("{}_{key}", project.name);
+    let networks = container(&project, "web")["NetworkSettings"]["Networks"].clone();
+    let joined: Vec<&String> = networks.as_object().expect("networks").keys().collect();
+    assert_eq!(joined, [&name("back"), &name("front")], "it is on all of them before it starts");
+    project.run(&["up", "-d"]).exits(0);
+    let found = container(&project, "web");
+    let since = |needs: (u32, u32), value: Value| if api() >= needs { value } else { Value::Null };
+    let at = |network: &str, attribute: &str| {
+        found["NetworkSettings"]["Networks"][name(network)].get(attribute).cloned().unwrap_or_default()
+    };
+    let check = &found["Config"]["Healthcheck"];
+    assert_eq!(check["Interval"], 30_000_000_000_i64);
+    assert_eq!(check["StartInterval"], since((1, 44), json!(250_000_000)));
+    assert_eq!(found["HostConfig"]["Annotations"], since((1, 43), json!({ "org.example.note": "text" })));
+    assert_eq!(at("front", "GwPriority"), since((1, 48), json!(7)));
+    assert_eq!(at("back", "GwPriority"), since((1, 48), json!(0)));
+    let aliases = at("back", "Aliases");
+    assert!(aliases.as_array().expect("aliases").contains(&json!("behind")), "{aliases}");
+    let gateway = |network: &str| at(network, "Gateway").as_str().expect("an address").to_owned();
+    let routes = inside(&project, "web", &["cat", "/proc/net/route"]);
+    let way_out = routes.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let way_out: Vec<_> =
+        way_out.filter(|words| words[1] == "00000000").map(|words| words[2].to_owned()).collect();
+    let hexadecimal = |address: &str| {
+        let parts = address.split('.').rev().map(|part| part.parse::<u8>().expect("a byte"));
+        parts.map(|part| format!("{part:02X}")).collect::<String>()
+    };
+    let wanted = if api() >= (1, 48) { gateway("front") } else { gateway("back") };
+    assert_eq!(way_out, [hexadecimal(&wanted)], "{routes}");
+    if api() >= (1, 44) {
+        assert_eq!(at("back", "MacAddress"), "02:42:ac:11:77:03");
+    }
+    if api() >= (1, 49) {
+        assert!(inside(&project, "web", &["ls", "/sys/class/net"]).contains("door0"));
+    }
+    project.run(&["plan"]).exits(0).shows("nothing to change");
+}
+
+#[test]
+fn the_files_of_an_image_must_be_mounted_or_refused_before_anything_is_made() {
+    // It goes after the project, which mounts it.
+    let site = Tag::unused();
+    let project = Project::new("");
+    let dockerfile = "FROM redis:latest\\nRUN mkdir /html && echo planted > /html/page\\n";
+    project.write(&format!(
+        "services: {{ site: {{ image: '{}', build: {{ dockerfile_inline: \"{dockerfile}\" }} }} }}\n",
+        site.0
+    ));
+    project.run(&["build"]).exits(0);
+    project.write(&format!(
+        "
+services:
+  web:
+    image: redis:latest
+    command: [sleep, '600']
+    stop_grace_period: 0s
+    volumes: [{{ type: image, source: '{}', target: /site, image: {{ subpath: html }} }}]
+",
+        site.0
+    ));
+    let up = project.run(&["up", "-d"]);
+    if api() >= (1, 48) {
+        up.exits(0);
+        assert_eq!(inside(&project, "web", &["cat", "/site/page"]), "planted\n");
+        let mounts = container(&project, "web")["Mounts"].clone();
+        let site = mounts.as_array().expect("mounts").iter().find(|mount| mount["Destination"] == "/site");
+        assert_eq!(site.expect("a mount")["Type"], "image");
+        project.run(&["plan"]).exits(0).shows("nothing to change");
+    } else {
+        up.exits(8)
+            .says("a mount of type image needs an engine with API 1.48")
+            .says("stack.yaml:7:")
+            .says("COPY --from=")
+            .says("nothing was done");
+        let observed = project.observe();
+        assert!(observed.containers.is_empty() && observed.networks.is_empty());
+    }
+}
+
+/// The name of an image that goes when the test ends.
 struct Tag(String);
 
 impl Tag {
-    fn new() -> Self {
+    /// A name that no image has yet.
+    fn unused() -> Self {
         let folder = tempfile::tempdir().expect("a name");
         let name = folder.path().file_name().expect("a name").to_string_lossy().to_lowercase();
-        let tag = Self(format!("tag{}:1", name.replace('.', "")));
+        Self(format!("tag{}:1", name.replace('.', "")))
+    }
+
+    /// A name for the image of the tests, which the engine knows from now on.
+    fn new() -> Self {
+        let tag = Self::unused();
         let status = Command::new("docker").args(["tag", "redis:latest", &tag.0]).status();
         assert!(status.is_ok_and(|status| status.success()), "docker tag");
         tag

@@ -194,8 +194,14 @@ services:
     )
     .expect("written");
     project.env("DOCKER_CONFIG", settings.path().display());
-    let up = project.run(&["up", "-d"]).exits(0);
+    let up = project.run(&["up", "-d"]);
     assert!(!up.err.contains("YWRhOnBsYW50ZWQ"), "{}", up.err);
+    if up.err.contains("path escapes from parent") {
+        // Some engines after 28 copy nothing into a container with a mount below a link of its image.
+        up.exits(1).says("a mount lies below /var/run, a link of the image").says("stack.yaml:8:");
+        return;
+    }
+    up.exits(0);
     let app = format!("{}-app-1", project.name);
     let config = inside(&app, "test -S /var/run/docker.sock && cat $DOCKER_CONFIG/config.json");
     assert!(config.contains("registry.test") && config.contains("YWRhOnBsYW50ZWQ="), "{config}");

@@ -36,7 +36,9 @@ fn a_command_must_pass_on_its_exit_code_and_both_outputs() {
     let exec = project.run(&["exec", "web", "sh", "-c", "echo out; echo err >&2; exit 7"]).exits(7);
     assert_eq!((exec.out.as_str(), exec.err.as_str()), ("out\n", "err\n"));
     project.run(&["exec", "web", "true"]).exits(0);
-    project.run(&["exec", "web", "no-such-program"]).exits(126);
+    // The code is the engine's: older ones say that it cannot be run, newer ones that it is not there.
+    let missing = project.run(&["exec", "web", "no-such-program"]);
+    assert!(matches!(missing.code, 126 | 127), "{} {}", missing.code, missing.err);
     project.run(&["exec", "web", "sh", "-c", "kill -9 $$"]).exits(137);
     // The output ends long before the command does.
     project.run(&["exec", "web", "sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 5"]).exits(5);

@@ -1,6 +1,7 @@
 //! Images built by the engine.
 
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +16,7 @@ fn write(project: &Project, path: &str, text: &str) {
 
 /// Runs a command in a new container of an image and returns what it writes.
 #[track_caller]
-fn in_image(image: &str, command: &str) -> String {
+pub(crate) fn in_image(image: &str, command: &str) -> String {
     let output =
         Command::new("docker").args(["run", "--rm", "--entrypoint", "sh", image, "-c", command]).output();
     let output = output.expect("docker runs");
@@ -24,6 +25,7 @@ fn in_image(image: &str, command: &str) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "buildkit"), ignore = "only a session with BuildKit can")]
 fn secrets_must_reach_the_steps_that_ask_for_them_and_nothing_else() {
     let mut project = Project::new(
         "services:\n  app:\n    build:\n      context: ctx\n      secrets: [token, { source: key, target: other }]\n\
@@ -49,6 +51,7 @@ fn secrets_must_reach_the_steps_that_ask_for_them_and_nothing_else() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "buildkit"), ignore = "only a session with BuildKit can")]
 fn an_agent_with_the_key_must_answer_the_steps_of_a_build() {
     let project = Project::new("services: { app: { build: { context: ctx, ssh: [ { deploy: key } ] } } }\n");
     let project = {
@@ -119,6 +122,7 @@ fn a_second_build_must_say_what_was_cached_and_print_ids_when_quiet() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "buildkit"), ignore = "only a session with BuildKit can")]
 fn what_the_engine_cannot_do_must_be_refused_with_the_reason() {
     let project = Project::new("");
     write(&project, "ctx/Dockerfile", "FROM redis:latest\nRUN true\n");
@@ -136,6 +140,23 @@ fn what_the_engine_cannot_do_must_be_refused_with_the_reason() {
     project.run(&["build"]).exits(0).says("of `build.platforms` only linux/");
 }
 
+/// Makes a repository with a branch `main` that has these files.
+pub(crate) fn repository(work: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = work.join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(work).args(["-c", "user.name=t", "-c", "user.email=t@t"]).args(arguments);
+        assert!(command.stdout(Stdio::null()).status().expect("these tests need git").success());
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "first"]);
+}
+
 /// A repository that git serves on this machine, as long as it lives.
 struct Served {
     daemon: std::process::Child,
@@ -146,20 +167,7 @@ struct Served {
 impl Served {
     fn start(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let work = folder.path().join("app.git");
-        for (path, text) in files {
-            let path = work.join(path);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-            std::fs::write(path, text).expect("a file");
-        }
-        let git = |arguments: &[&str]| {
-            let mut command = Command::new("git");
-            command.arg("-C").arg(&work).args(["-c", "user.name=t", "-c", "user.email=t@t"]).args(arguments);
-            assert!(command.stdout(Stdio::null()).status().expect("these tests need git").success());
-        };
-        git(&["init", "-q", "-b", "main"]);
-        git(&["add", "."]);
-        git(&["commit", "-q", "-m", "first"]);
+        repository(&folder.path().join("app.git"), files);
         let [port] = free_ports();
         let daemon = Command::new("git")
             .args(["daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1"])
@@ -202,22 +210,29 @@ fn a_context_that_git_has_must_be_built_from_there() {
     ));
     project.run(&["build"]).exits(0);
     assert_eq!(in_image(&image, "cat /other"), "from git");
+    if cfg!(feature = "buildkit") {
+        with_a_dockerfile_of_this_machine(&project, &address, &image);
+    }
+    let wrong = address.replace("#main", "#nowhere");
+    project.write(&format!("services:\n  app:\n    build: '{wrong}'\n"));
+    project.run(&["build"]).exits(1).says("the engine fetches the context itself").says("stack.yaml:3");
+}
+
+/// Builds from what git has with a Dockerfile of this machine, and from a part of it.
+fn with_a_dockerfile_of_this_machine(project: &Project, address: &str, image: &str) {
     let inline = "dockerfile_inline: \"FROM redis:latest\\nCOPY sub/file /inline\\n\"";
     project.write(&format!("services: {{ app: {{ build: {{ context: '{address}', {inline} }} }} }}\n"));
     project.run(&["build"]).exits(0);
-    assert_eq!(in_image(&image, "cat /inline"), "from git");
+    assert_eq!(in_image(image, "cat /inline"), "from git");
     // Engines before 23 fetch a repository as a whole only.
     let part = "dockerfile_inline: \"FROM redis:latest\\nCOPY file /part\\n\"";
     project.write(&format!("services: {{ app: {{ build: {{ context: '{address}:sub', {part} }} }} }}\n"));
     let built = project.run(&["build"]);
     if built.code == 0 {
-        assert_eq!(in_image(&image, "cat /part"), "from git");
+        assert_eq!(in_image(image, "cat /part"), "from git");
     } else {
         built.exits(1).says("needs Docker Engine 23").says("stack.yaml:1");
     }
-    let wrong = address.replace("#main", "#nowhere");
-    project.write(&format!("services:\n  app:\n    build: '{wrong}'\n"));
-    project.run(&["build"]).exits(1).says("the engine fetches the context itself").says("stack.yaml:3");
 }
 
 #[test]
@@ -266,6 +281,8 @@ struct Between {
 
 impl Between {
     fn start(folder: &std::path::Path) -> Self {
+        let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+        let engine = host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").to_owned();
         let socket = folder.join("engine.sock");
         let listener = UnixListener::bind(&socket).expect("a socket");
         let open: Arc<Mutex<Vec<UnixStream>>> = Arc::default();
@@ -273,7 +290,7 @@ impl Between {
         std::thread::spawn(move || {
             for from in listener.incoming() {
                 let Ok(from) = from else { return };
-                let to = UnixStream::connect("/var/run/docker.sock").expect("the engine's socket");
+                let to = UnixStream::connect(&engine).expect("the engine's socket");
                 for (from, to) in [(&from, &to), (&to, &from)] {
                     let (mut from, mut to) = (from.try_clone().expect("one"), to.try_clone().expect("two"));
                     kept.lock().expect("a list").push(from.try_clone().expect("three"));

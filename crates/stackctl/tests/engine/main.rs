@@ -21,6 +21,8 @@ mod looks;
 mod plans;
 mod plugin;
 mod ports;
+#[cfg(feature = "buildkit")]
+mod private_git;
 mod providers;
 mod pty;
 mod registry;

@@ -338,10 +338,20 @@ fn a_lock_must_hold_while_the_tag_moves_and_outdated_must_say_that_it_has() {
     project.run(&["plan", "--locked"]).exits(0);
     project.run(&["up", "--locked", "-d", "--pull", "always"]).exits(0);
     assert_eq!(project.ids(), locked);
+    project.run(&["pull", "--locked"]).exits(0).says("@sha256:");
+    project.run(&["run", "--locked", "--rm", "-T", "app", "echo", "it ran"]).exits(0).shows("it ran");
+    project.run(&["scale", "--locked", "app=2"]).exits(0);
+    assert!(locked.iter().all(|one| project.ids().contains(one)), "{locked:?} {:?}", project.ids());
+    project.run(&["scale", "--locked", "app=1"]).exits(0);
+    assert_eq!(project.ids(), locked);
+    project.run(&["rollout", "--locked", "app"]).exits(0);
+    let rolled = project.ids();
+    assert_ne!(rolled, locked);
+    project.run(&["plan", "--locked"]).exits(0);
     project.run(&["lock"]).exits(0);
     assert_ne!(std::fs::read_to_string(&lock).expect("a lock"), first);
     project.run(&["up", "--locked", "-d"]).exits(0);
-    assert_ne!(project.ids(), locked);
+    assert_ne!(project.ids(), rolled);
     project.run(&["outdated"]).exits(0).shows("current");
 
     // What the lock does not have is refused, with its line.
@@ -351,6 +361,11 @@ fn a_lock_must_hold_while_the_tag_moves_and_outdated_must_say_that_it_has() {
     ));
     let refused = project.run(&["up", "--locked", "-d"]).exits(8).says("another image of app");
     refused.says("the lock has no image of new").says("stack.yaml:3").says("nothing was done");
+    for words in
+        [&["run", "--locked", "app", "true"][..], &["scale", "--locked", "app=2"], &["pull", "--locked"]]
+    {
+        project.run(words).exits(8).says("another image of app");
+    }
     project.run(&["outdated"]).exits(1).says(&format!("has no {place}/t/app:2")).shows("unknown");
     project.write(&stack);
     project.run(&["down", "--timeout", "0"]).exits(0);

@@ -15,8 +15,6 @@ use crate::engine::EngineError;
 const READ_ONLY_BELOW: Api = Api(1, 44);
 /// The API from which on a directory within a volume can be mounted.
 const SUBPATH: Api = Api(1, 45);
-/// The API from which on the files of an image can be mounted.
-const IMAGE: Api = Api(1, 48);
 
 /// Binds that make a missing path are only known to the older text form; everything else is a mount.
 pub(super) fn mounts(making: &Making<'_>) -> Result<(Vec<String>, Vec<Mount>), EngineError> {
@@ -69,10 +67,11 @@ pub(super) fn mounts(making: &Making<'_>) -> Result<(Vec<String>, Vec<Mount>), E
                 ..plain
             }),
             MountSource::Image { reference, subpath } => {
-                if making.api < IMAGE {
+                if making.api < Api::IMAGE_MOUNTS {
                     return Err(EngineError::Unsupported(format!(
-                        "a mount of type image needs an engine with API {IMAGE}, and this one has {}; \
+                        "a mount of type image needs an engine with API {}, and this one has {}; \
                          copy the files in the image that uses them: COPY --from={reference}",
+                        Api::IMAGE_MOUNTS,
                         making.api
                     )));
                 }

@@ -8,11 +8,15 @@ mod ssh;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bollard::moby::buildkit::v1::control_client::ControlClient;
 use bollard::moby::buildkit::v1::{CacheOptions, CacheOptionsEntry, SolveRequest, StatusRequest};
 use bollard::query_parameters::InspectNetworkOptions;
+use futures_util::FutureExt;
+use futures_util::future::FusedFuture;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -25,12 +29,17 @@ use self::session::Session;
 use self::ssh::Agents;
 use crate::docker::connect::Connection;
 use crate::docker::upgrade::upgrade;
-use crate::image::build::{BuildError, BuildProgress, BuildRequest};
+use crate::image::build::{BuildError, BuildProgress};
 use crate::image::context::Context;
+use crate::image::dockerfile;
+use crate::image::request::BuildRequest;
 use crate::image::steps::Steps;
 
 /// The largest message that BuildKit sends, bytes.
 const LARGEST: usize = 16 << 20;
+
+/// How long the steps of a build may be told of after its end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The first API whose engines have a BuildKit that knows named contexts, limits and sizes.
 const NAMED_CONTEXTS: (u32, u32) = (1, 42);
@@ -63,8 +72,8 @@ pub(super) async fn build(
         _ => None,
     };
     let name = name.unwrap_or_else(|| "Dockerfile".to_owned());
-    let dockerfile = text.as_deref().unwrap_or_default();
-    refuse_what_is_too_new(connection, request, dockerfile)?;
+    let content = text.as_deref().unwrap_or_default();
+    refuse_what_is_too_new(connection, request, content)?;
     let secrets = contents(request)?;
     let agents = Agents::open(&request.ssh).await.map_err(BuildError::Unsupported)?;
 
@@ -118,34 +127,48 @@ pub(super) async fn build(
     };
     let mut steps = Steps::default();
     let (mut solving, mut watching) = (control.clone(), control);
-    let watch = async {
-        // Without the steps the build goes on all the same.
-        let Ok(answer) = watching.status(StatusRequest { r#ref: reference }).await else { return };
-        let mut told = answer.into_inner();
-        while let Ok(Some(status)) = told.message().await {
-            steps.status(status, progress);
+    let solved = {
+        let watch = async {
+            // Without the steps the build goes on all the same.
+            let Ok(answer) = watching.status(StatusRequest { r#ref: reference }).await else { return };
+            let mut told = answer.into_inner();
+            while let Ok(Some(status)) = told.message().await {
+                steps.status(status, progress);
+            }
+        };
+        let mut watch = pin!(watch.fuse());
+        let mut solve = pin!(solving.solve(solve).fuse());
+        let solved = loop {
+            tokio::select! {
+                solved = &mut solve => break solved,
+                () = &mut watch, if !watch.is_terminated() => {}
+            }
+        };
+        if !watch.is_terminated() {
+            // Newer engines wait for the steps of a build that was refused before its first one.
+            let _: Result<(), _> = tokio::time::timeout(LAST_WORDS, watch).await;
         }
+        solved
     };
-    let (solved, ()) = tokio::join!(solving.solve(solve), watch);
     drop(session);
     if let Err(status) = solved {
         if let Some(error) = fault.lock().ok().and_then(|mut noted| noted.take()) {
             return Err(error.into());
         }
-        return Err(explain(&status, steps, &name, dockerfile));
+        return Err(explain(&status, steps, &name, content));
     }
     Ok(())
 }
 
 /// The builder's word on why a build failed, with the line.
-fn explain(status: &Status, steps: Steps, name: &str, dockerfile: &str) -> BuildError {
+fn explain(status: &Status, steps: Steps, name: &str, text: &str) -> BuildError {
     // The transport's own failures have no code of the engine's.
     let broken = std::error::Error::source(status).is_some_and(|cause| cause.is::<tonic::transport::Error>());
     if broken || matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Cancelled) {
-        let Some(step) = steps.running() else { return BuildError::Lost(status.message().to_owned()) };
-        let line = fault::line_of_step(step, name, dockerfile);
-        let place = line.map(|line| format!(", {}:{}", line.file, line.number)).unwrap_or_default();
-        return BuildError::Lost(format!("the connection ended in the step {step}{place}"));
+        return match steps.running() {
+            Some(step) => BuildError::broken_off(step, dockerfile::line_of_step(step, name, text).as_ref()),
+            None => BuildError::Lost(status.message().to_owned()),
+        };
     }
     let mut message = status.message();
     let ways = [
@@ -158,8 +181,8 @@ fn explain(status: &Status, steps: Steps, name: &str, dockerfile: &str) -> Build
     }
     let mut error = steps.fail(message.to_owned());
     if let BuildError::Failed { line, step, .. } = &mut error {
-        *line = fault::line(status.details(), dockerfile)
-            .or_else(|| fault::line_of_step(step.as_deref()?, name, dockerfile))
+        *line = fault::line(status.details(), text)
+            .or_else(|| dockerfile::line_of_step(step.as_deref()?, name, text))
             .map(Box::new);
     }
     error
@@ -213,6 +236,17 @@ fn refuse_what_is_too_new(
             "the directory `{directory}` of a git context needs Docker Engine 23 or newer: leave it out, and name the Dockerfile with its directory"
         )));
     }
+    if connection.api_version < NAMED_CONTEXTS
+        && let Some(rest) = request.remote.as_deref().and_then(|remote| remote.strip_prefix("ssh://"))
+    {
+        let instead = match without_scheme(rest) {
+            Some(short) => format!("write it as {short}"),
+            None => "older ones know only the user git at port 22, as git@HOST:PATH".to_owned(),
+        };
+        return Err(BuildError::Unsupported(format!(
+            "a git context with ssh:// needs Docker Engine 23 or newer: {instead}"
+        )));
+    }
     // A Dockerfile may bring a newer builder along.
     let brings = dockerfile.lines().next().is_some_and(|line| line.replace(' ', "").starts_with("#syntax="));
     if connection.api_version >= NAMED_CONTEXTS || brings {
@@ -229,6 +263,13 @@ fn refuse_what_is_too_new(
         ))),
         None => Ok(()),
     }
+}
+
+/// What follows `ssh://` in the form that every engine knows, if it has one.
+fn without_scheme(rest: &str) -> Option<String> {
+    let (server, path) = rest.split_once('/')?;
+    let server = server.strip_suffix(":22").unwrap_or(server);
+    (server.starts_with("git@") && !server.contains(':')).then(|| format!("{server}:/{path}"))
 }
 
 fn entitlements(request: &BuildRequest) -> Vec<String> {
@@ -366,6 +407,17 @@ fn cache_entry(text: &str) -> CacheOptionsEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_with_a_scheme_has_a_short_form_for_git_at_the_usual_port() {
+        let short = |rest: &str| without_scheme(rest).unwrap_or_default();
+        assert_eq!(short("git@example.org:22/a/b.git#main"), "git@example.org:/a/b.git#main");
+        assert_eq!(short("git@example.org/a.git"), "git@example.org:/a.git");
+        assert_eq!(
+            (short("git@example.org:2222/a.git"), short("me@example.org/a.git")),
+            (String::new(), String::new())
+        );
+    }
 
     #[test]
     fn a_cache_is_a_reference_or_has_attributes() {
