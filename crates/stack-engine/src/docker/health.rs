@@ -250,10 +250,9 @@ fn judge(look: &ContainerInspectResponse, condition: Condition) -> Verdict {
             (Condition::Ready | Condition::Steady { .. }, None) => Verdict::Reached,
             (Condition::Healthy, None) => Verdict::Failed(NotReady::NoHealthcheck),
             // These are states of a swarm's services, which are waited for elsewhere.
-            (
-                Condition::Converged | Condition::TasksCompleted | Condition::RolledBack | Condition::NoTasks,
-                None,
-            ) => Verdict::NotYet(None),
+            (Condition::Converged | Condition::TasksCompleted | Condition::NoTasks, None) => {
+                Verdict::NotYet(None)
+            }
         },
         _ => Verdict::NotYet(None),
     }

@@ -136,7 +136,6 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         | Action::Ship { .. }
         | Action::UpdateService { .. }
         | Action::RestartService(_)
-        | Action::RollbackService(_)
         | Action::RemoveService(_)
         | Action::CreateObject(_)
         | Action::RemoveObject { .. } => return swarm::perform(engine, work).await,
@@ -148,11 +147,7 @@ pub(super) async fn perform(engine: &DockerEngine, work: Work<'_>) -> Result<Out
         }
         Action::Await {
             target,
-            condition:
-                condition @ (Condition::Converged
-                | Condition::TasksCompleted
-                | Condition::RolledBack
-                | Condition::NoTasks),
+            condition: condition @ (Condition::Converged | Condition::TasksCompleted | Condition::NoTasks),
             ..
         } => {
             let id = work.ledger.resolve(target)?;

@@ -413,7 +413,6 @@ impl State {
             | Action::Ship { .. }
             | Action::UpdateService { .. }
             | Action::RestartService(_)
-            | Action::RollbackService(_)
             | Action::RemoveService(_)
             | Action::CreateObject(_)
             | Action::RemoveObject { .. } => {

@@ -41,10 +41,7 @@ impl Fate {
                 Condition::Completed => self.state == ContainerState::Exited(0),
                 Condition::Ended => matches!(self.state, ContainerState::Exited(_)),
                 // These are states of a swarm's services.
-                Condition::Converged
-                | Condition::TasksCompleted
-                | Condition::RolledBack
-                | Condition::NoTasks => false,
+                Condition::Converged | Condition::TasksCompleted | Condition::NoTasks => false,
                 Condition::Healthy => running && self.health == Health::Healthy,
                 Condition::Ready | Condition::Steady { .. } => {
                     running && matches!(self.health, Health::None | Health::Healthy)

@@ -130,10 +130,7 @@ impl Fate<'_> {
                 }
                 Condition::Ended => matches!(state, ContainerState::Exited(_)),
                 // These are states of a swarm's services.
-                Condition::Converged
-                | Condition::TasksCompleted
-                | Condition::RolledBack
-                | Condition::NoTasks => false,
+                Condition::Converged | Condition::TasksCompleted | Condition::NoTasks => false,
             }
     }
 }

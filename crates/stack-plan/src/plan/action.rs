@@ -136,8 +136,6 @@ pub enum Action {
     },
     /// Replaces the tasks of a service of a swarm by equal ones.
     RestartService(String),
-    /// Takes a service of a swarm back to what it was before its last change.
-    RollbackService(String),
     /// Removes a service of a swarm, by id.
     RemoveService(String),
     /// Makes a config or secret of a swarm.
@@ -174,7 +172,6 @@ impl Action {
             | Self::CreateObject(_) => "create",
             Self::UpdateService { .. } => "update",
             Self::RestartService(_) => "restart",
-            Self::RollbackService(_) => "roll back",
             Self::Start(_) => "start",
             Self::Stop { .. } => "stop",
             Self::Kill { .. } => "kill",
@@ -207,7 +204,6 @@ impl Action {
                 Condition::Steady { .. } => "await steady",
                 Condition::Converged => "await converged",
                 Condition::TasksCompleted => "await completed",
-                Condition::RolledBack => "await rolled back",
                 Condition::NoTasks => "await no tasks",
             },
         }
@@ -310,8 +306,6 @@ pub enum Condition {
     Converged,
     /// All tasks of a job of a swarm have ended with exit code 0.
     TasksCompleted,
-    /// The tasks of a swarm's service are those of before its last change.
-    RolledBack,
     /// The last task of a removed service of a swarm has ended.
     NoTasks,
     /// Its health check passes, or it runs for a time if it has none; it has neither ended nor

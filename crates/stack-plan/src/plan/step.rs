@@ -52,8 +52,6 @@ pub enum Change {
     Mend,
     /// A service of a swarm is changed; the swarm replaces its tasks where they have to be others.
     Update,
-    /// A service of a swarm goes back to what it was before its last change.
-    Rollback,
     /// It is started.
     Start,
     /// It is stopped and started.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::containers::Policy;
 use crate::plan::{Draft, Obstacle, Plan, StepId};
 
-pub use self::anew::{Anew, anew};
+pub use self::anew::anew;
 pub use self::desired::{ObjectSpec, SwarmDesired, SwarmFile, SwarmNetwork, SwarmService};
 pub use self::fit::{Misfit, misfit};
 pub use self::observed::{

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use stack_file::destination::Backend;
 use stack_plan::lifecycle::{Restart, restart};
-use stack_plan::swarm::Anew;
 
 use crate::args::Global;
 use crate::commands::standing::{Scope, Standing};
@@ -34,7 +33,7 @@ pub(crate) async fn run(global: &Global, args: RestartArgs) -> anyhow::Result<Ex
     let subject = settings::read_or_name(global)?;
     if settings::backend(global)? == Backend::Swarm {
         swarm::refuse(&[(args.timeout.is_some(), "--timeout", "write stop_grace_period in the file")])?;
-        return swarm::services::run(global, subject, &args.services, Anew::Restart, "restart").await;
+        return swarm::restart::run(global, subject, &args.services).await;
     }
     let standing = Standing::of(global, subject, "restart", &args.services, Scope::Containers).await?;
     standing.needs_containers(&args.services)?;

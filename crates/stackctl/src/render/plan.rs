@@ -34,7 +34,6 @@ pub(crate) fn pretty(plan: &Plan, project: Option<&Project>, next: &Next) -> Str
             Change::Replace => ("±", YELLOW, "replace"),
             Change::Mend => ("~", YELLOW, "mend"),
             Change::Update => ("~", YELLOW, "update"),
-            Change::Rollback => ("~", YELLOW, "roll back"),
             Change::Start => ("~", YELLOW, "start"),
             Change::Restart => ("~", YELLOW, "restart"),
             Change::Stop => ("~", YELLOW, "stop"),

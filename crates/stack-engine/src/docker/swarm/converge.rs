@@ -88,7 +88,6 @@ pub(in crate::docker) async fn wait(
                         return Ok(());
                     }
                 }
-                Verdict::Failed(Trouble::RolledBack) if condition == Condition::RolledBack => return Ok(()),
                 Verdict::Failed(Trouble::NoNode { .. })
                     if without_node.get_or_insert_with(Instant::now).elapsed() < NO_NODE =>
                 {

@@ -34,17 +34,13 @@ pub(in crate::docker) async fn perform(engine: &DockerEngine, work: Work<'_>) ->
             let mut body = service::service(spec, files, *force_update, engine.api())?;
             let networks = adopt(engine, id, &mut body).await?;
             settings::keep(&mut body, &networks);
-            update(engine, id, *version, body, false, login(spec).await, &work).await?;
+            update(engine, id, *version, body, login(spec).await, &work).await?;
         }
         Action::RestartService(id) => {
             let (version, mut body) = present(engine, id).await?;
             let template = body.task_template.get_or_insert_default();
             template.force_update = Some(template.force_update.unwrap_or_default() + 1);
-            update(engine, id, version, body, false, None, &work).await?;
-        }
-        Action::RollbackService(id) => {
-            let (version, body) = present(engine, id).await?;
-            update(engine, id, version, body, true, None, &work).await?;
+            update(engine, id, version, body, None, &work).await?;
         }
         Action::RemoveService(id) => match docker.delete_service(id).await {
             Err(error) if is_not_found(&error) => {}
@@ -100,16 +96,13 @@ async fn update(
     id: &str,
     version: u64,
     body: ServiceSpec,
-    back: bool,
     login: Option<bollard::auth::DockerCredentials>,
     work: &Work<'_>,
 ) -> Result<(), EngineError> {
     let version = i32::try_from(version)
         .map_err(|_| EngineError::Unsupported(format!("{version} is no version of a service")))?;
     let mut options = UpdateServiceOptionsBuilder::new().version(version);
-    if back {
-        options = options.rollback("previous");
-    } else if login.is_none() {
+    if login.is_none() {
         // Without credentials of our own those stay that the swarm has.
         options = options.registry_auth_from("spec");
     }

@@ -4,7 +4,7 @@ pub(crate) mod down;
 pub(crate) mod logs;
 mod preflight;
 pub(crate) mod ps;
-pub(crate) mod services;
+pub(crate) mod restart;
 pub(crate) mod task;
 pub(crate) mod up;
 mod ways;

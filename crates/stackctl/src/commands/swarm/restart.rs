@@ -1,8 +1,8 @@
-//! `stackctl restart` on a swarm, and going back.
+//! `stackctl restart` on a swarm.
 
 use std::process::ExitCode;
 
-use stack_plan::swarm::{Anew, anew};
+use stack_plan::swarm::anew;
 
 use super::There;
 use crate::args::Global;
@@ -11,13 +11,11 @@ use crate::render::Renderer;
 use crate::settings::Project;
 use crate::{commands, lock};
 
-/// Replaces the tasks of services by equal ones, or by those of before the last change.
+/// Replaces the tasks of services by equal ones.
 pub(crate) async fn run(
     global: &Global,
     subject: (Option<Project>, String),
     services: &[String],
-    how: Anew,
-    command: &str,
 ) -> anyhow::Result<ExitCode> {
     let there = There::look(global, subject, services).await?;
     let has = |name: &String| there.observed.service(name).is_some();
@@ -27,10 +25,10 @@ pub(crate) async fn run(
             .into());
     }
     let mut renderer = Renderer::new(global);
-    let alone = lock::alone(&there.engine, &there.name, command, &mut renderer).await?;
-    let plan = anew(&there.name, &there.observed, services, how);
+    let alone = lock::alone(&there.engine, &there.name, "restart", &mut renderer).await?;
+    let plan = anew(&there.name, &there.observed, services);
     if plan.is_empty() {
-        renderer.note(&format!("nothing to {command}: {} has no services on the swarm", there.name));
+        renderer.note(&format!("nothing to restart: {} has no services on the swarm", there.name));
         alone.finish();
         return Ok(ExitCode::SUCCESS);
     }
