@@ -68,10 +68,10 @@ impl Plan {
         self.steps.get((id.0 as usize).checked_sub(1)?)
     }
 
-    /// Whether it pulls or builds, so that what follows can be known only after that.
+    /// Whether it pulls, builds or pushes, so that what follows can be known only after that.
     #[must_use]
     pub fn has_image_steps(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.action, Action::Pull(_) | Action::Build(_)))
+        self.steps.iter().any(|step| is_of_images(&step.action))
     }
 
     /// Whether other programs are asked for services, so that the variables of what depends
@@ -94,10 +94,10 @@ impl Plan {
         self.only(|action| matches!(action, Action::ProvideModel(_)))
     }
 
-    /// The same plan with only the steps that pull or build.
+    /// The same plan with only the steps that pull, build or push.
     #[must_use]
     pub fn image_steps(&self) -> Plan {
-        self.only(|action| matches!(action, Action::Pull(_) | Action::Build(_)))
+        self.only(is_of_images)
     }
 
     /// The same plan with only the steps that build.
@@ -165,4 +165,8 @@ impl fmt::Display for Plan {
         }
         self.rollouts.iter().try_for_each(|rollout| write!(f, "{rollout}"))
     }
+}
+
+fn is_of_images(action: &Action) -> bool {
+    matches!(action, Action::Pull(_) | Action::Build(_) | Action::Push(_))
 }

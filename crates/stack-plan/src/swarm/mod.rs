@@ -42,6 +42,7 @@ pub fn plan(desired: &SwarmDesired, observed: &SwarmObserved, policy: &Policy) -
         ground: BTreeMap::new(),
         images: BTreeMap::new(),
         reached: BTreeMap::new(),
+        pushed: BTreeSet::new(),
         shipped: BTreeMap::new(),
         settled: Vec::new(),
     };
@@ -82,6 +83,8 @@ struct Planner<'a> {
     ground: BTreeMap<String, StepId>,
     /// The steps that pull or build, by image reference.
     images: BTreeMap<&'a str, StepId>,
+    /// The image references that are pushed, so that a registry has them.
+    pushed: BTreeSet<&'a str>,
     /// The steps that bring images to other nodes, by reference and node.
     shipped: BTreeMap<(String, String), StepId>,
     /// What is known of the services planned so far.

@@ -24,7 +24,10 @@ impl Planner<'_> {
             if !image.services.iter().any(|service| self.selected.contains(service.as_str())) {
                 continue;
             }
-            let Some((build, cause)) = self.image_step(image) else { continue };
+            let Some((build, cause)) = self.image_step(image) else {
+                self.push(image, None);
+                continue;
+            };
             let spec = Arc::new(image.clone());
             let (action, group) = match build {
                 true => (Action::Build(spec), Change::Build),
@@ -34,6 +37,9 @@ impl Planner<'_> {
                 image.bases().filter_map(|name| self.images.get(name).copied()).collect();
             let step = self.draft.add(&image.address, action, group, &cause, bases);
             self.images.extend(image.references.iter().map(|name| (name.as_str(), step)));
+            if build {
+                self.push(image, Some(step));
+            }
         }
     }
 

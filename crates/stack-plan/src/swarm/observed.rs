@@ -49,11 +49,16 @@ impl SwarmObserved {
         if same > 1 { &node.id } else { &node.name }
     }
 
+    /// Whether tasks may land on other nodes than the one that is asked.
+    #[must_use]
+    pub fn has_other_nodes(&self) -> bool {
+        self.nodes.iter().any(|node| node.id != self.here && node.takes_tasks())
+    }
+
     /// Whether there are nodes that may need images which this node alone has.
     #[must_use]
     pub fn has_lonely_images(&self) -> bool {
-        let others = self.nodes.iter().any(|node| node.id != self.here && node.takes_tasks());
-        others && self.images.values().any(|image| image.digest.is_none())
+        self.has_other_nodes() && self.images.values().any(|image| image.digest.is_none())
     }
 
     /// The name of a node.

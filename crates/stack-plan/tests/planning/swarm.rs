@@ -7,7 +7,7 @@ use stack_plan::containers::{Policy, Recreate};
 use stack_plan::desired::Desired;
 use stack_plan::fields::{Alteration, Shown};
 use stack_plan::generation::{Generation, Occasion};
-use stack_plan::plan::Plan;
+use stack_plan::plan::{Change, Plan};
 use stack_plan::swarm::{
     Availability, ObservedNode, ObservedObject, ObservedOverlay, ObservedService, ObservedTask,
     ObservedUpdate, SwarmDesired, SwarmImage, SwarmObserved, SwarmTeardown, TaskState, Trouble, UpdateState,
@@ -385,6 +385,33 @@ fn an_image_must_be_on_a_node_before_a_service_may_land_there() {
     observed.ways.insert("n2".to_owned(), BTreeSet::from(["sha256:web".to_owned()]));
     let plan = made(LOCAL, &observed, &waiting());
     assert!(plan.steps.iter().all(|step| step.action.word() != "ship"), "it is there already");
+}
+
+#[test]
+fn an_image_that_is_built_here_goes_to_the_registry_that_its_name_tells() {
+    let text = "services: { web: { image: 'registry.example.com/web:1', build: . } }";
+    let built = SwarmImage { id: "sha256:web".to_owned(), digest: None, tagged: None };
+    let mut observed = SwarmObserved { nodes: vec![node("n1"), node("n2")], ..nothing() };
+    let first = made(text, &observed, &waiting());
+    assert_plan(
+        &first,
+        &[
+            "[] -> #1 image:registry.example.com/web:1, build, missing",
+            "[1] -> #2 image:registry.example.com/web:1, push, missing",
+            "[] -> #3 network:default, create, missing",
+            "[2,3] -> #4 service:web, create, missing",
+            "[4] -> #5 service:web, await converged, waited for",
+        ],
+    );
+    let image = observed.images.entry("registry.example.com/web:1".to_owned()).or_insert(built);
+    image.digest = Some("sha256:of-the-registry".to_owned());
+    assert!(made(text, &observed, &waiting()).steps.iter().all(|step| step.group != Change::Push));
+    observed.images.get_mut("registry.example.com/web:1").expect("the image").digest = None;
+    let again = made(text, &observed, &waiting());
+    assert!(again.obstacles.is_empty(), "{:#?}", again.obstacles);
+    assert_eq!(again.steps[0].group, Change::Push);
+    observed.nodes.truncate(1);
+    assert!(made(text, &observed, &waiting()).steps.iter().all(|step| step.group != Change::Push));
 }
 
 fn altered(field: &str, made: &str, now: &str) -> Alteration {
