@@ -1,8 +1,9 @@
 //! `cargo xtask swarm`: a stack, and then the first stack, on a swarm of two engines on this machine. It
-//! takes dockerd, ip, nsenter and root, and an engine that has the images of the first stack.
+//! takes dockerd, docker-registry, ip, nsenter and root, and an engine that has the images of the first stack.
 
 mod first_stack;
 mod lab;
+mod registry;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use self::lab::Lab;
 use crate::cargo::{Profile, build};
+use crate::debian::{self, Services};
 use crate::say;
 
 /// What everything runs in; only the first node has it at the beginning.
@@ -21,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Takes a stack through its life on two nodes.
 pub(crate) fn run(root: &Path) -> Result<()> {
+    if !debian::has_program("docker-registry") {
+        debian::install(&["docker-registry"], "by the swarm", Services::StayOff)?;
+    }
     let program = build(root, "stackctl", Profile::Dev)?;
     let lab = Lab::start()?;
     lab.load(IMAGE)?;
@@ -28,6 +33,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let began = Instant::now();
     proof.life()?;
     proof.first_stack(root)?;
+    proof.registry()?;
     say(&format!("everything held, in {:.0} s", began.elapsed().as_secs_f64()));
     Ok(())
 }

@@ -27,7 +27,7 @@ impl Lab {
         ip(&["link", "add", &bridge, "type", "bridge"])?;
         ip(&["link", "set", &bridge, "up"])?;
         // This machine is a client of what the nodes publish.
-        ip(&["addr", "add", &format!("{NETWORK}.254/24"), "dev", &bridge])?;
+        ip(&["addr", "add", &format!("{}/24", lab.gateway()), "dev", &bridge])?;
         // Where a firewall looks at bridges, it would keep the nodes apart.
         let _ = run("iptables", &lab.rule("-I"));
         for node in 0..2 {
@@ -101,6 +101,11 @@ impl Lab {
         format!("{NETWORK}.{}", node + 1)
     }
 
+    /// The address that this machine has for the nodes.
+    pub(crate) fn gateway(&self) -> String {
+        format!("{NETWORK}.254")
+    }
+
     fn at(&self, node: usize, name: &str) -> PathBuf {
         self.directory.path().join(self.name(node)).join(name)
     }
@@ -143,7 +148,7 @@ impl Lab {
             &self.name(node),
         ]);
         engine.args(["-H", &self.host(node), "--data-root", &path("data"), "--exec-root", &path("exec")]);
-        engine.args(["--pidfile", &path("pid")]);
+        engine.args(["--pidfile", &path("pid"), "--insecure-registry", &format!("{NETWORK}.0/24")]);
         let engine = engine.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let mut engine = engine.context("nsenter cannot be run")?;
         let began = Instant::now();
