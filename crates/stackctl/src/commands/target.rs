@@ -19,10 +19,7 @@ pub(crate) fn project(global: &Global) -> anyhow::Result<String> {
         settings::note_destination(global)?;
         return Ok(name);
     }
-    let (read, name) = settings::unplanned_or_name(global)?;
-    // To let go of a large stack takes as long as many a call.
-    std::thread::spawn(move || drop(read));
-    Ok(name)
+    Ok(settings::unplanned_or_name(global)?.1)
 }
 
 /// One container of a service: that of the number `index`, else the first there is, one of `run`
