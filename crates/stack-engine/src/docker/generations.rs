@@ -55,6 +55,25 @@ pub(in crate::docker) fn is_mark(reference: &str) -> bool {
     reference.starts_with(MARK)
 }
 
+/// The labels of a generation: whose it is, its number, and what is noted with it.
+pub(in crate::docker) fn labels_of(
+    project: &str,
+    number: u32,
+    notes: &BTreeMap<String, String>,
+) -> HashMap<String, String> {
+    let notes = notes.iter().map(|(name, text)| (format!("{NUMBER}.{name}"), text.clone()));
+    let own = [(NUMBER.to_owned(), number.to_string()), (PROJECT.to_owned(), project.to_owned())];
+    notes.chain(own).collect()
+}
+
+/// What is noted with a generation, from its labels.
+pub(in crate::docker) fn notes_of(labels: &HashMap<String, String>) -> BTreeMap<String, String> {
+    let notes = labels.iter().filter_map(|(key, value)| {
+        Some((key.strip_prefix(NUMBER)?.strip_prefix('.')?.to_owned(), value.clone()))
+    });
+    notes.collect()
+}
+
 impl DockerEngine {
     /// The generations of a project.
     ///
@@ -76,11 +95,7 @@ impl DockerEngine {
                 let Some(tag) = own(name) else { continue };
                 match image.labels.get(NUMBER).and_then(|number| number.parse().ok()) {
                     Some(number) if image.labels.get(PROJECT).is_some_and(|owner| owner == project) => {
-                        let notes = image.labels.iter();
-                        let notes = notes.filter_map(|(key, value)| {
-                            Some((key.strip_prefix(NUMBER)?.strip_prefix('.')?.to_owned(), value.clone()))
-                        });
-                        let (reference, notes) = (name.clone(), notes.collect());
+                        let (reference, notes) = (name.clone(), notes_of(&image.labels));
                         kept.listed.push(ListedGeneration { number, reference, notes });
                     }
                     _ => {
@@ -118,11 +133,8 @@ impl DockerEngine {
         notes: &BTreeMap<String, String>,
         record: &str,
     ) -> Result<(), EngineError> {
-        let mut labels: BTreeMap<String, &str> =
-            notes.iter().map(|(name, text)| (format!("{NUMBER}.{name}"), text.as_str())).collect();
-        let digits = number.to_string();
-        labels.insert(NUMBER.to_owned(), &digits);
-        labels.insert(PROJECT.to_owned(), project);
+        // In order, so that the same generation is the same image.
+        let labels: BTreeMap<_, _> = labels_of(project, number, notes).into_iter().collect();
         let made = notes.get("at").map_or("1970-01-01T00:00:00Z", String::as_str);
         let config = json!({
             "architecture": architecture(),

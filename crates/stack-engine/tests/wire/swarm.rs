@@ -1,13 +1,11 @@
 //! What services of a swarm are made with.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stack_engine::engine::{Engine, Ledger, Work};
 use stack_engine::execute::{Pace, execute};
-use stack_file::load::{Request, load};
 use stack_file::swarm::refusals;
 use stack_plan::api::Api;
 use stack_plan::containers::Policy;
@@ -17,6 +15,7 @@ use stack_plan::swarm::{Availability, ObservedNode, SwarmDesired, SwarmImage, Sw
 use tokio::sync::mpsc;
 
 use crate::recorder::Recorder;
+use crate::stacks::loaded;
 
 const RICH: &str = "
 services:
@@ -90,17 +89,7 @@ secrets: { token: { environment: TOKEN } }
 /// What is to be done to bring a stack up on a swarm of one node that has its images.
 fn planned((major, minor): (u32, u32), text: &str, policy: &Policy) -> Plan {
     let environment = BTreeMap::from([("TOKEN".to_owned(), "hush".to_owned())]);
-    let loaded = load(&Request {
-        files: vec![PathBuf::from("-")],
-        directory: PathBuf::from("/nowhere/shop"),
-        project_directory: None,
-        project_name: Some("shop".to_owned()),
-        env_files: Vec::new(),
-        profiles: Vec::new(),
-        environment: &environment,
-        stdin: Some(text),
-    });
-    assert!(!loaded.has_errors(), "{text}\n{:#?}", loaded.diagnostics);
+    let loaded = loaded(text, &environment);
     assert!(refusals(&loaded, &[]).is_empty(), "{:#?}", refusals(&loaded, &[]));
     let desired = SwarmDesired::of(&loaded.stack, &Desired::of(&loaded.stack, &BTreeMap::new()));
     let image = SwarmImage { id: "sha256:1".to_owned(), digest: Some("sha256:2".to_owned()), tagged: None };

@@ -36,6 +36,15 @@ pub(crate) struct Scene<'a> {
     pub(crate) last: BTreeMap<String, Diagnosis>,
 }
 
+/// Why the last run has not made a service: it failed there, or before it got to it.
+pub(super) fn why_not_made(service: &str, failure: &Diagnosis) -> String {
+    let told = format!("{} {}: {}", failure.address, failure.what, failure.cause);
+    match failure.service.as_deref() == Some(service) {
+        true => format!("the last run could not: {told}"),
+        false => format!("the last run did not get to it, because {told}"),
+    }
+}
+
 /// What the last recorded run did not bring about, by resource; what was skipped has the failure
 /// that it was skipped for.
 pub(crate) fn last_run(record: Option<&str>) -> BTreeMap<String, Diagnosis> {
@@ -240,16 +249,8 @@ impl Scene<'_> {
     fn absent(&self, service: &str) -> Diagnosis {
         let own = |address: &&String| address.split_once('/').is_some_and(|(name, _)| name == service);
         let last = self.last.iter().find(|(address, _)| own(address)).map(|(_, failure)| failure);
-        let cause = match last {
-            Some(failure) if failure.service.as_deref() == Some(service) => {
-                format!("the last run could not: {} {}: {}", failure.address, failure.what, failure.cause)
-            }
-            Some(failure) => format!(
-                "the last run did not get to it, because {} {}: {}",
-                failure.address, failure.what, failure.cause
-            ),
-            None => "nothing has made one".to_owned(),
-        };
+        let cause =
+            last.map_or_else(|| "nothing has made one".to_owned(), |failure| why_not_made(service, failure));
         let mut diagnosis = self.begin(service, service, "has no container", cause);
         if let Some(failure) = last {
             diagnosis.rows.clone_from(&failure.rows);

@@ -12,7 +12,7 @@ use stack_plan::swarm::{
     TaskState, Trouble, Verdict, misfit,
 };
 
-use super::present::{NOT_AS_THE_FILE, SETTLED, SHOWN_CHANGES, drifted};
+use super::present::{NOT_AS_THE_FILE, SETTLED, SHOWN_CHANGES, drifted, why_not_made};
 use super::{Diagnosis, Place, harmless, place};
 use crate::render::words;
 use crate::settings::Project;
@@ -330,16 +330,8 @@ impl Scene<'_> {
     /// A service that the swarm does not have.
     fn absent(&self, service: &str) -> Diagnosis {
         let last = self.last.get(&format!("service:{service}"));
-        let cause = match last {
-            Some(failure) if failure.service.as_deref() == Some(service) => {
-                format!("the last run could not: {} {}: {}", failure.address, failure.what, failure.cause)
-            }
-            Some(failure) => format!(
-                "the last run did not get to it, because {} {}: {}",
-                failure.address, failure.what, failure.cause
-            ),
-            None => "nothing has made it".to_owned(),
-        };
+        let cause =
+            last.map_or_else(|| "nothing has made it".to_owned(), |failure| why_not_made(service, failure));
         let mut diagnosis = self.begin(service, "is not on the swarm", cause);
         if let Some(failure) = last {
             diagnosis.rows.clone_from(&failure.rows);

@@ -136,20 +136,9 @@ fn after_the_engine_has_ended_in_the_middle_up_must_reach_the_same_end() {
         project.write(&stack(round));
         let moment = whole.mul_f64(chance.next());
         let told = format!("round {round}, ended after {moment:?}, seed {seed}");
-        let broken = project.spawn(&["up", "-d"]);
-        std::thread::sleep(moment);
-        daemon.end();
-        // It may have come to its end before; otherwise it has to say that the engine is lost.
-        let broken = broken.wait();
-        assert!(broken.code == 0 || !broken.err.is_empty(), "{told}\n{}", broken.err);
-        daemon.start();
-        let up = project.run(&["up", "-d"]);
-        assert_eq!(up.code, 0, "{told}\n{}\n{}", broken.err, up.err);
-        let listed = project.run(&["ps", "-a", "--format", "json"]).exits(0).json();
-        let mut names: Vec<_> = listed.iter().filter_map(|found| found["Name"].as_str()).collect();
-        names.sort_unstable();
         let meant = ["a-1", "b-1", "c-1", "c-2"].map(|name| format!("{}-{name}", project.name));
-        assert_eq!(names, meant, "{told}");
+        end_in_it(&mut daemon, &project, moment, &told);
+        assert_eq!(names(&project), meant, "{told}");
         eventually("nothing is left to do", PATIENCE, || (project.run(&["plan"]).code == 0).then_some(()));
     }
 }
@@ -175,19 +164,31 @@ fn after_the_engine_has_ended_in_a_rolling_change_the_next_run_must_finish_it() 
         project.write(&web("1", &round.to_string(), &more));
         let moment = whole.mul_f64(chance.next());
         let told = format!("round {round}, ended after {moment:?}, seed {seed}");
-        let broken = project.spawn(&["up", "-d"]);
-        std::thread::sleep(moment);
-        daemon.end();
-        let broken = broken.wait();
-        assert!(broken.code == 0 || !broken.err.is_empty(), "{told}\n{}", broken.err);
-        daemon.start();
-        let up = project.run(&["up", "-d"]);
-        assert_eq!(up.code, 0, "{told}\n{}\n{}", broken.err, up.err);
-        let listed = project.run(&["ps", "-a", "--format", "json"]).exits(0).json();
-        let mut names: Vec<_> = listed.iter().filter_map(|found| found["Name"].as_str()).collect();
-        names.sort_unstable();
         let meant = ["1", "2", "3"].map(|number| format!("{}-web-{number}", project.name));
-        assert_eq!(names, meant, "{told}");
+        end_in_it(&mut daemon, &project, moment, &told);
+        assert_eq!(names(&project), meant, "{told}");
         eventually("nothing is left to do", PATIENCE, || (project.run(&["plan"]).code == 0).then_some(()));
     }
+}
+
+/// Ends the engine at a moment of a run; the next run does the rest.
+fn end_in_it(daemon: &mut Daemon, project: &Project, moment: Duration, told: &str) {
+    let broken = project.spawn(&["up", "-d"]);
+    std::thread::sleep(moment);
+    daemon.end();
+    // It may have come to its end before; otherwise it has to say that the engine is lost.
+    let broken = broken.wait();
+    assert!(broken.code == 0 || !broken.err.is_empty(), "{told}\n{}", broken.err);
+    daemon.start();
+    let up = project.run(&["up", "-d"]);
+    assert_eq!(up.code, 0, "{told}\n{}\n{}", broken.err, up.err);
+}
+
+/// The names of all containers of the project, in order.
+fn names(project: &Project) -> Vec<String> {
+    let listed = project.run(&["ps", "-a", "--format", "json"]).exits(0).json();
+    let names = listed.iter().filter_map(|found| found["Name"].as_str());
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort_unstable();
+    names
 }

@@ -9,7 +9,7 @@ use bollard::models::ConfigSpec;
 use bollard::query_parameters::ListConfigsOptionsBuilder;
 use sha2::{Digest, Sha256};
 
-use crate::docker::generations::{KeptGenerations, ListedGeneration, NUMBER, PROJECT};
+use crate::docker::generations::{KeptGenerations, ListedGeneration, NUMBER, PROJECT, labels_of, notes_of};
 use crate::docker::{DockerEngine, answered, is_not_found};
 use crate::engine::EngineError;
 
@@ -31,10 +31,7 @@ impl DockerEngine {
         let mut listed: Vec<ListedGeneration> = (configs.map_err(answered)?.into_iter())
             .filter_map(|config| {
                 let labels = config.spec?.labels.unwrap_or_default();
-                let notes = labels.iter().filter_map(|(key, value)| {
-                    Some((key.strip_prefix(NUMBER)?.strip_prefix('.')?.to_owned(), value.clone()))
-                });
-                let (notes, number) = (notes.collect(), labels.get(NUMBER)?.parse().ok()?);
+                let (notes, number) = (notes_of(&labels), labels.get(NUMBER)?.parse().ok()?);
                 Some(ListedGeneration { number, reference: config.id?, notes })
             })
             .collect();
@@ -68,13 +65,9 @@ impl DockerEngine {
         notes: &BTreeMap<String, String>,
         record: &str,
     ) -> Result<(), EngineError> {
-        let mut labels: HashMap<String, String> =
-            notes.iter().map(|(name, text)| (format!("{NUMBER}.{name}"), text.clone())).collect();
-        labels.insert(NUMBER.to_owned(), number.to_string());
-        labels.insert(PROJECT.to_owned(), project.to_owned());
         let spec = ConfigSpec {
             name: Some(name(project, number)),
-            labels: Some(labels),
+            labels: Some(labels_of(project, number, notes)),
             data: Some(BASE64_STANDARD.encode(record)),
             templating: None,
         };
